@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* Names of the feature bits. */
+#include "virtio/features.h"
+
+#include <stdio.h>
+
+#include "virtio/base.h"
+
+static const char *const names[64] = {
+	[VIRTIO_NET_F_CSUM] = "CSUM",
+	[VIRTIO_NET_F_GUEST_CSUM] = "GUEST_CSUM",
+	[VIRTIO_NET_F_CTRL_GUEST_OFFLOADS] = "CTRL_GUEST_OFFLOADS",
+	[VIRTIO_NET_F_MTU] = "MTU",
+	[VIRTIO_NET_F_MAC] = "MAC",
+	[VIRTIO_NET_F_GSO] = "GSO",
+	[VIRTIO_NET_F_GUEST_TSO4] = "GUEST_TSO4",
+	[VIRTIO_NET_F_GUEST_TSO6] = "GUEST_TSO6",
+	[VIRTIO_NET_F_GUEST_ECN] = "GUEST_ECN",
+	[VIRTIO_NET_F_GUEST_UFO] = "GUEST_UFO",
+	[VIRTIO_NET_F_HOST_TSO4] = "HOST_TSO4",
+	[VIRTIO_NET_F_HOST_TSO6] = "HOST_TSO6",
+	[VIRTIO_NET_F_HOST_ECN] = "HOST_ECN",
+	[VIRTIO_NET_F_HOST_UFO] = "HOST_UFO",
+	[VIRTIO_NET_F_MRG_RXBUF] = "MRG_RXBUF",
+	[VIRTIO_NET_F_STATUS] = "STATUS",
+	[VIRTIO_NET_F_CTRL_VQ] = "CTRL_VQ",
+	[VIRTIO_NET_F_CTRL_RX] = "CTRL_RX",
+	[VIRTIO_NET_F_CTRL_VLAN] = "CTRL_VLAN",
+	[VIRTIO_NET_F_CTRL_RX_EXTRA] = "CTRL_RX_EXTRA",
+	[VIRTIO_NET_F_GUEST_ANNOUNCE] = "GUEST_ANNOUNCE",
+	[VIRTIO_NET_F_MQ] = "MQ",
+	[VIRTIO_NET_F_CTRL_MAC_ADDR] = "CTRL_MAC_ADDR",
+	[VIRTIO_F_NOTIFY_ON_EMPTY] = "NOTIFY_ON_EMPTY",
+	[26] = "LOG_ALL",
+	[VIRTIO_F_ANY_LAYOUT] = "ANY_LAYOUT",
+	[VIRTIO_RING_F_INDIRECT_DESC] = "INDIRECT_DESC",
+	[VIRTIO_RING_F_EVENT_IDX] = "EVENT_IDX",
+	[VHOST_USER_F_PROTOCOL_FEATURES] = "PROTOCOL_FEATURES",
+	[VIRTIO_F_VERSION_1] = "VERSION_1",
+	[VIRTIO_F_ACCESS_PLATFORM] = "ACCESS_PLATFORM",
+	[VIRTIO_F_RING_PACKED] = "RING_PACKED",
+	[VIRTIO_F_IN_ORDER] = "IN_ORDER",
+	[VIRTIO_F_ORDER_PLATFORM] = "ORDER_PLATFORM",
+	[VIRTIO_F_SR_IOV] = "SR_IOV",
+	[38] = "NOTIFICATION_DATA",
+	[39] = "NOTIF_CONFIG_DATA",
+	[40] = "RING_RESET",
+	[51] = "DEVICE_STATS",
+	[52] = "VQ_NOTF_COAL",
+	[53] = "NOTF_COAL",
+	[VIRTIO_NET_F_GUEST_USO4] = "GUEST_USO4",
+	[VIRTIO_NET_F_GUEST_USO6] = "GUEST_USO6",
+	[VIRTIO_NET_F_HOST_USO] = "HOST_USO",
+	[VIRTIO_NET_F_HASH_REPORT] = "HASH_REPORT",
+	[59] = "GUEST_HDRLEN",
+	[VIRTIO_NET_F_RSS] = "RSS",
+	[VIRTIO_NET_F_RSC_EXT] = "RSC_EXT",
+	[VIRTIO_NET_F_STANDBY] = "STANDBY",
+	[VIRTIO_NET_F_SPEED_DUPLEX] = "SPEED_DUPLEX",
+};
+
+const char *features_name(unsigned bit)
+{
+	return bit < array_size(names) ? names[bit] : NULL;
+}
+
+const char *features_names(uint64_t features, char buf[FEATURES_NAMES_LEN])
+{
+	size_t len = 0;
+	unsigned bit;
+
+	buf[0] = '\0';
+	for (bit = 0; bit < 64; bit++) {
+		const char *gap = len ? " " : "";
+
+		if (!feature_has(features, bit))
+			continue;
+		if (names[bit])
+			len += (size_t)snprintf(buf + len, FEATURES_NAMES_LEN - len, "%s%s", gap,
+						names[bit]);
+		else
+			len += (size_t)snprintf(buf + len, FEATURES_NAMES_LEN - len, "%sbit%u", gap,
+						bit);
+	}
+	return buf;
+}

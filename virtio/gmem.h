@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest memory: the regions that a front-end shares with us, and the only way from a guest address
+ * to a host address.
+ *
+ * Owner: the vhost-user session. Regions change only while no ring uses them (the device is
+ * paused); lookups are read-only and may run on any thread in between. Dirty log and IOTLB will
+ * live here, behind the same lookups.
+ */
+#ifndef VIRTIO_GMEM_H
+#define VIRTIO_GMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define GMEM_MAX_REGIONS 256
+
+struct gmem_region {
+	uint64_t gpa;  /* guest physical address of the first byte */
+	uint64_t size; /* bytes */
+	uint64_t uva;  /* the same byte in the front-end's address space */
+	uint8_t *host; /* the same byte in ours */
+	void *map;     /* for munmap; wider than the region if the offset was not aligned */
+	uint64_t map_len;
+	uint64_t dev, ino, offset; /* of the file behind it */
+	unsigned refs;             /* times it was added and not removed */
+};
+
+struct gmem {
+	unsigned n;
+	struct gmem_region *regions; /* sorted by gpa, n of GMEM_MAX_REGIONS */
+};
+
+/* An empty map. 0 or -ENOMEM. */
+int gmem_init(struct gmem *mem);
+/* Unmaps everything; may run twice. */
+void gmem_deinit(struct gmem *mem);
+/* Unmaps all regions, keeps the map usable. */
+void gmem_clear(struct gmem *mem);
+
+/*
+ * Map size bytes of fd from offset as [gpa, gpa + size). fd stays the caller's and may be closed
+ * afterwards. The same region of the same file may be added again, and must be removed as often:
+ * QEMU before 8.0 adds and removes each region once for every queue pair. -EINVAL: size 0, an
+ * address range that wraps, or one that overlaps a region (gpa or uva); -ENOSPC: GMEM_MAX_REGIONS
+ * reached; -ENXIO: the file is shorter than offset + size; else mmap's or fstat's errno.
+ */
+int gmem_add(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva, int fd, uint64_t offset);
+
+/* Undo one gmem_add of the region with exactly these bounds; -ENOENT if there is none. */
+int gmem_remove(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva);
+
+/*
+ * [uva, uva + len) of the front-end's address space, wholly inside one region; NULL if it is not.
+ * For ring set-up.
+ */
+void *gmem_at_uva(const struct gmem *mem, uint64_t uva, uint64_t len);
+
+/* The region that holds gpa, or -1. Binary search: the cold half of gmem_at(). */
+int gmem_find(const struct gmem *mem, uint64_t gpa);
+
+/*
+ * The host address of guest address gpa; *len is cut to what lies in the same region. NULL if gpa
+ * is nowhere. *hint is the caller's, any value: the region that served last time.
+ */
+static inline void *gmem_at(const struct gmem *mem, uint64_t gpa, uint64_t *len, unsigned *hint)
+{
+	const struct gmem_region *r;
+	uint64_t off;
+	int i;
+
+	if (*hint >= mem->n || gpa - mem->regions[*hint].gpa >= mem->regions[*hint].size) {
+		i = gmem_find(mem, gpa);
+		if (i < 0)
+			return NULL;
+		*hint = (unsigned)i;
+	}
+	r = &mem->regions[*hint];
+	off = gpa - r->gpa;
+	if (*len > r->size - off)
+		*len = r->size - off;
+	return r->host + off;
+}
+
+#endif
