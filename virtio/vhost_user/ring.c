@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state of each ring: stopped or started, and apart from that disabled or enabled ("Ring
+ * states" in the specification), and the messages that change it. All that the device hears about
+ * rings is said here, but for a move of their memory.
+ */
+#include "virtio/vhost_user/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "virtio/features.h"
+#include "virtio/virtq.h"
+#include "virtio/vring.h"
+
+int vhost_user_ring_resolve(struct vhost_user_ring *ring, const struct gmem *mem)
+{
+	return virtq_resolve(&ring->areas, mem, ring->size, ring->addr.desc, ring->addr.avail,
+			     ring->addr.used);
+}
+
+/* The message that a ring still needs before it can start, or NULL. */
+static const char *missing(const struct vhost_user_session *s, const struct vhost_user_ring *ring)
+{
+	if (!s->has_features)
+		return "SET_FEATURES";
+	if (!ring->size)
+		return "SET_VRING_NUM";
+	if (!ring->has_addr)
+		return "SET_VRING_ADDR";
+	return NULL;
+}
+
+static enum vhost_user_answer unresolved(struct vhost_user_session *s, unsigned idx, int err)
+{
+	const struct vhost_user_ring *ring = &s->rings[idx];
+
+	return vhost_user_session_fault(
+		s, ANSWER_BROKEN,
+		"ring %u of %u entries, descriptors 0x%" PRIx64 ", available 0x%" PRIx64
+		", used 0x%" PRIx64 ": %s",
+		idx, ring->size, ring->addr.desc, ring->addr.avail, ring->addr.used,
+		err == -EFAULT ? "not inside a memory region" : "misaligned");
+}
+
+static enum vhost_user_answer start(struct vhost_user_session *s, unsigned idx)
+{
+	struct vhost_user_ring *ring = &s->rings[idx];
+	const char *lack = missing(s, ring);
+	struct virtq_config cfg;
+	int err;
+
+	if (lack)
+		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u cannot start before %s",
+						idx, lack);
+	err = vhost_user_ring_resolve(ring, &s->mem);
+	if (err)
+		return unresolved(s, idx, err);
+	cfg = (struct virtq_config){
+		.mem = &s->mem,
+		.rings = ring->areas,
+		.features = s->features & ~FEATURE(VHOST_USER_F_PROTOCOL_FEATURES),
+		.size = ring->size,
+		.base = ring->base,
+		.call_fd = ring->call_fd,
+		.err_fd = ring->err_fd,
+	};
+	err = s->cfg.ops->ring_start(s->cfg.dev, idx, &cfg, ring->kick_fd);
+	if (err)
+		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u cannot start: %s", idx,
+						strerror(-err));
+	ring->started = true;
+	return ANSWER_DONE;
+}
+
+void vhost_user_ring_stop(struct vhost_user_session *s, unsigned idx)
+{
+	struct vhost_user_ring *ring = &s->rings[idx];
+
+	if (ring->started)
+		ring->base = s->cfg.ops->ring_stop(s->cfg.dev, idx);
+	ring->started = false;
+	if (ring->kick_fd >= 0)
+		close(ring->kick_fd);
+	ring->kick_fd = -1;
+}
+
+void vhost_user_ring_enable(struct vhost_user_session *s, unsigned idx, bool enabled)
+{
+	if (s->rings[idx].enabled == enabled)
+		return;
+	s->rings[idx].enabled = enabled;
+	s->cfg.ops->ring_enable(s->cfg.dev, idx, enabled);
+}
+
+void vhost_user_ring_enable_all(struct vhost_user_session *s, bool enabled)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n_rings; i++)
+		vhost_user_ring_enable(s, i, enabled);
+}
+
+void vhost_user_ring_reset_all(struct vhost_user_session *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n_rings; i++) {
+		vhost_user_ring_stop(s, i);
+		vhost_user_ring_enable(s, i, false);
+		s->rings[i].has_addr = false;
+		s->rings[i].size = 0;
+	}
+}
+
+enum vhost_user_answer vhost_user_ring_set_num(struct vhost_user_session *s,
+					       struct vhost_user_msg *msg)
+{
+	struct vhost_user_vring_state v = msg->payload.state;
+
+	if (!v.num || v.num > VRING_MAX_SIZE || (v.num & (v.num - 1)))
+		return vhost_user_session_fault(s, ANSWER_BROKEN,
+						"ring %u: %u is no power of two up to %d", v.index,
+						v.num, VRING_MAX_SIZE);
+	s->rings[v.index].size = (uint16_t)v.num;
+	return ANSWER_DONE;
+}
+
+static bool same_place(const struct vhost_user_vring_addr *a, const struct vhost_user_vring_addr *b)
+{
+	return a->desc == b->desc && a->avail == b->avail && a->used == b->used;
+}
+
+enum vhost_user_answer vhost_user_ring_set_addr(struct vhost_user_session *s,
+						struct vhost_user_msg *msg)
+{
+	const struct vhost_user_vring_addr *addr = &msg->payload.addr;
+	struct vhost_user_ring *ring = &s->rings[addr->index];
+
+	if (addr->flags)
+		return vhost_user_session_fault(s, ANSWER_BROKEN,
+						"ring %u: flags 0x%x: logging was never offered",
+						addr->index, addr->flags);
+	if (ring->started && !same_place(addr, &ring->addr))
+		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u is started",
+						addr->index);
+	ring->addr = *addr;
+	ring->has_addr = true;
+	return ANSWER_DONE;
+}
+
+/* A split ring has an index of 16 bits; what a packed ring puts above it means nothing here. */
+enum vhost_user_answer vhost_user_ring_set_base(struct vhost_user_session *s,
+						struct vhost_user_msg *msg)
+{
+	s->rings[msg->payload.state.index].base = (uint16_t)msg->payload.state.num;
+	return ANSWER_DONE;
+}
+
+enum vhost_user_answer vhost_user_ring_get_base(struct vhost_user_session *s,
+						struct vhost_user_msg *msg)
+{
+	unsigned idx = msg->payload.state.index;
+
+	vhost_user_ring_stop(s, idx);
+	msg->payload.state.num = s->rings[idx].base;
+	return ANSWER_REPLY;
+}
+
+/* Before SET_FEATURES it is welcome: QEMU enables rings first. */
+enum vhost_user_answer vhost_user_ring_set_enable(struct vhost_user_session *s,
+						  struct vhost_user_msg *msg)
+{
+	struct vhost_user_vring_state v = msg->payload.state;
+
+	if (s->has_features && !feature_has(s->features, VHOST_USER_F_PROTOCOL_FEATURES))
+		return vhost_user_session_fault(s, ANSWER_BROKEN,
+						"PROTOCOL_FEATURES was not negotiated");
+	if (v.num > 1)
+		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u: %u is neither 0 nor 1",
+						v.index, v.num);
+	vhost_user_ring_enable(s, v.index, v.num);
+	return ANSWER_DONE;
+}
+
+static unsigned file_ring(const struct vhost_user_msg *msg)
+{
+	return msg->payload.u64 & VHOST_USER_VRING_IDX_MASK;
+}
+
+/*
+ * The eventfd of SET_VRING_KICK, CALL or ERR, or -1 if the message says that there is none. What
+ * has a file type is refused: a plain file that is waited for or written to notifies nobody.
+ */
+static enum vhost_user_answer take_eventfd(struct vhost_user_session *s, struct vhost_user_msg *msg,
+					   int *fd)
+{
+	bool none = msg->payload.u64 & VHOST_USER_VRING_NOFD;
+	struct stat st;
+
+	*fd = -1;
+	if (s->conn.n_fds != !none)
+		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u: %u fds, not %d",
+						file_ring(msg), s->conn.n_fds, !none);
+	if (none)
+		return ANSWER_DONE;
+	if (fstat(s->conn.fds[0], &st) < 0 || (st.st_mode & S_IFMT) ||
+	    fcntl(s->conn.fds[0], F_SETFL, O_NONBLOCK) < 0)
+		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u: not an eventfd",
+						file_ring(msg));
+	*fd = vhost_user_conn_take_fd(&s->conn, 0);
+	return ANSWER_DONE;
+}
+
+/* For a started ring: go on where it stands, with another kick fd. */
+enum vhost_user_answer vhost_user_ring_set_kick(struct vhost_user_session *s,
+						struct vhost_user_msg *msg)
+{
+	unsigned idx = file_ring(msg);
+	enum vhost_user_answer answer;
+	int fd;
+
+	answer = take_eventfd(s, msg, &fd);
+	if (answer != ANSWER_DONE)
+		return answer;
+	if (fd < 0)
+		return vhost_user_session_fault(
+			s, ANSWER_BROKEN, "ring %u: polling instead of a kick fd is not supported",
+			idx);
+	vhost_user_ring_stop(s, idx);
+	s->rings[idx].kick_fd = fd;
+	return start(s, idx);
+}
+
+/* The device lets go of the old fd before it is closed. */
+static enum vhost_user_answer replace_fd(struct vhost_user_session *s, struct vhost_user_msg *msg,
+					 int *place)
+{
+	const struct vhost_user_ring *ring = &s->rings[file_ring(msg)];
+	enum vhost_user_answer answer;
+	int fd, old = *place;
+
+	answer = take_eventfd(s, msg, &fd);
+	if (answer != ANSWER_DONE)
+		return answer;
+	*place = fd;
+	if (ring->started)
+		s->cfg.ops->ring_fds(s->cfg.dev, file_ring(msg), ring->call_fd, ring->err_fd);
+	if (old >= 0)
+		close(old);
+	return ANSWER_DONE;
+}
+
+enum vhost_user_answer vhost_user_ring_set_call(struct vhost_user_session *s,
+						struct vhost_user_msg *msg)
+{
+	return replace_fd(s, msg, &s->rings[file_ring(msg)].call_fd);
+}
+
+enum vhost_user_answer vhost_user_ring_set_err(struct vhost_user_session *s,
+					       struct vhost_user_msg *msg)
+{
+	return replace_fd(s, msg, &s->rings[file_ring(msg)].err_fd);
+}

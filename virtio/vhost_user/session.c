@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A session's life: messages are received here, carried out by requests.c, and answered here.
+ * Which messages there are, and what each needs, is the table at the end of requests.c.
+ */
+#include "virtio/vhost_user/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "virtio/base.h"
+#include "virtio/features.h"
+#include "virtio/vhost_user/state.h"
+
+/* A front-end that never pauses must not keep the control thread to itself. */
+#define MESSAGES_PER_DISPATCH 16
+
+int vhost_user_session_new(struct vhost_user_session **session, const struct vhost_user_config *cfg,
+			   int fd)
+{
+	struct vhost_user_session *s;
+	unsigned i, n_rings = 2 * cfg->max_pairs;
+	int err = -EINVAL;
+
+	if (!cfg->max_pairs || cfg->max_pairs > VHOST_USER_MAX_RINGS / 2)
+		goto close_fd;
+	err = -ENOMEM;
+	s = calloc(1, sizeof(*s) + n_rings * sizeof(s->rings[0]));
+	if (!s)
+		goto close_fd;
+	err = gmem_init(&s->mem);
+	if (err)
+		goto free_session;
+	s->cfg = *cfg;
+	s->n_rings = n_rings;
+	for (i = 0; i < n_rings; i++) {
+		s->rings[i].kick_fd = -1;
+		s->rings[i].call_fd = -1;
+		s->rings[i].err_fd = -1;
+	}
+	vhost_user_conn_init(&s->conn, fd);
+	*session = s;
+	return 0;
+
+free_session:
+	free(s);
+close_fd:
+	close(fd);
+	return err;
+}
+
+void vhost_user_session_free(struct vhost_user_session *s)
+{
+	unsigned i;
+
+	if (!s)
+		return;
+	vhost_user_ring_reset_all(s);
+	for (i = 0; i < s->n_rings; i++) {
+		if (s->rings[i].call_fd >= 0)
+			close(s->rings[i].call_fd);
+		if (s->rings[i].err_fd >= 0)
+			close(s->rings[i].err_fd);
+	}
+	gmem_deinit(&s->mem);
+	vhost_user_conn_deinit(&s->conn);
+	free(s);
+}
+
+int vhost_user_session_fd(const struct vhost_user_session *s)
+{
+	return s->conn.fd;
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct vhost_user_session *s, const char *fmt,
+						      ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	s->cfg.ops->log(s->cfg.dev, fmt, args);
+	va_end(args);
+}
+
+enum vhost_user_answer vhost_user_session_fault(struct vhost_user_session *s,
+						enum vhost_user_answer answer, const char *fmt, ...)
+{
+	uint32_t request = s->conn.msg.hdr.request;
+	const char *name = vhost_user_requests_name(request);
+	char text[FEATURES_NAMES_LEN + 128];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (name)
+		say(s, "%s: %s", name, text);
+	else
+		say(s, "request %u: %s", request, text);
+	return answer;
+}
+
+/* 0 or negative errno: a front-end that asks and does not read the answers is not waited for. */
+static int reply(struct vhost_user_session *s)
+{
+	struct vhost_user_msg *msg = &s->conn.msg;
+
+	msg->hdr.flags = VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY;
+	return vhost_user_conn_send(&s->conn, msg);
+}
+
+static bool wants_ack(const struct vhost_user_session *s)
+{
+	return feature_has(s->protocol_features, VHOST_USER_PROTOCOL_F_REPLY_ACK) &&
+	       (s->conn.msg.hdr.flags & VHOST_USER_FLAG_NEED_REPLY);
+}
+
+static int ack(struct vhost_user_session *s, uint64_t result)
+{
+	s->conn.msg.payload.u64 = result;
+	s->conn.msg.hdr.size = sizeof(result);
+	return reply(s);
+}
+
+/* Carry out the message that has arrived and answer it. */
+static enum vhost_user_outcome handle(struct vhost_user_session *s)
+{
+	enum vhost_user_answer answer = vhost_user_requests_run(s);
+	int err = 0;
+
+	if (answer == ANSWER_BROKEN || (answer == ANSWER_REFUSED && !wants_ack(s)))
+		return VHOST_USER_VIOLATION;
+	if (answer == ANSWER_REPLY)
+		err = reply(s);
+	else if (wants_ack(s))
+		err = ack(s, answer == ANSWER_REFUSED);
+	if (err == -EPIPE || err == -ECONNRESET)
+		return VHOST_USER_CLOSED;
+	if (err) {
+		vhost_user_session_fault(s, ANSWER_BROKEN, "cannot send the reply: %s",
+					 err == -EAGAIN ? "replies are not read" : strerror(-err));
+		return VHOST_USER_VIOLATION;
+	}
+	return VHOST_USER_GO_ON;
+}
+
+enum vhost_user_outcome vhost_user_session_dispatch(struct vhost_user_session *s)
+{
+	enum vhost_user_outcome outcome = VHOST_USER_GO_ON;
+	unsigned n;
+
+	for (n = 0; n < MESSAGES_PER_DISPATCH && outcome == VHOST_USER_GO_ON; n++) {
+		switch (vhost_user_conn_recv(&s->conn)) {
+		case VHOST_USER_CONN_MESSAGE:
+			outcome = handle(s);
+			vhost_user_conn_done(&s->conn);
+			break;
+		case VHOST_USER_CONN_AGAIN:
+			return VHOST_USER_GO_ON;
+		case VHOST_USER_CONN_CLOSED:
+			return VHOST_USER_CLOSED;
+		case VHOST_USER_CONN_VIOLATION:
+			say(s, "front-end: %s", s->conn.reason);
+			return VHOST_USER_VIOLATION;
+		}
+	}
+	return outcome;
+}
