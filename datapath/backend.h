@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The contract between the queues and whatever takes and gives frames: tap, null, loop, AF_XDP.
+ *
+ * A backend is made by its own constructor (datapath/backend/NAME.c), with as many queues as the
+ * device has pairs. Its cold operations run on the control thread while no queue runs; queue
+ * operations run on the iothread that owns the queue, once per batch, and never block.
+ *
+ * tx completes in order. A backend that is done with a frame when tx() returns counts it as taken
+ * and leaves tx_done NULL; one that finishes later keeps what it needs of the frame (the iovecs'
+ * array is gone when tx() returns, the memory is not) and reports through tx_done. Frames not taken
+ * stay the caller's, who offers them again after BACKEND_TX.
+ */
+#ifndef DATAPATH_BACKEND_H
+#define DATAPATH_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "datapath/frame.h"
+#include "datapath/stats.h"
+
+/* What a queue may be waiting for. */
+enum backend_event {
+	BACKEND_TX = 1, /* tx may take frames again, or has completed some */
+	BACKEND_RX = 2, /* rx may have frames */
+};
+
+struct backend;
+struct backend_queue;
+
+/*
+ * Constructors return 0 or a negative errno; then err says in one line what failed and what to do
+ * about it.
+ */
+#define BACKEND_ERR_LEN 256
+
+struct backend_ops {
+	const char *name;
+
+	/* control thread */
+
+	/*
+	 * Get ready for a driver that negotiated features, whose header is hdr_len bytes: set
+	 * offloads. 0 or negative errno; then nothing has changed. Called before the first queue of
+	 * a driver starts, again when the next driver comes.
+	 */
+	int (*start)(struct backend *backend, uint64_t features, unsigned hdr_len);
+	/* Frames up to mtu bytes behind the Ethernet header will come. NULL: nothing to do. */
+	int (*set_mtu)(struct backend *backend, uint16_t mtu);
+	/*
+	 * Queue q of a multi-queue backend is used or not from here on; all are at first. On the
+	 * iothread of the queue, before its first frame and after its last. NULL: nothing to do.
+	 */
+	int (*set_queue)(struct backend *backend, unsigned q, bool used);
+	void (*free)(struct backend *backend);
+
+	/* iothread */
+
+	/*
+	 * Take frames from the front; returns how many (dropped ones included: they count in
+	 * stats), fewer than n when full.
+	 */
+	unsigned (*tx)(struct backend_queue *q, const struct frame *frames, unsigned n,
+		       struct tx_stats *stats);
+	/*
+	 * How many frames completed since the last call. NULL: every frame that tx() took is
+	 * complete.
+	 */
+	unsigned (*tx_done)(struct backend_queue *q);
+	/*
+	 * Give up what is in flight: after it, tx_done reports all that was taken, and what did not
+	 * arrive is in stats->drop_backend. NULL together with tx_done.
+	 */
+	void (*tx_cancel)(struct backend_queue *q, struct tx_stats *stats);
+	/*
+	 * Fill frames in order; sets each one's len. Returns how many, fewer than n when there are
+	 * no more now, and always after a frame that spilled. NULL: nothing ever comes.
+	 */
+	unsigned (*rx)(struct backend_queue *q, struct frame *frames, unsigned n,
+		       struct spill *spill, struct rx_stats *stats);
+};
+
+/*
+ * One queue pair. A backend without fds calls wake() from inside tx() or rx() of the same pair. A
+ * backend sets its fds to -1 when they will never be ready again (the tap was removed): they must
+ * not be waited for any more.
+ */
+struct backend_queue {
+	const struct backend_ops *ops;
+	int tx_fd; /* ready for tx_events (poll's): BACKEND_TX; -1: wake() tells */
+	int rx_fd; /* ready for rx_events: BACKEND_RX; -1: wake() tells */
+	short tx_events;
+	short rx_events;
+
+	/* set by the device; may be NULL when no queue listens */
+	void (*wake)(void *ctx, unsigned events);
+	void *wake_ctx;
+};
+
+struct backend {
+	const struct backend_ops *ops;
+	uint64_t features; /* virtio-net bits that it can honour */
+	unsigned n_queues;
+	struct backend_queue **queues; /* n_queues */
+	const char *describe;          /* for the log: "tap tap0 (2 queues, TSO USO)" */
+};
+
+static inline void backend_free(struct backend *backend)
+{
+	if (backend)
+		backend->ops->free(backend);
+}
+
+static inline void backend_wake(struct backend_queue *q, unsigned events)
+{
+	if (q->wake)
+		q->wake(q->wake_ctx, events);
+}
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One thread with one wait point: kicks, backend readiness, timers, and calls from the control
+ * thread.
+ *
+ * Watches, timers and work belong to the iothread: they are armed, cancelled and called only on it
+ * (or by the control thread through iothread_call). The structs are the caller's, zeroed but for
+ * the fields marked "set by the user"; one that is armed must not move. None of their functions may
+ * block.
+ *
+ * A turn: events that came, timers that are due, then each piece of work queued before the turn
+ * once. So pieces of work that queue themselves again share the thread fairly, and the thread
+ * sleeps only when none is queued.
+ */
+#ifndef DATAPATH_IOTHREAD_H
+#define DATAPATH_IOTHREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct iothread;
+
+/* A file descriptor to wait for. */
+struct iothread_watch {
+	void (*fn)(struct iothread_watch *watch); /* set by the user */
+	int fd;       /* set by the user before arming; borrowed, may be closed once disarmed */
+	short events; /* set by the user: POLLIN or POLLOUT */
+	bool every;   /* set by the user: call at every wake-up until disarmed, not once */
+	bool armed;
+	uint32_t slot;
+};
+
+/* A time to wait for. */
+struct iothread_timer {
+	void (*fn)(struct iothread_timer *timer); /* set by the user */
+	uint64_t at_ns;
+	bool armed;
+	struct iothread_timer *prev, *next;
+};
+
+/* Something to do in the next turn. */
+struct iothread_work {
+	void (*fn)(struct iothread_work *work); /* set by the user */
+	bool queued;
+	struct iothread_work *next;
+};
+
+/*
+ * Starts the thread; name is at most 15 characters. 0 or negative errno (ENOSYS, EPERM: no
+ * io_uring).
+ */
+int iothread_new(struct iothread **thread, const char *name);
+
+/* Ends the thread; nothing may be armed or queued any more. Takes NULL. */
+void iothread_free(struct iothread *thread);
+
+/* Control thread: run fn(arg) on the iothread between two turns, and wait for it. */
+void iothread_call(struct iothread *thread, void (*fn)(void *arg), void *arg);
+
+/* CLOCK_MONOTONIC, ns. */
+uint64_t iothread_now_ns(struct iothread *thread);
+
+/*
+ * Arming what is armed does nothing. With every, wake-ups that come close together may be told
+ * once; the file is never read, so a counter that was not drained is told once more when armed. 0,
+ * or -ENOMEM when there are too many watches.
+ */
+int iothread_watch_arm(struct iothread *thread, struct iothread_watch *watch);
+void iothread_watch_disarm(struct iothread *thread, struct iothread_watch *watch);
+
+/* Set, or set anew. */
+void iothread_timer_set(struct iothread *thread, struct iothread_timer *timer, uint64_t at_ns);
+void iothread_timer_cancel(struct iothread *thread, struct iothread_timer *timer);
+
+/* Queueing what is queued does nothing. */
+void iothread_work_queue(struct iothread *thread, struct iothread_work *work);
+void iothread_work_cancel(struct iothread *thread, struct iothread_work *work);
+
+#endif

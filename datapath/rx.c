@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a frame comes in: rx_queue_run -> take chains off the ring -> the backend reads into them ->
+ * push, publish, call; what was not filled is rewound.
+ *
+ * A tap does not tell how long the next frame is, and importing room for 64 KiB costs as much as
+ * reading a small frame. So the queue gives each frame one chain, as long as that suffices. A
+ * longer frame runs over into the spill buffer, is put together there ("parked") and copied into as
+ * many chains as it needs; from then on chains are gathered for the largest frame before each read,
+ * until RX_GATHER frames in a row did with one.
+ */
+#include "datapath/rx.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RX_BATCH       64  /* most frames of one call to the backend */
+#define RX_FIRST_BATCH 4   /* a queue that woke for one frame need not take 64 chains */
+#define RX_BURST       256 /* most frames of one run */
+#define RX_GATHER      64
+#define RX_IOV         (CHAIN_MAX_IOV + 1 + 2 * RX_BATCH)
+#define RX_CHAINS      CHAIN_MAX_IOV
+
+/* Chains taken off the ring for one call to the backend. */
+struct rx_window {
+	struct chain chains[RX_CHAINS];
+	struct iovec iov[RX_IOV];
+	struct iov_pool pool;
+	unsigned n;
+	uint32_t room; /* bytes in all chains */
+};
+
+enum rx_next {
+	RX_MORE,       /* go on */
+	RX_DRAINED,    /* the backend has no more frames */
+	RX_NO_BUFFERS, /* the ring has no more chains, or not enough for the parked frame */
+};
+
+/*
+ * Take chains until there are n of them or room bytes. Stops at a chain that no frame may be put
+ * into: a fault.
+ */
+static void rx_window_pop(struct rx_window *w, struct rx_queue *q, unsigned n, uint32_t room)
+{
+	struct chain *c;
+
+	w->pool = (struct iov_pool){ .iov = w->iov, .cap = RX_IOV };
+	w->n = 0;
+	w->room = 0;
+	while (w->n < n && w->room < room) {
+		c = &w->chains[w->n];
+		if (!virtq_pop(&q->vq, c, 1, &w->pool))
+			return;
+		if (c->n_out || c->in_len < q->hdr_len) {
+			virtq_rewind(&q->vq, c, 1);
+			virtq_break(&q->vq,
+				    c->n_out ? VIRTQ_FAULT_DIRECTION : VIRTQ_FAULT_NO_HEADER);
+			return;
+		}
+		w->room += c->in_len;
+		w->n++;
+	}
+}
+
+/* A frame of len bytes lies in the chains from first on: push them. Returns how many that were. */
+static unsigned rx_queue_push(struct rx_queue *q, const struct rx_window *w, unsigned first,
+			      uint32_t len)
+{
+	uint32_t left = len, part;
+	unsigned n = 0;
+
+	do {
+		const struct chain *c = &w->chains[first + n];
+
+		part = left < c->in_len ? left : c->in_len;
+		virtq_push(&q->vq, c->elem, part);
+		left -= part;
+		n++;
+	} while (left);
+	if (q->hdr_len == NET_HDR_LEN)
+		net_hdr_set_num_buffers(w->chains[first].iov, (uint16_t)n);
+	count_add(&q->stats.frames, 1);
+	count_add(&q->stats.bytes, len - q->hdr_len);
+	return n;
+}
+
+/* Make what was pushed visible. */
+static void rx_queue_publish(struct rx_queue *q)
+{
+	virtq_publish(&q->vq);
+	if (virtq_call(&q->vq))
+		count_add(&q->stats.calls, 1);
+}
+
+static void copy_out(uint8_t *to, const struct iovec *iov, uint32_t len)
+{
+	size_t part;
+
+	for (; len; len -= (uint32_t)part, to += part, iov++) {
+		part = min_u64(iov->iov_len, len);
+		memcpy(to, iov->iov_base, part);
+	}
+}
+
+static void copy_in(const struct iovec *iov, const uint8_t *from, uint32_t len)
+{
+	size_t part;
+
+	for (; len; len -= (uint32_t)part, from += part, iov++) {
+		part = min_u64(iov->iov_len, len);
+		memcpy(iov->iov_base, from, part);
+	}
+}
+
+/*
+ * The frame f ran over: join its two parts in private memory. The first one is read back from guest
+ * memory, where the guest may have changed it; it is the guest's own frame.
+ */
+static void rx_queue_park(struct rx_queue *q, const struct frame *f)
+{
+	uint8_t *start = q->spill.buf - f->len;
+
+	count_add(&q->stats.spilled, 1);
+	if (!q->mergeable || f->len + q->spill.used > SPILL_SIZE) {
+		count_add(&q->stats.drop_size, 1);
+		return;
+	}
+	copy_out(start, f->iov, f->len);
+	q->parked = start;
+	q->parked_len = f->len + q->spill.used;
+	q->gather = RX_GATHER;
+}
+
+/* Copy the parked frame into as many chains as it takes. */
+static enum rx_next rx_queue_unpark(struct rx_queue *q)
+{
+	struct rx_window w;
+
+	rx_window_pop(&w, q, RX_CHAINS, q->parked_len);
+	if (w.room < q->parked_len) {
+		virtq_rewind(&q->vq, w.chains, w.n);
+		/*
+		 * The whole ring, or all that one frame may have, is not enough: it will never be.
+		 */
+		if (w.n < q->vq.size && w.n < RX_CHAINS && w.pool.cap - w.pool.n > CHAIN_MAX_IOV)
+			return RX_NO_BUFFERS;
+		count_add(&q->stats.drop_size, 1);
+		q->parked = NULL;
+		return RX_MORE;
+	}
+	copy_in(w.iov, q->parked, q->parked_len);
+	q->parked = NULL;
+	rx_queue_push(q, &w, 0, q->parked_len);
+	rx_queue_publish(q);
+	return RX_MORE;
+}
+
+/* One frame into gathered chains. */
+static enum rx_next rx_queue_gather(struct rx_queue *q, unsigned *got)
+{
+	struct rx_window w;
+	struct frame f;
+	unsigned used = 0;
+
+	rx_window_pop(&w, q, RX_CHAINS, SPILL_SIZE);
+	if (!w.n)
+		return RX_NO_BUFFERS;
+	f = (struct frame){ .iov = w.iov,
+			    .n_iov = (uint16_t)min_u64(w.pool.n, CHAIN_MAX_IOV),
+			    .len = w.room };
+	q->spill.used = 0;
+	*got = q->bq->ops->rx(q->bq, &f, 1, &q->spill, &q->stats);
+	if (*got && q->spill.used)
+		rx_queue_park(q, &f);
+	else if (*got)
+		used = rx_queue_push(q, &w, 0, f.len);
+	if (used)
+		rx_queue_publish(q);
+	if (*got)
+		q->gather = used == 1 ? q->gather - 1 : RX_GATHER;
+	virtq_rewind(&q->vq, &w.chains[used], w.n - used);
+	return *got ? RX_MORE : RX_DRAINED;
+}
+
+/* Up to n frames, each into a chain of its own. */
+static enum rx_next rx_queue_batch(struct rx_queue *q, unsigned n, unsigned *got)
+{
+	struct frame frames[RX_BATCH];
+	struct rx_window w;
+	unsigned done, i;
+
+	rx_window_pop(&w, q, n, UINT32_MAX);
+	if (!w.n)
+		return RX_NO_BUFFERS;
+	for (i = 0; i < w.n; i++)
+		frames[i] = (struct frame){ w.chains[i].iov, w.chains[i].n_in, w.chains[i].in_len };
+	q->spill.used = 0;
+	*got = q->bq->ops->rx(q->bq, frames, w.n, &q->spill, &q->stats);
+	done = q->spill.used ? *got - 1 : *got;
+	for (i = 0; i < done; i++)
+		rx_queue_push(q, &w, i, frames[i].len);
+	if (done)
+		rx_queue_publish(q);
+	if (q->spill.used)
+		rx_queue_park(q, &frames[done]);
+	virtq_rewind(&q->vq, &w.chains[done], w.n - done);
+	return *got == w.n || q->spill.used ? RX_MORE : RX_DRAINED;
+}
+
+/* Nothing more to do until the driver adds buffers: ask for that kick. False: it did meanwhile. */
+static bool rx_queue_await_buffers(struct rx_queue *q)
+{
+	bool more = q->parked ? virtq_arm_notify_more(&q->vq) : virtq_arm_notify(&q->vq);
+
+	count_add(&q->stats.no_buffers, 1);
+	if (more)
+		virtq_disarm_notify(&q->vq);
+	return !more;
+}
+
+static void rx_queue_run(struct rx_queue *q)
+{
+	unsigned n = RX_FIRST_BATCH, left = RX_BURST, got;
+	enum rx_next next = RX_MORE;
+
+	count_add(&q->stats.runs, 1);
+	while (next == RX_MORE && left && !q->vq.fault) {
+		got = 0;
+		if (q->parked) {
+			next = rx_queue_unpark(q);
+			continue;
+		}
+		if (q->gather && q->mergeable)
+			next = rx_queue_gather(q, &got);
+		else
+			next = rx_queue_batch(q, n < left ? n : left, &got);
+		left -= got;
+		n = n < RX_BATCH ? n * 2 : n;
+	}
+	if (q->vq.fault) {
+		count_add(&q->stats.broken, 1);
+		if (q->on_broken)
+			q->on_broken(q);
+	} else if (next == RX_DRAINED) {
+		if (q->bq->rx_fd >= 0)
+			iothread_watch_arm(q->thread, &q->ready_watch);
+	} else if (next == RX_MORE || !rx_queue_await_buffers(q)) {
+		iothread_work_queue(q->thread, &q->run_work);
+	}
+}
+
+static bool rx_queue_may_run(const struct rx_queue *q)
+{
+	return q->running && q->enabled && !q->vq.fault && q->bq->ops->rx;
+}
+
+void rx_queue_ready(struct rx_queue *q)
+{
+	if (rx_queue_may_run(q))
+		iothread_work_queue(q->thread, &q->run_work);
+}
+
+void rx_queue_kick(struct rx_queue *q)
+{
+	count_add(&q->stats.kicks, 1);
+	if (!rx_queue_may_run(q))
+		return;
+	virtq_disarm_notify(&q->vq);
+	iothread_work_queue(q->thread, &q->run_work);
+}
+
+static void rx_queue_on_run(struct iothread_work *work)
+{
+	rx_queue_run(container_of(work, struct rx_queue, run_work));
+}
+
+static void rx_queue_on_kick(struct iothread_watch *watch)
+{
+	rx_queue_kick(container_of(watch, struct rx_queue, kick_watch));
+}
+
+static void rx_queue_on_backend(struct iothread_watch *watch)
+{
+	rx_queue_ready(container_of(watch, struct rx_queue, ready_watch));
+}
+
+int rx_queue_init(struct rx_queue *q, struct iothread *thread, struct backend_queue *bq)
+{
+	memset(q, 0, sizeof(*q));
+	/* Touched only when a frame spills. */
+	q->memory = malloc(2 * (size_t)SPILL_SIZE);
+	if (!q->memory)
+		return -ENOMEM;
+	q->spill.buf = q->memory + SPILL_SIZE;
+	q->thread = thread;
+	q->bq = bq;
+	q->run_work.fn = rx_queue_on_run;
+	q->kick_watch.fn = rx_queue_on_kick;
+	q->kick_watch.events = POLLIN;
+	q->kick_watch.every = true;
+	q->ready_watch.fn = rx_queue_on_backend;
+	q->ready_watch.fd = bq->rx_fd;
+	q->ready_watch.events = bq->rx_events;
+	return 0;
+}
+
+void rx_queue_deinit(struct rx_queue *q)
+{
+	free(q->memory);
+	q->memory = NULL;
+}
+
+int rx_queue_start(struct rx_queue *q, const struct rx_queue_config *cfg)
+{
+	int err;
+
+	q->hdr_len = cfg->hdr_len;
+	q->mergeable = feature_has(cfg->vq.features, VIRTIO_NET_F_MRG_RXBUF);
+	q->gather = 0;
+	q->kick_watch.fd = cfg->kick_fd;
+	virtq_start(&q->vq, &cfg->vq);
+	if (cfg->kick_fd >= 0) {
+		err = iothread_watch_arm(q->thread, &q->kick_watch);
+		if (err)
+			return err;
+	}
+	rx_queue_resume(q);
+	return 0;
+}
+
+void rx_queue_pause(struct rx_queue *q)
+{
+	q->running = false;
+	iothread_work_cancel(q->thread, &q->run_work);
+	iothread_watch_disarm(q->thread, &q->ready_watch);
+}
+
+void rx_queue_resume(struct rx_queue *q)
+{
+	q->running = true;
+	rx_queue_ready(q);
+}
+
+uint16_t rx_queue_stop(struct rx_queue *q)
+{
+	rx_queue_pause(q);
+	iothread_watch_disarm(q->thread, &q->kick_watch);
+	if (q->parked)
+		count_add(&q->stats.drop_stopped, 1);
+	q->parked = NULL;
+	return q->vq.last_avail;
+}
+
+void rx_queue_enable(struct rx_queue *q, bool enabled)
+{
+	q->enabled = enabled;
+	if (enabled) {
+		rx_queue_ready(q);
+		return;
+	}
+	iothread_work_cancel(q->thread, &q->run_work);
+	iothread_watch_disarm(q->thread, &q->ready_watch);
+}

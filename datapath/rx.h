@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An rx queue: backend -> ring. Frames are read straight into the guest's buffers; only the end of
+ * a frame that is larger than expected goes through a private spill buffer, so that none is ever
+ * cut.
+ *
+ * The backend is never asked while the ring has no buffers. Ownership and threads as in tx/queue.h.
+ */
+#ifndef DATAPATH_RX_H
+#define DATAPATH_RX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "datapath/backend.h"
+#include "datapath/iothread.h"
+#include "datapath/stats.h"
+#include "virtio/virtq.h"
+
+struct rx_queue {
+	/* cold: written while the queue is stopped */
+	struct iothread *thread;
+	struct backend_queue *bq;
+	unsigned hdr_len;
+	bool mergeable;                        /* a frame may take several chains */
+	void (*on_broken)(struct rx_queue *q); /* on the iothread, once per fault; may be NULL */
+
+	/* hot: the iothread */
+	struct virtq vq;
+	bool running;
+	bool enabled;    /* false: frames stay in the backend */
+	unsigned gather; /* frames for which to gather chains, since a recent one needed several */
+	const uint8_t *parked; /* a whole frame in private memory that waits for buffers, or NULL */
+	uint32_t parked_len;
+	uint8_t *memory; /* room for it: as much before spill.buf as behind */
+	struct spill spill;
+	struct iothread_work run_work;
+	struct iothread_watch kick_watch;
+	struct iothread_watch ready_watch;
+	struct rx_stats stats;
+};
+
+struct rx_queue_config {
+	struct virtq_config vq;
+	int kick_fd; /* borrowed until stop; -1: only rx_queue_kick() kicks */
+	unsigned hdr_len;
+};
+
+/* 0 or -ENOMEM. */
+int rx_queue_init(struct rx_queue *q, struct iothread *thread, struct backend_queue *bq);
+void rx_queue_deinit(struct rx_queue *q);
+
+/* 0 or -ENOMEM. */
+int rx_queue_start(struct rx_queue *q, const struct rx_queue_config *cfg);
+/* No guest memory touched until rx_queue_resume. */
+void rx_queue_pause(struct rx_queue *q);
+void rx_queue_resume(struct rx_queue *q);
+/* Pause for good; the next available index. A parked frame is dropped. */
+uint16_t rx_queue_stop(struct rx_queue *q);
+
+/* While not enabled, nothing is asked of the backend. */
+void rx_queue_enable(struct rx_queue *q, bool enabled);
+
+/* The driver kicked: it added buffers. */
+void rx_queue_kick(struct rx_queue *q);
+
+/* The backend has BACKEND_RX for us; does not run the queue in the caller's frame. */
+void rx_queue_ready(struct rx_queue *q);
+
+#endif
