@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One non-blocking system call a frame: measured, nothing is faster on a tap (neither io_uring nor
+ * writev, where a frame lies in one piece). The kernel takes its cheap way only with O_NONBLOCK and
+ * the default send buffer, INT_MAX.
+ *
+ * The kernel cuts a frame for which a read has no room, and does not say so. So a read has room for
+ * the longest frame that the interface can have, or the spill buffer behind it; and a frame that
+ * filled what was thought to be more than enough is taken for cut: somebody raised the MTU.
+ */
+#include "datapath/backend/tap.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "datapath/backend/tap_open.h"
+#include "virtio/base.h"
+
+/* Newer than Debian 12's headers. The kernel wants both or neither. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+#define TUN_F_USO (TUN_F_USO4 | TUN_F_USO6)
+#define TUN_F_TSO (TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
+
+/* What an Ethernet header with two VLAN tags adds to the MTU. */
+#define TAP_L2_LEN (14 + 8)
+
+/* A reader of frames of a former driver stops here, so that a busy interface cannot hold it. */
+#define TAP_FLUSH_MAX 4096
+
+struct tap_queue {
+	/* cold */
+	struct backend_queue base;
+	int fd;
+	bool attached;
+	uint64_t flushed; /* frames thrown away by start, which rx has yet to count */
+
+	/* hot: the iothread */
+	uint32_t max_len; /* no longer frame is expected, header included */
+};
+
+struct tap_backend {
+	struct backend base;
+	char describe[96];
+	int sock;          /* for what the interface is asked by name */
+	unsigned offloads; /* TUN_F_*, as the kernel has them now */
+	unsigned usable;   /* TUN_F_*: what it takes */
+	int hdr_len;
+	struct tap_queue *list; /* the queues themselves */
+	struct backend_queue *queues[];
+};
+
+/* The interface. */
+
+static int tap_name(const struct tap_backend *tap, struct ifreq *ifr)
+{
+	memset(ifr, 0, sizeof(*ifr));
+	return ioctl(tap->list[0].fd, TUNGETIFF, ifr) ? -errno : 0;
+}
+
+/*
+ * Whether the interface of our tap's name in our network namespace is our tap: an inherited one may
+ * live in another. The addresses tell, for which no privilege is needed.
+ */
+static bool tap_is_here(const struct tap_backend *tap, const struct ifreq *name)
+{
+	struct ifreq ours = *name, found = *name;
+
+	return !ioctl(tap->list[0].fd, SIOCGIFHWADDR, &ours) &&
+	       !ioctl(tap->sock, SIOCGIFHWADDR, &found) &&
+	       !memcmp(ours.ifr_hwaddr.sa_data, found.ifr_hwaddr.sa_data, 6);
+}
+
+static uint32_t tap_max_len(const struct tap_backend *tap)
+{
+	struct ifreq ifr;
+
+	if (tap->offloads & (TUN_F_TSO | TUN_F_USO) || tap_name(tap, &ifr) ||
+	    !tap_is_here(tap, &ifr) || ioctl(tap->sock, SIOCGIFMTU, &ifr))
+		return SPILL_SIZE;
+	return (uint32_t)(tap->hdr_len + TAP_L2_LEN + ifr.ifr_mtu);
+}
+
+static unsigned tap_offloads(const struct tap_backend *tap, uint64_t features)
+{
+	unsigned flags = 0;
+
+	if (!feature_has(features, VIRTIO_NET_F_GUEST_CSUM))
+		return 0;
+	if (feature_has(features, VIRTIO_NET_F_GUEST_TSO4))
+		flags |= TUN_F_TSO4;
+	if (feature_has(features, VIRTIO_NET_F_GUEST_TSO6))
+		flags |= TUN_F_TSO6;
+	if (flags && feature_has(features, VIRTIO_NET_F_GUEST_ECN))
+		flags |= TUN_F_TSO_ECN;
+	if ((features & FEATURES_GUEST_USO) == FEATURES_GUEST_USO)
+		flags |= TUN_F_USO;
+	return (flags | TUN_F_CSUM) & tap->usable;
+}
+
+/* Throw away what waits in a queue: frames with offloads that the next driver may not know. */
+static void tap_flush(struct tap_queue *q)
+{
+	uint8_t none;
+	unsigned n;
+
+	/* A read that is too short for the header fails, and takes the frame off. */
+	for (n = 0; n < TAP_FLUSH_MAX; n++) {
+		if (read(q->fd, &none, sizeof(none)) < 0 && errno != EINVAL)
+			break;
+		q->flushed++;
+	}
+}
+
+static int tap_start(struct backend *backend, uint64_t features, unsigned hdr_len)
+{
+	struct tap_backend *tap = container_of(backend, struct tap_backend, base);
+	unsigned offloads = tap_offloads(tap, features), lost = tap->offloads & ~offloads, i;
+	int fd = tap->list[0].fd, len = (int)hdr_len, code;
+
+	if (ioctl(fd, TUNSETVNETHDRSZ, &len))
+		return -errno;
+	if (ioctl(fd, TUNSETOFFLOAD, offloads)) {
+		code = -errno;
+		ioctl(fd, TUNSETVNETHDRSZ, &tap->hdr_len);
+		return code;
+	}
+	tap->hdr_len = len;
+	tap->offloads = offloads;
+	for (i = 0; i < backend->n_queues; i++) {
+		tap->list[i].max_len = tap_max_len(tap);
+		if (lost)
+			tap_flush(&tap->list[i]);
+	}
+	return 0;
+}
+
+static int tap_set_mtu(struct backend *backend, uint16_t mtu)
+{
+	struct tap_backend *tap = container_of(backend, struct tap_backend, base);
+	struct ifreq ifr;
+	unsigned i;
+	int code = tap_name(tap, &ifr);
+
+	if (code)
+		return code;
+	if (!tap_is_here(tap, &ifr))
+		return -ENODEV;
+	ifr.ifr_mtu = mtu;
+	if (ioctl(tap->sock, SIOCSIFMTU, &ifr))
+		return -errno;
+	for (i = 0; i < backend->n_queues; i++)
+		tap->list[i].max_len = tap_max_len(tap);
+	return 0;
+}
+
+/* Queue 0 stays attached: the interface as a whole is reached through it. */
+static int tap_set_queue(struct backend *backend, unsigned i, bool used)
+{
+	struct tap_backend *tap = container_of(backend, struct tap_backend, base);
+	struct tap_queue *q = &tap->list[i];
+	struct ifreq ifr = { .ifr_flags = used ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+
+	if (!i || used == q->attached)
+		return 0;
+	if (ioctl(q->fd, TUNSETQUEUE, &ifr))
+		return -errno;
+	q->attached = used;
+	q->base.tx_fd = q->base.rx_fd = used ? q->fd : -1;
+	return 0;
+}
+
+static void tap_free(struct backend *backend)
+{
+	struct tap_backend *tap = container_of(backend, struct tap_backend, base);
+	unsigned i;
+
+	for (i = 0; i < backend->n_queues; i++)
+		close(tap->list[i].fd);
+	close(tap->sock);
+	free(tap->list);
+	free(tap);
+}
+
+/* Frames. */
+
+static ssize_t tap_write(int fd, const struct frame *f)
+{
+	ssize_t len;
+
+	do {
+		if (f->n_iov == 1)
+			len = write(fd, f->iov->iov_base, f->len);
+		else
+			len = writev(fd, f->iov, f->n_iov);
+	} while (len < 0 && errno == EINTR);
+	return len;
+}
+
+static unsigned tap_tx(struct backend_queue *base, const struct frame *frames, unsigned n,
+		       struct tx_stats *stats)
+{
+	struct tap_queue *q = container_of(base, struct tap_queue, base);
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		if (tap_write(q->fd, &frames[i]) >= 0)
+			continue;
+		if (errno == EAGAIN)
+			break;
+		/*
+		 * EIO: the interface is down; EBADFD: it was removed; EINVAL: a header that the
+		 * kernel refuses.
+		 */
+		count_add(&stats->drop_backend, 1);
+	}
+	return i;
+}
+
+/* Copy len bytes into f, and what does not fit to the front of the buffer they are in. */
+static void tap_unspill(struct frame *f, struct spill *spill, uint32_t len)
+{
+	uint32_t done = 0, part;
+	unsigned i;
+
+	for (i = 0; i < f->n_iov && done < len; i++, done += part) {
+		part = (uint32_t)min_u64(f->iov[i].iov_len, len - done);
+		memcpy(f->iov[i].iov_base, spill->buf + done, part);
+	}
+	spill->used = len - done;
+	memmove(spill->buf, spill->buf + done, spill->used);
+	f->len = done;
+}
+
+/* Read a frame whose end may need the spill buffer. */
+static ssize_t tap_readv(int fd, struct frame *f, struct spill *spill)
+{
+	struct iovec iov[IOV_MAX];
+	ssize_t len;
+
+	/* No room for one more iovec: all of it the long way. */
+	if (f->n_iov >= IOV_MAX) {
+		len = read(fd, spill->buf, SPILL_SIZE);
+		if (len > 0)
+			tap_unspill(f, spill, (uint32_t)len);
+		return len;
+	}
+	memcpy(iov, f->iov, f->n_iov * sizeof(*iov));
+	iov[f->n_iov] = (struct iovec){ .iov_base = spill->buf, .iov_len = SPILL_SIZE };
+	len = readv(fd, iov, f->n_iov + 1);
+	if (len > (ssize_t)f->len)
+		spill->used = (uint32_t)len - f->len;
+	else if (len > 0)
+		f->len = (uint32_t)len;
+	return len;
+}
+
+/* One frame. Negative: errno says why there is none; *cut: there was one, but its end is lost. */
+static ssize_t tap_read(struct tap_queue *q, struct frame *f, struct spill *spill, bool *cut)
+{
+	uint32_t room = f->len;
+	ssize_t len;
+
+	*cut = false;
+	if (f->n_iov == 1 && room > q->max_len) {
+		len = read(q->fd, f->iov->iov_base, room);
+		if (len > 0)
+			f->len = (uint32_t)len;
+		*cut = len == (ssize_t)room;
+	} else {
+		len = tap_readv(q->fd, f, spill);
+		*cut = spill->used == SPILL_SIZE;
+	}
+	return len;
+}
+
+/* A read failed for another reason than that there is no frame. */
+static void tap_read_failed(struct tap_queue *q, int code, struct rx_stats *stats)
+{
+	count_add(&stats->drop_backend, 1);
+	if (code == EBADFD)
+		q->base.tx_fd = q->base.rx_fd = -1;
+}
+
+static unsigned tap_rx(struct backend_queue *base, struct frame *frames, unsigned n,
+		       struct spill *spill, struct rx_stats *stats)
+{
+	struct tap_queue *q = container_of(base, struct tap_queue, base);
+	unsigned got = 0;
+	bool cut;
+
+	if (q->flushed) {
+		count_add(&stats->drop_backend, q->flushed);
+		q->flushed = 0;
+	}
+	spill->used = 0;
+	while (got < n && !spill->used) {
+		uint32_t room = frames[got].len;
+
+		if (tap_read(q, &frames[got], spill, &cut) < 0) {
+			if (errno == EINTR)
+				continue;
+			if (errno != EAGAIN)
+				tap_read_failed(q, errno, stats);
+			break;
+		}
+		if (cut) {
+			count_add(&stats->drop_size, 1);
+			q->max_len = SPILL_SIZE;
+			frames[got].len = room;
+			spill->used = 0;
+			break;
+		}
+		got++;
+	}
+	return got;
+}
+
+static const struct backend_ops tap_ops = {
+	.name = "tap",
+	.start = tap_start,
+	.set_mtu = tap_set_mtu,
+	.set_queue = tap_set_queue,
+	.free = tap_free,
+	.tx = tap_tx,
+	.rx = tap_rx,
+};
+
+/* What the kernel takes; leaves all of it off, and nothing in the queues that was made with it. */
+static void tap_probe(struct tap_backend *tap)
+{
+	static const unsigned sets[] = { TUN_F_CSUM | TUN_F_TSO | TUN_F_USO, TUN_F_CSUM | TUN_F_TSO,
+					 TUN_F_CSUM, 0 };
+	int fd = tap->list[0].fd;
+	unsigned i;
+
+	for (i = 0; i < array_size(sets) - 1 && ioctl(fd, TUNSETOFFLOAD, sets[i]); i++)
+		;
+	tap->usable = sets[i];
+	ioctl(fd, TUNSETOFFLOAD, 0);
+	for (i = 0; i < tap->base.n_queues; i++)
+		tap_flush(&tap->list[i]);
+}
+
+static uint64_t tap_features(const struct tap_backend *tap)
+{
+	uint64_t features = FEATURE(VIRTIO_NET_F_MRG_RXBUF);
+
+	if (tap->usable & TUN_F_CSUM)
+		features |= FEATURE(VIRTIO_NET_F_CSUM) | FEATURE(VIRTIO_NET_F_GUEST_CSUM);
+	if (tap->usable & TUN_F_TSO)
+		features |= FEATURES_HOST_TSO | FEATURES_GUEST_TSO;
+	if (tap->usable & TUN_F_USO)
+		features |= FEATURE(VIRTIO_NET_F_HOST_USO) | FEATURES_GUEST_USO;
+	return features;
+}
+
+static void tap_describe(struct tap_backend *tap)
+{
+	struct ifreq ifr;
+
+	if (tap_name(tap, &ifr))
+		return;
+	snprintf(tap->describe, sizeof(tap->describe), "tap %.*s (%u queue%s%s%s%s)", IFNAMSIZ,
+		 ifr.ifr_name, tap->base.n_queues, tap->base.n_queues == 1 ? "" : "s",
+		 tap->usable & TUN_F_CSUM ? ", csum" : "", tap->usable & TUN_F_TSO ? " tso" : "",
+		 tap->usable & TUN_F_USO ? " uso" : "");
+}
+
+static void tap_init(struct tap_backend *tap, const int *fds, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		tap->list[i] = (struct tap_queue){
+			.base = { .ops = &tap_ops,
+				  .tx_fd = fds[i],
+				  .rx_fd = fds[i],
+				  .tx_events = POLLOUT,
+				  .rx_events = POLLIN },
+			.fd = fds[i],
+			.attached = true,
+			.max_len = SPILL_SIZE,
+		};
+		tap->queues[i] = &tap->list[i].base;
+	}
+	tap->base = (struct backend){
+		.ops = &tap_ops, .n_queues = n, .queues = tap->queues, .describe = tap->describe
+	};
+	ioctl(fds[0], TUNGETVNETHDRSZ, &tap->hdr_len);
+	tap_probe(tap);
+	tap->base.features = tap_features(tap);
+	tap_describe(tap);
+}
+
+int tap_backend_from_fds(struct backend **backend, const int *fds, unsigned n,
+			 char err[BACKEND_ERR_LEN])
+{
+	struct tap_backend *tap;
+	int code;
+
+	if (!n || n > TAP_MAX_QUEUES)
+		return tap_open_failed(err, -EINVAL, "a tap has 1 to %d queues, not %u",
+				       TAP_MAX_QUEUES, n);
+	code = tap_open_check(fds, n, err);
+	if (code)
+		return code;
+	tap = calloc(1, sizeof(*tap) + n * sizeof(tap->queues[0]));
+	if (!tap)
+		return tap_open_failed(err, -ENOMEM, "no memory for a tap's queues");
+	tap->list = calloc(n, sizeof(*tap->list));
+	if (!tap->list) {
+		code = tap_open_failed(err, -ENOMEM, "no memory for a tap's queues");
+		goto free_tap;
+	}
+	tap->sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (tap->sock < 0) {
+		code = tap_open_failed(err, -errno, "a tap needs a socket: %s", strerror(errno));
+		goto free_list;
+	}
+	tap_init(tap, fds, n);
+	*backend = &tap->base;
+	return 0;
+free_list:
+	free(tap->list);
+free_tap:
+	free(tap);
+	return code;
+}
+
+int tap_backend_new(struct backend **backend, const char *name, unsigned n_queues,
+		    char err[BACKEND_ERR_LEN])
+{
+	int fds[TAP_MAX_QUEUES], code;
+	unsigned i;
+
+	if (!n_queues || n_queues > TAP_MAX_QUEUES)
+		return tap_open_failed(err, -EINVAL, "tap %s: it can have 1 to %d queues, not %u",
+				       name, TAP_MAX_QUEUES, n_queues);
+	code = tap_open_queues(fds, n_queues, name, err);
+	if (code)
+		return code;
+	code = tap_backend_from_fds(backend, fds, n_queues, err);
+	for (i = 0; code && i < n_queues; i++)
+		close(fds[i]);
+	return code;
+}
