@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The iothread's loop over one io_uring. io_uring is only the wait point here: polls and a
+ * time-out. Frames do not go through it, since a plain non-blocking read or write of a tap is
+ * faster (docs/design.md).
+ *
+ * A watch is known to the kernel by slot and generation, not by address: what arrives for a watch
+ * that was disarmed meanwhile carries an old generation and is ignored, so disarming never waits.
+ */
+#include "datapath/iothread.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "virtio/base.h"
+
+#define RING_ENTRIES 256
+#define MAX_WATCHES  2048
+#define NOBODY       UINT64_MAX /* user data of requests whose completion says nothing */
+
+struct slot {
+	struct iothread_watch *watch; /* NULL: free */
+	uint32_t generation;
+};
+
+struct iothread {
+	pthread_t thread;
+	char name[16];
+	struct io_uring ring;
+	struct slot slots[MAX_WATCHES];
+	uint16_t free_slots[MAX_WATCHES];
+	unsigned n_free;
+	struct iothread_work *work_first, **work_last;
+	struct iothread_timer timers; /* list head, soonest first */
+	bool stop;
+
+	/* The mailbox: one call at a time, from the control thread. */
+	int call_fd;
+	struct iothread_watch call_watch;
+	void (*call_fn)(void *arg);
+	void *call_arg;
+	sem_t call_done;
+	int start_error;
+};
+
+uint64_t iothread_now_ns(struct iothread *t)
+{
+	struct timespec ts;
+
+	(void)t;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static struct io_uring_sqe *get_sqe(struct iothread *t)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&t->ring);
+
+	while (!sqe) {
+		io_uring_submit(&t->ring);
+		sqe = io_uring_get_sqe(&t->ring);
+	}
+	return sqe;
+}
+
+static uint64_t watch_key(const struct iothread *t, uint32_t slot)
+{
+	return (uint64_t)t->slots[slot].generation << 32 | slot;
+}
+
+static void watch_submit(struct iothread *t, struct iothread_watch *w)
+{
+	struct io_uring_sqe *sqe = get_sqe(t);
+
+	if (w->every)
+		io_uring_prep_poll_multishot(sqe, w->fd, (unsigned)w->events);
+	else
+		io_uring_prep_poll_add(sqe, w->fd, (unsigned)w->events);
+	io_uring_sqe_set_data64(sqe, watch_key(t, w->slot));
+}
+
+int iothread_watch_arm(struct iothread *t, struct iothread_watch *w)
+{
+	if (w->armed)
+		return 0;
+	if (!t->n_free)
+		return -ENOMEM;
+	w->slot = t->free_slots[--t->n_free];
+	t->slots[w->slot].watch = w;
+	w->armed = true;
+	watch_submit(t, w);
+	return 0;
+}
+
+static void watch_release(struct iothread *t, struct iothread_watch *w)
+{
+	t->slots[w->slot].watch = NULL;
+	t->slots[w->slot].generation++;
+	t->free_slots[t->n_free++] = (uint16_t)w->slot;
+	w->armed = false;
+}
+
+void iothread_watch_disarm(struct iothread *t, struct iothread_watch *w)
+{
+	struct io_uring_sqe *sqe;
+
+	if (!w->armed)
+		return;
+	sqe = get_sqe(t);
+	io_uring_prep_poll_remove(sqe, watch_key(t, w->slot));
+	io_uring_sqe_set_data64(sqe, NOBODY);
+	io_uring_submit(&t->ring);
+	watch_release(t, w);
+}
+
+static void watch_completed(struct iothread *t, uint64_t key, unsigned flags)
+{
+	uint32_t slot = (uint32_t)key;
+	struct iothread_watch *w;
+
+	if (key == NOBODY || slot >= MAX_WATCHES || watch_key(t, slot) != key)
+		return;
+	w = t->slots[slot].watch;
+	if (!w->every)
+		watch_release(t, w);
+	else if (!(flags & IORING_CQE_F_MORE))
+		watch_submit(t, w);
+	w->fn(w);
+}
+
+static void reap(struct iothread *t)
+{
+	struct io_uring_cqe *cqe;
+
+	while (!io_uring_peek_cqe(&t->ring, &cqe)) {
+		uint64_t key = io_uring_cqe_get_data64(cqe);
+		unsigned flags = cqe->flags;
+
+		io_uring_cqe_seen(&t->ring, cqe);
+		watch_completed(t, key, flags);
+	}
+}
+
+void iothread_timer_set(struct iothread *t, struct iothread_timer *timer, uint64_t at_ns)
+{
+	struct iothread_timer *before;
+
+	iothread_timer_cancel(t, timer);
+	/* From the back: timers of one delay are set in the order in which they are due. */
+	for (before = t->timers.prev; before != &t->timers && before->at_ns > at_ns;
+	     before = before->prev)
+		;
+	timer->at_ns = at_ns;
+	timer->armed = true;
+	timer->prev = before;
+	timer->next = before->next;
+	timer->next->prev = timer;
+	before->next = timer;
+}
+
+void iothread_timer_cancel(struct iothread *t, struct iothread_timer *timer)
+{
+	(void)t;
+	if (!timer->armed)
+		return;
+	timer->armed = false;
+	timer->prev->next = timer->next;
+	timer->next->prev = timer->prev;
+}
+
+static void expire(struct iothread *t)
+{
+	struct iothread_timer *timer;
+	uint64_t now;
+
+	if (t->timers.next == &t->timers)
+		return;
+	now = iothread_now_ns(t);
+	while ((timer = t->timers.next) != &t->timers && timer->at_ns <= now) {
+		iothread_timer_cancel(t, timer);
+		timer->fn(timer);
+	}
+}
+
+void iothread_work_queue(struct iothread *t, struct iothread_work *work)
+{
+	if (work->queued)
+		return;
+	work->queued = true;
+	work->next = NULL;
+	*t->work_last = work;
+	t->work_last = &work->next;
+}
+
+void iothread_work_cancel(struct iothread *t, struct iothread_work *work)
+{
+	struct iothread_work **at;
+
+	if (!work->queued)
+		return;
+	for (at = &t->work_first; *at != work; at = &(*at)->next)
+		;
+	*at = work->next;
+	if (t->work_last == &work->next)
+		t->work_last = at;
+	work->queued = false;
+}
+
+/* Each piece that is queued now, once; what it queues has to wait for the next turn. */
+static void run_work(struct iothread *t)
+{
+	struct iothread_work mark = { 0 };
+	struct iothread_work *work;
+
+	iothread_work_queue(t, &mark);
+	while ((work = t->work_first) != &mark) {
+		iothread_work_cancel(t, work);
+		work->fn(work);
+	}
+	iothread_work_cancel(t, &mark);
+}
+
+/*
+ * Let the kernel post what has happened, without waiting; without a system call when there is
+ * nothing.
+ */
+static void look(struct iothread *t)
+{
+	if (io_uring_sq_ready(&t->ring))
+		io_uring_submit_and_get_events(&t->ring);
+	else if (load_relaxed(t->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
+		io_uring_get_events(&t->ring);
+}
+
+static void wait_for_events(struct iothread *t)
+{
+	struct __kernel_timespec ts, *timeout = NULL;
+	struct io_uring_cqe *cqe;
+	uint64_t now, at;
+
+	if (t->work_first) {
+		look(t);
+		return;
+	}
+	if (t->timers.next != &t->timers) {
+		now = iothread_now_ns(t);
+		at = t->timers.next->at_ns;
+		at = at > now ? at - now : 0;
+		ts.tv_sec = (int64_t)(at / 1000000000);
+		ts.tv_nsec = (int64_t)(at % 1000000000);
+		timeout = &ts;
+	}
+	io_uring_submit_and_wait_timeout(&t->ring, &cqe, 1, timeout, NULL);
+}
+
+static void on_call(struct iothread_watch *w)
+{
+	struct iothread *t = container_of(w, struct iothread, call_watch);
+	void (*fn)(void *arg) = load_acquire(&t->call_fn);
+
+	if (!fn)
+		return;
+	fn(t->call_arg);
+	store_relaxed(&t->call_fn, NULL);
+	sem_post(&t->call_done);
+}
+
+static int ring_init(struct iothread *t)
+{
+	/*
+	 * The thread that waits is the only one that submits: completions need no lock and no
+	 * interrupt of it.
+	 */
+	struct io_uring_params params = { .flags = IORING_SETUP_SINGLE_ISSUER |
+						   IORING_SETUP_DEFER_TASKRUN |
+						   IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE,
+					  .cq_entries = 2 * MAX_WATCHES };
+
+	return io_uring_queue_init_params(RING_ENTRIES, &t->ring, &params);
+}
+
+static void *iothread_main(void *arg)
+{
+	struct iothread *t = arg;
+
+	t->start_error = ring_init(t);
+	if (!t->start_error)
+		iothread_watch_arm(t, &t->call_watch);
+	sem_post(&t->call_done);
+	if (t->start_error)
+		return NULL;
+	while (!t->stop) {
+		reap(t);
+		expire(t);
+		run_work(t);
+		if (!t->stop)
+			wait_for_events(t);
+	}
+	io_uring_queue_exit(&t->ring);
+	return NULL;
+}
+
+/* sem_wait that a signal cannot end. */
+static void wait_for_thread(struct iothread *t)
+{
+	while (sem_wait(&t->call_done) && errno == EINTR)
+		;
+}
+
+int iothread_new(struct iothread **thread, const char *name)
+{
+	struct iothread *t = calloc(1, sizeof(*t));
+	int err;
+
+	if (!t)
+		return -ENOMEM;
+	strncpy(t->name, name, sizeof(t->name) - 1);
+	t->work_last = &t->work_first;
+	t->timers.next = t->timers.prev = &t->timers;
+	while (t->n_free < MAX_WATCHES) {
+		t->free_slots[t->n_free] = (uint16_t)(MAX_WATCHES - 1 - t->n_free);
+		t->n_free++;
+	}
+	sem_init(&t->call_done, 0, 0);
+	t->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (t->call_fd < 0) {
+		err = -errno;
+		goto out_free;
+	}
+	t->call_watch = (struct iothread_watch){
+		.fn = on_call, .fd = t->call_fd, .events = POLLIN, .every = true
+	};
+	err = -pthread_create(&t->thread, NULL, iothread_main, t);
+	if (err)
+		goto out_close;
+	pthread_setname_np(t->thread, t->name);
+	wait_for_thread(t);
+	if (t->start_error) {
+		err = t->start_error;
+		pthread_join(t->thread, NULL);
+		goto out_close;
+	}
+	*thread = t;
+	return 0;
+
+out_close:
+	close(t->call_fd);
+out_free:
+	sem_destroy(&t->call_done);
+	free(t);
+	return err;
+}
+
+void iothread_call(struct iothread *t, void (*fn)(void *arg), void *arg)
+{
+	t->call_arg = arg;
+	store_release(&t->call_fn, fn);
+	eventfd_write(t->call_fd, 1);
+	wait_for_thread(t);
+}
+
+static void set_stop(void *arg)
+{
+	((struct iothread *)arg)->stop = true;
+}
+
+void iothread_free(struct iothread *t)
+{
+	if (!t)
+		return;
+	iothread_call(t, set_stop, t);
+	pthread_join(t->thread, NULL);
+	close(t->call_fd);
+	sem_destroy(&t->call_done);
+	free(t);
+}
