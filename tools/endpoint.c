@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* Sockets of the three kinds of endpoint. */
+#include "tools/endpoint.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define RETRY_MS 200 /* between two attempts to connect */
+
+static int set_address(struct sockaddr_un *addr, const char *path, char *err, size_t err_len)
+{
+	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (!*path || strlen(path) >= sizeof(addr->sun_path)) {
+		snprintf(err, err_len, "--socket-path '%s' must be 1 to %zu characters long", path,
+			 sizeof(addr->sun_path) - 1);
+		return -ENAMETOOLONG;
+	}
+	strcpy(addr->sun_path, path);
+	return 0;
+}
+
+static int try_connect(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* A socket file that nobody listens on is what a killed process left: it may go. */
+static int remove_stale(const struct sockaddr_un *addr, char *err, size_t err_len)
+{
+	struct stat st;
+	int fd;
+
+	if (lstat(addr->sun_path, &st) < 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode)) {
+		snprintf(err, err_len,
+			 "--socket-path '%s' exists and is no socket; choose another path or "
+			 "remove it",
+			 addr->sun_path);
+		return -EEXIST;
+	}
+	fd = try_connect(addr);
+	if (fd >= 0)
+		close(fd);
+	/* EAGAIN: somebody listens, with a full backlog. */
+	if (fd >= 0 || fd == -EAGAIN) {
+		snprintf(err, err_len,
+			 "--socket-path '%s' is in use by another process; choose another path or "
+			 "end it",
+			 addr->sun_path);
+		return -EADDRINUSE;
+	}
+	unlink(addr->sun_path);
+	return 0;
+}
+
+int endpoint_listen(struct endpoint *e, const char *path, char *err, size_t err_len)
+{
+	struct sockaddr_un addr;
+	int error;
+
+	*e = (struct endpoint){ .path = path, .fd = -1, .listening = true };
+	error = set_address(&addr, path, err, err_len);
+	if (!error)
+		error = remove_stale(&addr, err, err_len);
+	if (error)
+		return error;
+	e->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (e->fd >= 0 && bind(e->fd, (struct sockaddr *)&addr, sizeof(addr)) == 0) {
+		e->bound = true;
+		if (listen(e->fd, 1) == 0)
+			return 0;
+	}
+	error = -errno;
+	snprintf(err, err_len, "--socket-path '%s': cannot listen: %s", path, strerror(-error));
+	endpoint_close(e);
+	return error;
+}
+
+int endpoint_connect(struct endpoint *e, const char *path, char *err, size_t err_len)
+{
+	struct sockaddr_un addr;
+
+	*e = (struct endpoint){ .path = path, .fd = -1, .client = true };
+	return set_address(&addr, path, err, err_len);
+}
+
+int endpoint_inherit(struct endpoint *e, int fd, char *err, size_t err_len)
+{
+	int domain = 0, type = 0, listening = 0;
+	socklen_t len = sizeof(int);
+
+	*e = (struct endpoint){ .fd = -1 };
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || domain != AF_UNIX ||
+	    type != SOCK_STREAM) {
+		snprintf(err, err_len, "--fd '%d' must be an open unix stream socket", fd);
+		return -ENOTSOCK;
+	}
+	e->fd = fd;
+	e->listening = listening;
+	e->once = !listening;
+	return 0;
+}
+
+void endpoint_close(struct endpoint *e)
+{
+	if (e->bound)
+		unlink(e->path);
+	if (e->fd >= 0)
+		close(e->fd);
+	e->bound = false;
+	e->fd = -1;
+}
+
+int endpoint_fd(const struct endpoint *e)
+{
+	return e->listening ? e->fd : -1;
+}
+
+int endpoint_timeout_ms(const struct endpoint *e)
+{
+	if (e->client)
+		return RETRY_MS;
+	return e->once && e->fd >= 0 ? 0 : -1;
+}
+
+int endpoint_next(struct endpoint *e)
+{
+	struct sockaddr_un addr;
+	char err[256];
+	int fd;
+
+	if (e->listening) {
+		fd = accept4(e->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	} else if (e->client) {
+		fd = set_address(&addr, e->path, err, sizeof(err)) ? -1 : try_connect(&addr);
+	} else {
+		fd = e->fd;
+		e->fd = -1;
+	}
+	return fd < 0 ? -1 : fd;
+}
+
+bool endpoint_finished(const struct endpoint *e)
+{
+	return e->once && e->fd < 0;
+}

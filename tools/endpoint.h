@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where front-ends come from: a listening socket, a path to connect to again and again, or an
+ * inherited socket. It has no loop: poll endpoint_fd() (if any) for at most endpoint_timeout_ms(),
+ * then endpoint_next().
+ */
+#ifndef TOOLS_ENDPOINT_H
+#define TOOLS_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct endpoint {
+	const char *path; /* NULL: an inherited fd */
+	bool client;
+	bool listening;
+	bool once;  /* fd is itself the connection: there is only one */
+	bool bound; /* path was made by us */
+	int fd;     /* listening socket, or the connection; -1: none (now) */
+};
+
+/* All three: 0, or negative errno with a reason in err. Nothing is left behind on failure. */
+int endpoint_listen(struct endpoint *e, const char *path, char *err, size_t err_len);
+int endpoint_connect(struct endpoint *e, const char *path, char *err, size_t err_len);
+int endpoint_inherit(struct endpoint *e, int fd, char *err, size_t err_len);
+
+/* Closes, and removes the socket that endpoint_listen made. */
+void endpoint_close(struct endpoint *e);
+
+/* To be polled for POLLIN while there is no connection; -1: only time helps. */
+int endpoint_fd(const struct endpoint *e);
+/* -1: for ever; else when to call endpoint_next() even if nothing is readable. */
+int endpoint_timeout_ms(const struct endpoint *e);
+
+/* A connection for the caller to own, or -1 when there is none yet. */
+int endpoint_next(struct endpoint *e);
+/* Whether none will come any more. */
+bool endpoint_finished(const struct endpoint *e);
+
+#endif

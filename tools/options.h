@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* txringd's command line, checked. */
+#ifndef TOOLS_OPTIONS_H
+#define TOOLS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "datapath/tx/engine.h"
+#include "tools/choice/choice.h"
+
+struct options {
+	const char *socket_path; /* NULL: fd */
+	bool client;             /* connect to socket_path, do not listen on it */
+	int fd;                  /* -1: socket_path */
+	const struct backend_choice *backend;
+	const char *backend_spec;
+	struct tx_mode mode;
+	unsigned queues;
+	unsigned iothreads;
+	bool has_mac;
+	uint8_t mac[6];
+	uint16_t mtu; /* 0: not given */
+};
+
+enum options_outcome {
+	OPTIONS_RUN,  /* o is filled in */
+	OPTIONS_DONE, /* --help and the like have been answered: exit 0 */
+	OPTIONS_BAD,  /* one line has been written to stderr: exit 1 */
+};
+
+enum options_outcome options_parse(struct options *o, int argc, char **argv);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* Parsing and printing of tx modes. Times are printed in the largest unit that keeps them whole. */
+#include "tools/txmode.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datapath/tx/engines.h"
+
+static const struct {
+	const char *name;
+	uint64_t ns;
+} time_units[] = { { "s", 1000000000 }, { "ms", 1000000 }, { "us", 1000 }, { "ns", 1 } };
+
+#define N_TIME_UNITS (sizeof(time_units) / sizeof(time_units[0]))
+
+static void append(char *buf, size_t len, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void append(char *buf, size_t len, const char *fmt, ...)
+{
+	size_t at = strlen(buf);
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(buf + at, len - at, fmt, args);
+	va_end(args);
+}
+
+static bool is_time(const struct tx_param *p)
+{
+	return !strcmp(p->unit, "ns");
+}
+
+static void append_value(char *buf, size_t len, const struct tx_param *p, uint64_t value)
+{
+	unsigned i = 0;
+
+	if (!is_time(p)) {
+		append(buf, len, "%" PRIu64, value);
+		return;
+	}
+	while (value % time_units[i].ns)
+		i++;
+	append(buf, len, "%" PRIu64 "%s", value / time_units[i].ns, time_units[i].name);
+}
+
+/* A number, for a time with a unit behind it (none: ns). */
+static bool parse_value(const struct tx_param *p, const char *s, size_t len, uint64_t *value)
+{
+	uint64_t scale = 1;
+	size_t unit_len;
+	char *end;
+	unsigned i;
+
+	if (!isdigit((unsigned char)*s))
+		return false;
+	errno = 0;
+	*value = strtoull(s, &end, 10);
+	unit_len = len - (size_t)(end - s);
+	if (errno)
+		return false;
+	if (unit_len) {
+		for (i = 0; i < N_TIME_UNITS; i++) {
+			if (strlen(time_units[i].name) == unit_len &&
+			    !memcmp(end, time_units[i].name, unit_len))
+				break;
+		}
+		if (!is_time(p) || i == N_TIME_UNITS)
+			return false;
+		scale = time_units[i].ns;
+	}
+	return !__builtin_mul_overflow(*value, scale, value) && *value >= p->min &&
+	       *value <= p->max;
+}
+
+static const struct tx_param *find_param(const struct tx_engine *e, const char *name, size_t len)
+{
+	for (unsigned i = 0; i < e->n_params; i++) {
+		if (strlen(e->params[i].name) == len && !memcmp(e->params[i].name, name, len))
+			return &e->params[i];
+	}
+	return NULL;
+}
+
+static int unknown_engine(const char *name, size_t len, char *err, size_t err_len)
+{
+	snprintf(err, err_len, "unknown tx mode '%.*s', valid are:", (int)len, name);
+	for (unsigned i = 0; tx_engines[i]; i++) {
+		append(err, err_len, "%s %s", i ? "," : "", tx_engines[i]->name);
+		if (tx_engines[i]->alias)
+			append(err, err_len, " (or %s)", tx_engines[i]->alias);
+	}
+	return -1;
+}
+
+static int unknown_param(const struct tx_engine *e, const char *item, size_t len, char *err,
+			 size_t err_len)
+{
+	snprintf(err, err_len, "tx mode %s has no parameter '%.*s', valid are:", e->name, (int)len,
+		 item);
+	for (unsigned i = 0; i < e->n_params; i++)
+		append(err, err_len, "%s %s", i ? "," : "", e->params[i].name);
+	return -1;
+}
+
+static int bad_value(const struct tx_engine *e, const struct tx_param *p, const char *value,
+		     size_t len, char *err, size_t err_len)
+{
+	snprintf(err, err_len, "tx mode %s: %s '%.*s' must be ", e->name, p->name, (int)len, value);
+	append_value(err, err_len, p, p->min);
+	append(err, err_len, " to ");
+	append_value(err, err_len, p, p->max);
+	append(err, err_len, " %s", is_time(p) ? "(units ns, us, ms, s; none means ns)" : p->unit);
+	return -1;
+}
+
+int txmode_parse(struct tx_mode *mode, const char *text, char *err, size_t err_len)
+{
+	size_t len = strcspn(text, ","), name_len, item_len;
+	const struct tx_param *p;
+	const char *item;
+
+	mode->engine = tx_engines_find(text, len);
+	if (!mode->engine)
+		return unknown_engine(text, len, err, err_len);
+	for (unsigned i = 0; i < mode->engine->n_params; i++)
+		mode->values[i] = mode->engine->params[i].def;
+	for (item = text + len; *item == ','; item += item_len) {
+		item++;
+		item_len = strcspn(item, ",");
+		name_len = strcspn(item, "=,");
+		p = find_param(mode->engine, item, name_len);
+		if (!p)
+			return unknown_param(mode->engine, item, name_len, err, err_len);
+		if (name_len == item_len ||
+		    !parse_value(p, item + name_len + 1, item_len - name_len - 1,
+				 &mode->values[p - mode->engine->params])) {
+			name_len += name_len < item_len;
+			return bad_value(mode->engine, p, item + name_len, item_len - name_len, err,
+					 err_len);
+		}
+	}
+	return 0;
+}
+
+const char *txmode_text(const struct tx_mode *mode, char buf[TXMODE_TEXT_LEN])
+{
+	snprintf(buf, TXMODE_TEXT_LEN, "%s", mode->engine->name);
+	for (unsigned i = 0; i < mode->engine->n_params; i++) {
+		append(buf, TXMODE_TEXT_LEN, ",%s=", mode->engine->params[i].name);
+		append_value(buf, TXMODE_TEXT_LEN, &mode->engine->params[i], mode->values[i]);
+	}
+	return buf;
+}
+
+void txmode_help(char *buf, size_t len)
+{
+	buf[0] = '\0';
+	for (unsigned i = 0; tx_engines[i]; i++) {
+		const struct tx_engine *e = tx_engines[i];
+
+		append(buf, len, "  %s%s%s\t%s\n", e->name, e->alias ? ", " : "",
+		       e->alias ? e->alias : "", e->help);
+		for (unsigned k = 0; k < e->n_params; k++) {
+			const struct tx_param *p = &e->params[k];
+
+			append(buf, len, "    %s=", p->name);
+			append_value(buf, len, p, p->def);
+			append(buf, len, "\t%s: ", p->help);
+			append_value(buf, len, p, p->min);
+			append(buf, len, " to ");
+			append_value(buf, len, p, p->max);
+			append(buf, len, "\n");
+		}
+	}
+}
