@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# modes.sh iothread|timer: a Linux guest networks through txringd in this tx mode, and goes on doing
+# so after each of the three (guest, QEMU, txringd) was restarted under the others. The time that
+# the mode itself costs shows in the round trips.
+# shellcheck source=checks.sh
+. "$(dirname "$0")/checks.sh"
+mode=${1:?iothread or timer}
+
+lab_begin 150 "$@"
+txringd_start --txmode "$mode"
+guest_start
+guest_wait
+step "guest is up, Linux $guest_release"
+features yes VERSION_1 MAC STATUS CTRL_VQ CSUM GUEST_CSUM HOST_TSO4 HOST_TSO6 GUEST_TSO4 \
+	GUEST_TSO6 MRG_RXBUF INDIRECT_DESC EVENT_IDX
+
+ping_all 56 100
+ping_all 1472 50
+ping_all 4000 50
+guest "ping -q -c 20 -i 0.01 -s 4000 $host_ip" | grep -q " 0% packet loss" ||
+	fail "the guest's pings are lost"
+step "pings of 56, 1472 and 4000 bytes"
+case $mode in
+iothread)	ping_floor 0 150 ;;
+timer)		ping_floor 150 2000 ;;
+esac
+tcp tx
+tcp rx
+udp tx
+udp rx
+transfer
+
+guest_tell "reboot -f"
+guest_wait
+works "guest rebooted"
+guest_stop KILL
+guest_start
+guest_wait
+works "QEMU killed and started again"
+txringd_stop KILL
+case $mode in
+iothread)	txringd_start --txmode bh ;;
+timer)		txringd_start --txmode timer,delay=2ms,burst=16 ;;
+esac
+works "txringd killed and started again"
+case $mode in
+iothread)	ping_floor 0 150 ;;
+timer)		ping_floor 2000 20000 ;;
+esac
+guest_tell "poweroff -f"
+within 10 process_gone "$qemu_pid" || fail "QEMU does not end with its guest"
+txringd_stop
