@@ -1,0 +1,163 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Shows that layering.sh and format.sh can fail: one small good tree passes, and with each rule
+# broken in it, one at a time, the rule is named. All of it in a scratch directory.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+spdx="SPDX-License-Identifier: MIT"
+bad=0
+n=0
+
+# put FILE LINE...: a source file with a proper head.
+put()
+{
+	local file=$tree/$1
+	shift
+	mkdir -p "$(dirname "$file")"
+	printf '%s\n' "/* $spdx */" '/* One of the files of a small tree. */' "$@" >"$file"
+}
+
+good_tree()
+{
+	rm -rf "${tree:?}"/*
+	put virtio/base.h '#pragma once' '#include <stdint.h>' 'struct base {' '	char n;' '};'
+	put virtio/base.c '#include "virtio/base.h"' '#include <linux/virtio_ring.h>' \
+		'int base_n(void);' '/* getenv( and exit(1) in a comment */' \
+		'int base_n(void)' '{' '	return "abort()"[0];' '}'
+	put virtio/part.h '#ifndef VIRTIO_WHOLE_H' '#error "include virtio/whole.h"' '#endif'
+	put virtio/whole.h '#ifndef VIRTIO_WHOLE_H' '#define VIRTIO_WHOLE_H' \
+		'#include "virtio/part.h"' '#endif'
+	put datapath/iothread.c '#include <liburing.h>' '#include "virtio/base.h"'
+	put datapath/backend/tap.c '#include "datapath/backend.h"' '#include "virtio/base.h"'
+	put datapath/backend.h '#pragma once'
+	put tools/main.c '#include <stdlib.h>' '#include "datapath/backend.h"'
+	put tests/unit.c '#include <cmocka.h>' '#include "virtio/base.h"'
+}
+
+# expect WHAT: layering.sh fails on the tree as it is now and says WHAT.
+expect()
+{
+	local out
+	n=$((n + 1))
+	if out=$("$here/layering.sh" "$tree" ${build+"$build"}); then
+		echo "layering.sh did not see: $1"
+		bad=1
+	elif ! grep -qF "$1" <<<"$out"; then
+		echo "layering.sh failed, but did not say '$1': $out"
+		bad=1
+	fi
+	good_tree
+}
+
+# reject WHAT FILE LINE...: the good tree with this file.
+reject()
+{
+	local what=$1
+	shift
+	put "$@"
+	expect "$what"
+}
+
+good_tree
+if ! out=$("$here/layering.sh" "$tree"); then
+	echo "layering.sh fails on a good tree: $out"
+	exit 1
+fi
+
+from_root="write it from the root"
+reject "virtio/ includes only virtio/" virtio/a.c '#include "datapath/backend.h"'
+reject "virtio/ includes only virtio/" virtio/driver/a.c '#include "tests/unit.h"'
+reject "virtio/ includes only libc and kernel UAPI" virtio/a.c '#include <pthread.h>'
+reject "virtio/ includes only libc and kernel UAPI" virtio/a.c '#include <liburing.h>'
+reject "virtio/ has no event loop" virtio/a.c '#include <sys/epoll.h>'
+reject "virtio/ has no event loop" virtio/a.c '# include <linux/if_xdp.h>'
+reject "virtio/ has no event loop" virtio/a.c '#include <linux/io_uring.h>'
+reject "virtio/ has no threads" virtio/a.c 'static _Thread_local int a;'
+reject "datapath/ includes only datapath/ and virtio/" datapath/a.c '#include "tools/main.h"'
+reject "datapath/ includes only datapath/ and virtio/" datapath/tx/a.c '#include "bench/a.h"'
+reject "a backend sees" datapath/backend/a.c '#include "virtio/virtq.h"'
+reject "a backend sees" datapath/backend/a.c '#include "datapath/tx/queue.h"'
+reject "io_uring has one door" datapath/device.c '#include <liburing.h>'
+reject "io_uring has one door" datapath/backend/a.h '#include <liburing.h>'
+reject "io_uring has one door" tools/a.c '#include <liburing/io_uring.h>'
+reject "libxdp has one door" datapath/backend/tap.c '#include <xdp/xsk.h>'
+reject "libxdp has one door" datapath/device.c '#include <bpf/bpf.h>'
+reject "libxml2 has one door" datapath/a.c '#include <libxml/tree.h>'
+put tools/a.c '#include <libxml/tree.h>'
+reject "libxml2 has one door" tools/b.c '#include <libxml/tree.h>'
+reject "cmocka is for tests/" tools/a.c '#include <cmocka.h>'
+reject "tools/ does not need tests/" tools/a.c '#include "tests/unit.h"'
+reject "$from_root" virtio/a.c '#include "base.h"'
+reject "$from_root" virtio/driver/a.c '#include "../base.h"'
+reject "the project itself is included with quotes" virtio/a.c '#include <virtio/base.h>'
+
+for call in 'getopt(0, 0, 0);' 'getopt_long(0, 0, 0, 0, 0);' 'getenv("A");'; do
+	reject "a library reads no arguments" datapath/a.c "$call"
+done
+for call in 'exit(1);' '	_exit (1);' '	abort();'; do
+	reject "a library does not end the program" virtio/a.c "$call"
+done
+for call in 'printf("a");' 'puts("a");' 'fprintf(stderr, "a");' 'fputs("a", stdout);'; do
+	reject "a library does not print" datapath/a.c "$call"
+done
+reject "a library does not handle signals" datapath/a.c 'sigaction(1, &a, &b);'
+
+reject "does not stand alone" virtio/a.h '#pragma once' 'uint32_t a;'
+reject "does not stand alone" datapath/a.h 'struct a {' '	int n;' '};'
+reject "that is a part of virtio/whole.h" virtio/a.c '#include "virtio/part.h"'
+
+printf '/* %s */\nint a;\n' 'A file of some use to someone' >"$tree/virtio/a.c"
+expect "virtio/a.c:1: does not start with SPDX"
+printf '/* %s */\nint a;\n' "$spdx" >"$tree/virtio/a.c"
+expect "virtio/a.c:1: does not say"
+printf '#!/bin/sh\n# %s\n\necho\n' "$spdx" >"$tree/tools/a"
+expect "tools/a:1: does not say"
+printf 'project()\n' >"$tree/meson.build"
+expect "meson.build:1: does not start with SPDX"
+reject "a mark of unfinished work" tests/a.c '/* TO''DO: more */'
+reject "a mark of unfinished work" bench/a.py '# FIX''ME'
+
+# Exported names, of objects.
+objects()
+{
+	build=$tree/build
+	mkdir -p "$build"
+	put datapath/tx/queue.c "$1"
+	${CC:-cc} -c -o "$build/a.o" "$tree/datapath/tx/queue.c"
+	printf '[{"directory": "%s", "file": "../datapath/tx/queue.c", "output": "a.o"}]\n' \
+		"$build" >"$build/compile_commands.json"
+}
+objects 'int tx_queue_a, queue_b, queue;'
+if ! "$here/layering.sh" "$tree" "$build" >/dev/null; then
+	echo "layering.sh refuses good names"
+	bad=1
+fi
+objects 'int queues_run;'
+expect "exports queues_run"
+unset build
+
+rm -rf "${tree:?}"/*
+expect "no C source"
+
+if command -v clang-format >/dev/null; then
+	good_tree
+	cp "$here/../../.clang-format" "$tree"
+	put virtio/base.c '#include "virtio/base.h"'
+	n=$((n + 2))
+	if ! out=$("$here/format.sh" "$tree"); then
+		echo "format.sh fails on a good tree: $out"
+		bad=1
+	fi
+	put virtio/a.c 'int  a;' "/* $(printf '%0100d' 0) */"
+	out=$("$here/format.sh" "$tree") && bad=1
+	for what in 'virtio/a.c: run clang-format' 'virtio/a.c:4: over 100 columns'; do
+		if ! grep -qF "$what" <<<"$out"; then
+			echo "format.sh did not say '$what': $out"
+			bad=1
+		fi
+	done
+fi
+echo "selftest: $n broken trees tried"
+exit "$bad"
