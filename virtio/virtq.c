@@ -57,10 +57,13 @@ void virtq_start(struct virtq *vq, const struct virtq_config *cfg)
 		.indirect = feature_has(cfg->features, VIRTIO_RING_F_INDIRECT_DESC),
 		.call_fd = cfg->call_fd,
 		.err_fd = cfg->err_fd,
-		.last_avail = cfg->base,
-		.avail_idx = cfg->base,
 		.used_idx = load_relaxed(&cfg->rings.used->idx),
 	};
+	/*
+	 * Chains are completed in order, so the next one is the first that is not used, whatever
+	 * the front-end remembers: one that lost its back-end (DPDK as a server) says base 0.
+	 */
+	vq->last_avail = vq->avail_idx = vq->used_idx;
 	vq->signalled_used = vq->used_idx;
 }
 

@@ -36,8 +36,8 @@ int virtq_resolve(struct virtq_rings *rings, const struct gmem *mem, unsigned si
 		  uint64_t desc_uva, uint64_t avail_uva, uint64_t used_uva);
 
 /*
- * Begin at cfg->base; the used index is read from the ring. Clears a fault. Nothing is sent to the
- * driver.
+ * Begin where the device stopped: a split ring at its used index, whatever cfg->base says. Clears a
+ * fault. Nothing is sent to the driver.
  */
 void virtq_start(struct virtq *vq, const struct virtq_config *cfg);
 

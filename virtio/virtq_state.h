@@ -23,7 +23,7 @@ struct virtq_config {
 	struct virtq_rings rings;
 	uint64_t features; /* negotiated */
 	uint16_t size;     /* entries, a power of two */
-	uint16_t base;     /* next available index, as SET_VRING_BASE gives it */
+	uint16_t base;     /* as SET_VRING_BASE gives it */
 	int call_fd;       /* borrowed eventfd, O_NONBLOCK, or -1: the driver polls */
 	int err_fd;        /* borrowed eventfd, O_NONBLOCK, or -1 */
 };

@@ -3,7 +3,6 @@
  * A front-end that sends what it must not: each malformed message ends the session with a reason,
  * and neither garbage nor good messages in any order break what the device was promised.
  */
-#include <errno.h>
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdbool.h>
@@ -11,7 +10,6 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 

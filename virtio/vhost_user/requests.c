@@ -92,13 +92,13 @@ static enum vhost_user_answer set_features(struct vhost_user_session *s, struct 
 	if (excess)
 		return vhost_user_session_fault(s, ANSWER_BROKEN, "never offered: %s",
 						features_names(excess, names));
-	if (any_started(s)) {
-		if (features == s->features)
-			return ANSWER_DONE;
+	/* QEMU says it once for every queue pair. */
+	if (s->has_features && features == s->features)
+		return ANSWER_DONE;
+	if (any_started(s))
 		return vhost_user_session_fault(s, ANSWER_BROKEN,
 						"changes while a ring is started: %s",
 						features_names(features ^ s->features, names));
-	}
 	err = s->cfg.ops->set_features(s->cfg.dev,
 				       features & ~FEATURE(VHOST_USER_F_PROTOCOL_FEATURES));
 	if (err)
