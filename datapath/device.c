@@ -74,7 +74,9 @@ static void log_line(struct device *dev, const char *fmt, ...)
 	va_end(args);
 }
 
-/* On the iothread: the backend's queue follows the pair, in use while a ring of it can move frames. */
+/*
+ * On the iothread: the backend's queue follows the pair, in use while a ring of it can move frames.
+ */
 static void pair_update_used(struct pair *p)
 {
 	struct backend *b = p->dev->cfg.backend;

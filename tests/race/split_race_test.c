@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Driver and device of a split ring on two threads, each with its own mapping of the same memory. Both
- * sleep on their eventfds whenever they find nothing to do, after stalls of random length, so that each
- * kick and each call counts: one that is lost leaves a side asleep for ever, which the two-second limit of
- * its sleep reports. Sequence numbers show what is lost, doubled, or read before it was written.
+ * Driver and device of a split ring on two threads, each with its own mapping of the same memory.
+ * Both sleep on their eventfds whenever they find nothing to do, after stalls of random length, so
+ * that each kick and each call counts: one that is lost leaves a side asleep for ever, which the
+ * two-second limit of its sleep reports. Sequence numbers show what is lost, doubled, or read
+ * before it was written.
  *
- * The barriers at stake are A to D of virtio/virtq_split.h. Build it with -fsanitize=thread as well.
+ * The barriers at stake are A to D of virtio/virtq_split.h. Build it with -fsanitize=thread as
+ * well.
  */
 #include <errno.h>
 #include <poll.h>
@@ -34,8 +36,8 @@
 #define IN_ORDER  FEATURE(VIRTIO_F_IN_ORDER)
 
 /*
- * With one frame at a time and one side that never sleeps, almost each frame meets the other side between
- * arming and falling asleep: that finds a missing fence. Bursts find the rest.
+ * With one frame at a time and one side that never sleeps, almost each frame meets the other side
+ * between arming and falling asleep: that finds a missing fence. Bursts find the rest.
  */
 struct mode {
 	const char *name;
@@ -63,7 +65,10 @@ struct frame {
 	uint64_t answer;
 };
 
-/* Written by one side each; the other reads them after it has been joined, or with the words of base.h. */
+/*
+ * Written by one side each; the other reads them after it has been joined, or with the words of
+ * base.h.
+ */
 struct race {
 	struct arena arena;
 	struct gmem mem;
@@ -109,7 +114,10 @@ static uint32_t next_random(uint32_t *state)
 	return *state;
 }
 
-/* Bursts: rarely long enough for the other side to fall asleep. One frame: within what a cache line travels. */
+/*
+ * Bursts: rarely long enough for the other side to fall asleep. One frame: within what a cache
+ * line travels.
+ */
 static void stall(const struct mode *mode, uint32_t *random)
 {
 	uint32_t r = next_random(random);

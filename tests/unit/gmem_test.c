@@ -79,7 +79,9 @@ static void test_add(void **state)
 	mem_free(mem);
 }
 
-/* Neither page-aligned offset nor size is promised: the first byte is the right one all the same. */
+/*
+ * Neither page-aligned offset nor size is promised: the first byte is the right one all the same.
+ */
 static void test_odd_offset(void **state)
 {
 	struct gmem *mem = mem_new();
@@ -119,6 +121,7 @@ static void test_bounds(void **state)
 	assert_int_equal(got, 1);
 	assert_non_null(gmem_at_uva(mem, UVA, PAGE));
 	assert_null(gmem_at_uva(mem, UVA, PAGE + 1));
+	assert_null(gmem_at_uva(mem, UVA + 1, PAGE));
 	assert_null(gmem_at_uva(mem, UVA - 1, 1));
 	assert_null(gmem_at_uva(mem, UVA + PAGE, 1));
 	assert_null(gmem_at_uva(mem, UVA + 1, UINT64_MAX));
@@ -228,6 +231,29 @@ static void test_remove(void **state)
 	mem_free(mem);
 }
 
+/* The very same region may be added again, and goes when it was removed as often. */
+static void test_twice(void **state)
+{
+	struct gmem *mem = mem_new();
+	int fd = file(2 * PAGE), other = file(2 * PAGE);
+	uint64_t got;
+
+	(void)state;
+	add_ok(mem, 0, PAGE, UVA, fd, 0);
+	add_ok(mem, 0, PAGE, UVA, fd, 0);
+	assert_int_equal(mem->n, 1);
+	assert_int_equal(gmem_add(mem, 0, PAGE, UVA, fd, PAGE), -EINVAL);
+	assert_int_equal(gmem_add(mem, 0, PAGE, UVA, other, 0), -EINVAL);
+	assert_int_equal(gmem_remove(mem, 0, PAGE, UVA), 0);
+	assert_non_null(at(mem, 0, 1, &got));
+	assert_int_equal(gmem_remove(mem, 0, PAGE, UVA), 0);
+	assert_null(at(mem, 0, 1, &got));
+	assert_int_equal(gmem_remove(mem, 0, PAGE, UVA), -ENOENT);
+	close(fd);
+	close(other);
+	mem_free(mem);
+}
+
 /* As many regions as there may be, added in a scattered order, all found; one more is refused. */
 static void test_many(void **state)
 {
@@ -252,7 +278,10 @@ static void test_many(void **state)
 	mem_free(mem);
 }
 
-/* Huge pages are mapped in whole pages whatever the region's bounds. Needs one free huge page of 2 MiB. */
+/*
+ * Huge pages are mapped in whole pages whatever the region's bounds. Needs one free huge page of 2
+ * MiB.
+ */
 static void test_hugetlb(void **state)
 {
 	const struct arena_span span = { .gpa = 0, .size = 2ULL << 20 };
@@ -308,8 +337,9 @@ int main(void)
 		cmocka_unit_test(test_add),     cmocka_unit_test(test_odd_offset),
 		cmocka_unit_test(test_bounds),  cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_overlap), cmocka_unit_test(test_hint),
-		cmocka_unit_test(test_remove),  cmocka_unit_test(test_many),
-		cmocka_unit_test(test_hugetlb), cmocka_unit_test(test_arena),
+		cmocka_unit_test(test_remove),  cmocka_unit_test(test_twice),
+		cmocka_unit_test(test_many),    cmocka_unit_test(test_hugetlb),
+		cmocka_unit_test(test_arena),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

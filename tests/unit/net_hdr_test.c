@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The virtio-net header: its length, its copy out of any iovecs, and what a driver may claim in it. */
+/*
+ * The virtio-net header: its length, its copy out of any iovecs, and what a driver may claim in
+ * it.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,7 +88,9 @@ static bool ok(uint8_t flags, uint8_t gso, uint16_t gso_size, uint64_t features)
 	return net_hdr_tx_ok(&h, 1500, features);
 }
 
-/* Each kind of unfinished frame needs its feature, a segment size and a checksum to be filled in. */
+/*
+ * Each kind of unfinished frame needs its feature, a segment size and a checksum to be filled in.
+ */
 static void test_tx_gso(void **state)
 {
 	const struct {

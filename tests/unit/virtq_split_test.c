@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The split ring, device half against driver half in one process: what well-behaved drivers and devices do
- * in every shape, and every rule that a hostile driver or device can break. Two threads are in
- * tests/race/split_race_test.c.
+ * The split ring, device half against driver half in one process: what well-behaved drivers and
+ * devices do in every shape, and every rule that a hostile driver or device can break. Two threads
+ * are in tests/race/split_race_test.c.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -24,7 +24,10 @@
 #define INDIRECT  FEATURE(VIRTIO_RING_F_INDIRECT_DESC)
 #define IN_ORDER  FEATURE(VIRTIO_F_IN_ORDER)
 
-/* Region 1 follows region 0 in guest addresses, and nothing follows it; region 2 ends the address space. */
+/*
+ * Region 1 follows region 0 in guest addresses, and nothing follows it; region 2 ends the address
+ * space.
+ */
 #define GPA    0x40000000ULL
 #define REGION (1ULL << 20)
 #define DATA   (GPA + REGION / 2)
@@ -263,8 +266,8 @@ static void check_shape(struct world *w, const struct shape *s, const struct cha
 }
 
 /*
- * Chains of all shapes, offered, rewound and used in bursts of random size, past the wrap of all indices.
- * The driver's promise under IN_ORDER is checked too: descriptors lie in ring order.
+ * Chains of all shapes, offered, rewound and used in bursts of random size, past the wrap of all
+ * indices. The driver's promise under IN_ORDER is checked too: descriptors lie in ring order.
  */
 static void run_mixed(uint64_t features, unsigned size, uint16_t base)
 {
@@ -412,7 +415,10 @@ static void test_rewind(void **state)
 	world_free(w);
 }
 
-/* Mergeable rx: as many chains as a frame needs, the rest goes back, the header counts them, one publish. */
+/*
+ * Mergeable rx: as many chains as a frame needs, the rest goes back, the header counts them, one
+ * publish.
+ */
 static void test_mergeable(void **state)
 {
 	struct world *w = world_new(IN_ORDER, 8, 0);
@@ -461,7 +467,10 @@ static void test_small_pool(void **state)
 	world_free(w);
 }
 
-/* EVENT_IDX: a kick exactly when the available index passes the event, whatever the step, past the wrap. */
+/*
+ * EVENT_IDX: a kick exactly when the available index passes the event, whatever the step, past the
+ * wrap.
+ */
 static void test_event_idx_kick(void **state)
 {
 	struct world *w = world_new(EVENT_IDX, 64, 65000);
@@ -500,7 +509,10 @@ static void test_event_idx_kick(void **state)
 	world_free(w);
 }
 
-/* EVENT_IDX: a call exactly when the used index passes what the driver asked for; the very first is free. */
+/*
+ * EVENT_IDX: a call exactly when the used index passes what the driver asked for; the very first
+ * is free.
+ */
 static void test_event_idx_call(void **state)
 {
 	struct world *w = world_new(EVENT_IDX, 64, 65000);
@@ -577,7 +589,9 @@ static void test_flags(void **state)
 	world_free(w);
 }
 
-/* What came between the last look and arming is found by arming, on both sides and in both modes. */
+/*
+ * What came between the last look and arming is found by arming, on both sides and in both modes.
+ */
 static void test_arm_looks_again(void **state)
 {
 	const uint64_t modes[] = { 0, EVENT_IDX };
@@ -602,7 +616,9 @@ static void test_arm_looks_again(void **state)
 	}
 }
 
-/* "Kick me for more than I have seen": what waits already is no reason, what comes on top is one. */
+/*
+ * "Kick me for more than I have seen": what waits already is no reason, what comes on top is one.
+ */
 static void test_arm_for_more(void **state)
 {
 	const uint64_t modes[] = { 0, EVENT_IDX };
@@ -645,7 +661,10 @@ static void test_no_call_fd(void **state)
 	world_free(w);
 }
 
-/* Stopped and started again at the index where it stopped, with rings elsewhere: nothing lost or twice. */
+/*
+ * Stopped and started again at the index where it stopped, with rings elsewhere: nothing lost or
+ * twice.
+ */
 static void test_restart(void **state)
 {
 	struct world *w = world_new(0, 8, 65534);
@@ -679,7 +698,10 @@ static void test_restart(void **state)
 	world_free(w);
 }
 
-/* Buffers that go on in the next region come as two iovecs; one that goes on into nothing is a fault. */
+/*
+ * Buffers that go on in the next region come as two iovecs; one that goes on into nothing is a
+ * fault.
+ */
 static void test_region_crossing(void **state)
 {
 	const uint64_t edge = GPA + 2 * REGION;
@@ -784,7 +806,10 @@ static const struct attack attacks[] = {
 };
 /* clang-format on */
 
-/* The raw chain behind two good ones, which must arrive; then the queue is broken, once, and stays it. */
+/*
+ * The raw chain behind two good ones, which must arrive; then the queue is broken, once, and stays
+ * it.
+ */
 static void carry_out(const struct attack *a, bool peek_first)
 {
 	struct world *w = world_new(a->features, SIZE, 0);
@@ -827,6 +852,29 @@ static void test_attacks(void **state)
 		/* An index that was already looked at is judged all the same. */
 		carry_out(&attacks[i], true);
 	}
+}
+
+/*
+ * A queue may also be broken by those who read its chains; the first reason stays, and is told
+ * once.
+ */
+static void test_break(void **state)
+{
+	struct world *w = world_new(0, 8, 0);
+	struct chain c;
+
+	(void)state;
+	ring_fill(&w->ring, out_part(BUF, 60), 0);
+	ring_submit(&w->ring);
+	virtq_break(&w->vq, VIRTQ_FAULT_NO_HEADER);
+	virtq_break(&w->vq, VIRTQ_FAULT_LOOP);
+	assert_int_equal(w->vq.fault, VIRTQ_FAULT_NO_HEADER);
+	assert_int_equal(signals(w->cfg.err_fd), 1);
+	assert_int_equal(pop(w, &c, 1), 0);
+	for (unsigned i = 0; i < VIRTQ_FAULTS; i++)
+		assert_string_not_equal(virtq_fault_name(i), "unknown");
+	assert_string_equal(virtq_fault_name(VIRTQ_FAULTS), "unknown");
+	world_free(w);
 }
 
 /* Good chains before a bad one in the same burst are delivered. */
@@ -919,7 +967,10 @@ static void test_4gib(void **state)
 	}
 }
 
-/* A table may stand behind plain descriptors (virtio 1.2 section 2.7.5.3), and its WRITE flag means nothing. */
+/*
+ * A table may stand behind plain descriptors (virtio 1.2 section 2.7.5.3), and its WRITE flag
+ * means nothing.
+ */
 static void test_table_behind(void **state)
 {
 	struct world *w = world_new(INDIRECT, 8, 0);
@@ -1027,7 +1078,10 @@ static void test_used_twice(void **state)
 	world_free(w);
 }
 
-/* IN_ORDER: one used element may end a batch; all chains before it are whole. Batches across the wrap. */
+/*
+ * IN_ORDER: one used element may end a batch; all chains before it are whole. Batches across the
+ * wrap.
+ */
 static void test_in_order_batch(void **state)
 {
 	struct world *w = world_new(IN_ORDER, 8, 65533);
@@ -1085,19 +1139,33 @@ static void test_ring_reset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_direct),         cmocka_unit_test(test_chained),
-		cmocka_unit_test(test_mixed),          cmocka_unit_test(test_size_one),
-		cmocka_unit_test(test_out_of_order),   cmocka_unit_test(test_rewind),
-		cmocka_unit_test(test_mergeable),      cmocka_unit_test(test_small_pool),
-		cmocka_unit_test(test_event_idx_kick), cmocka_unit_test(test_event_idx_call),
-		cmocka_unit_test(test_flags),          cmocka_unit_test(test_arm_looks_again),
-		cmocka_unit_test(test_arm_for_more),   cmocka_unit_test(test_no_call_fd),
-		cmocka_unit_test(test_restart),        cmocka_unit_test(test_region_crossing),
-		cmocka_unit_test(test_attacks),        cmocka_unit_test(test_good_before_bad),
-		cmocka_unit_test(test_too_long),       cmocka_unit_test(test_4gib),
-		cmocka_unit_test(test_table_behind),   cmocka_unit_test(test_resolve),
-		cmocka_unit_test(test_device_faults),  cmocka_unit_test(test_used_twice),
-		cmocka_unit_test(test_in_order_batch), cmocka_unit_test(test_ring_reset),
+		cmocka_unit_test(test_direct),
+		cmocka_unit_test(test_chained),
+		cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_size_one),
+		cmocka_unit_test(test_out_of_order),
+		cmocka_unit_test(test_rewind),
+		cmocka_unit_test(test_mergeable),
+		cmocka_unit_test(test_small_pool),
+		cmocka_unit_test(test_event_idx_kick),
+		cmocka_unit_test(test_event_idx_call),
+		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_arm_looks_again),
+		cmocka_unit_test(test_arm_for_more),
+		cmocka_unit_test(test_no_call_fd),
+		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_region_crossing),
+		cmocka_unit_test(test_attacks),
+		cmocka_unit_test(test_break),
+		cmocka_unit_test(test_good_before_bad),
+		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_4gib),
+		cmocka_unit_test(test_table_behind),
+		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_device_faults),
+		cmocka_unit_test(test_used_twice),
+		cmocka_unit_test(test_in_order_batch),
+		cmocka_unit_test(test_ring_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

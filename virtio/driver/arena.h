@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest memory of a driver in this process: one memfd, mapped once per region and faulted in, with
- * guest addresses of the caller's choice. Memory is handed out upwards and never taken back.
+ * The guest memory of a driver in this process: one memfd, mapped once per region and faulted in,
+ * with guest addresses of the caller's choice. Memory is handed out upwards and never taken back.
  *
- * A region's address in the front-end's space (vhost-user's userspace address) is its host pointer here.
+ * A region's address in the front-end's space (vhost-user's userspace address) is its host pointer
+ * here.
  */
 #ifndef VIRTIO_DRIVER_ARENA_H
 #define VIRTIO_DRIVER_ARENA_H
@@ -35,8 +36,8 @@ struct arena_span {
 };
 
 /*
- * Sizes are multiples of the page size (2 MiB with hugetlb). -EINVAL: they are not, or no or too many
- * spans; -ENOMEM: not that much memory, or no huge pages reserved; else memfd_create's errno.
+ * Sizes are multiples of the page size (2 MiB with hugetlb). -EINVAL: they are not, or no or too
+ * many spans; -ENOMEM: not that much memory, or no huge pages reserved; else memfd_create's errno.
  */
 int arena_init(struct arena *arena, const struct arena_span *spans, unsigned n, bool hugetlb);
 /* May run twice. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The front-end's half of vhost-user: what QEMU sends, for tests, benches and the demo. The wire format
- * is virtio/vhost_user/proto.h.
+ * The front-end's half of vhost-user: what QEMU sends, for tests, benches and the demo. The wire
+ * format is virtio/vhost_user/proto.h.
  *
- * Every call blocks, at most timeout_ms for each answer, and returns 0 or a negative errno, of which the
- * back-end causes: -ETIMEDOUT, -ECONNRESET (it closed), -EREMOTEIO (it refused: REPLY_ACK with a value
- * other than 0), -EPROTO (an answer to another question). With REPLY_ACK every message asks for an
- * answer, so that an error shows at once. The object owns the socket and the eventfds of its rings.
+ * Every call blocks, at most timeout_ms for each answer, and returns 0 or a negative errno, of
+ * which the back-end causes: -ETIMEDOUT, -ECONNRESET (it closed), -EREMOTEIO (it refused: REPLY_ACK
+ * with a value other than 0), -EPROTO (an answer to another question). With REPLY_ACK every message
+ * asks for an answer, so that an error shows at once. The object owns the socket and the eventfds
+ * of its rings.
  */
 #ifndef VIRTIO_DRIVER_FRONTEND_H
 #define VIRTIO_DRIVER_FRONTEND_H
@@ -60,13 +61,14 @@ void frontend_close(struct frontend *f);
 int frontend_wait_closed(struct frontend *f);
 
 /*
- * Ask what is offered, take of it what is wanted of features and of protocol features, and become the
- * owner. SET_FEATURES is sent by frontend_set_features(), with f->features or what a test prefers.
+ * Ask what is offered, take of it what is wanted of features and of protocol features, and become
+ * the owner. SET_FEATURES is sent by frontend_set_features(), with f->features or what a test
+ * prefers.
  */
 int frontend_negotiate(struct frontend *f, uint64_t features, uint64_t protocol);
 int frontend_set_features(struct frontend *f, uint64_t features);
 
-/* Share all of the arena, slot by slot where that was negotiated. -E2BIG: more regions than may be. */
+/* Share the arena, slot by slot where that was negotiated. -E2BIG: more regions than may be. */
 int frontend_set_memory(struct frontend *f, const struct arena *arena);
 int frontend_add_region(struct frontend *f, const struct arena *arena, unsigned region);
 int frontend_remove_region(struct frontend *f, const struct arena *arena, unsigned region);
@@ -81,7 +83,7 @@ int frontend_ring_stop(struct frontend *f, unsigned ring);
 int frontend_set_status(struct frontend *f, uint8_t status);
 int frontend_get_status(struct frontend *f, uint8_t *status);
 int frontend_set_mtu(struct frontend *f, uint16_t mtu);
-/* len <= VHOST_USER_MAX_CONFIG bytes of the configuration space. -EREMOTEIO: the back-end has none. */
+/* len <= VHOST_USER_MAX_CONFIG bytes of the device's configuration. -EREMOTEIO: it has none. */
 int frontend_get_config(struct frontend *f, uint32_t offset, void *data, uint32_t len);
 int frontend_reset_device(struct frontend *f);
 

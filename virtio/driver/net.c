@@ -16,7 +16,10 @@
 /* ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK (virtio 1.2 section 2.1). */
 #define NET_STATUS_RUNNING 0xf
 
-/* What the alignment of a pair's allocations takes at most; and the unit of all memory: a huge page. */
+/*
+ * What the alignment of a pair's allocations takes at most; and the unit of all memory: a huge
+ * page.
+ */
 #define NET_SLACK (16ULL << 10)
 #define NET_BLOCK (2ULL << 20)
 
@@ -40,7 +43,7 @@ static bool negotiated(const struct driver_net *net, unsigned protocol_feature)
 
 /* Memory. */
 
-/* What one pair needs; a ring's areas and tables are less than 64 bytes an entry plus its tables. */
+/* What one pair needs; the areas of a ring are less than 64 bytes an entry. */
 static uint64_t pair_bytes(const struct driver_net *net)
 {
 	uint64_t size = net->cfg.ring_size;

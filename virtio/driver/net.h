@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest's network card in this process: memory, rings and front-end put together, so that a test says
- * "send this frame" and "what arrived?". Simple before fast: frames are copied in and out; a bench fills
- * pairs[].rx and tx by itself with the verbs of ring.h.
+ * A guest's network card in this process: memory, rings and front-end put together, so that a test
+ * says "send this frame" and "what arrived?". Simple before fast: frames are copied in and out; a
+ * bench fills pairs[].rx and tx by itself with the verbs of ring.h.
  *
  * Owner: one thread, which may be another for each pair once the device runs.
  */
@@ -83,18 +83,22 @@ struct driver_net {
 };
 
 /*
- * Connect, negotiate, share memory, post rx buffers, start and enable all rings. 0, or a negative errno
- * of frontend.h, of arena.h, -EINVAL (a size), or -ENOTSUP: the back-end has fewer queue pairs.
+ * Connect, negotiate, share memory, post rx buffers, start and enable all rings. 0, or a negative
+ * errno of frontend.h, of arena.h, -EINVAL (a size), or -ENOTSUP: the back-end has fewer queue
+ * pairs.
  */
 int driver_net_new(struct driver_net **net, const struct driver_net_config *cfg);
 /* Hangs up; the back-end sees the front-end go. Takes NULL. */
 void driver_net_free(struct driver_net *net);
 
-/* Stop all rings with GET_VRING_BASE; -EPROTO: an index that cannot be. What is in flight stays so. */
+/* Stop all rings; -EPROTO: an index that cannot be. What is in flight stays so. */
 int driver_net_stop(struct driver_net *net);
 /* Go on where the device stopped: by its used index, which all completed chains are behind. */
 int driver_net_start(struct driver_net *net);
-/* A guest's reboot: RESET_DEVICE (where negotiated), rings empty, features and buffers as at first. */
+/*
+ * A guest's reboot: RESET_DEVICE (where negotiated), rings empty, features and buffers as at
+ * first.
+ */
 int driver_net_reset(struct driver_net *net);
 /* The back-end is gone: connect to its successor and go on. -ENOTSUP: it offers less. */
 int driver_net_reconnect(struct driver_net *net);
@@ -109,8 +113,8 @@ enum driver_net_flag {
 
 /*
  * Offer one frame of len bytes behind hdr (its first 10 or 12 bytes are sent; NULL: all zero).
- * -EAGAIN: the ring is full; what was held back is submitted and the device kicked: reap, then again.
- * -EMSGSIZE: more than DRIVER_NET_MAX_PARTS pieces, or than the ring has.
+ * -EAGAIN: the ring is full; what was held back is submitted and the device kicked: reap, then
+ * again. -EMSGSIZE: more than DRIVER_NET_MAX_PARTS pieces, or than the ring has.
  */
 int driver_net_send(struct driver_net *net, unsigned pair, const struct virtio_net_hdr_v1 *hdr,
 		    const void *frame, size_t len, unsigned flags);

@@ -106,8 +106,9 @@ void ring_kick_now(struct ring *r)
 }
 
 /*
- * 2.7.9: a device may use a batch by writing the element of its last chain alone, in the place of the
- * first, and advance the index by the batch. The chains before the last count as used completely.
+ * 2.7.9: a device may use a batch by writing the element of its last chain alone, in the place of
+ * the first, and advance the index by the batch. The chains before the last count as used
+ * completely.
  */
 bool ring_split_skip(struct ring *r, uint32_t *id, uint32_t *len)
 {

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The driver's half of a virtqueue: what a guest's kernel does, for tests, benches and fuzzers. Offer
- * chains, take them back, agree with the device on when to notify. It never blocks and never copies.
- * The hostile guest is not here: it writes into r->areas (and the raw indices) directly.
+ * The driver's half of a virtqueue: what a guest's kernel does, for tests, benches and fuzzers.
+ * Offer chains, take them back, agree with the device on when to notify. It never blocks and never
+ * copies. The hostile guest is not here: it writes into r->areas (and the raw indices) directly.
  *
- *   reserve   how many descriptors may be filled    peek    how many used chains wait
- *   fill      one chain (not yet visible)           use     take one back; its descriptors are free again
- *   submit    make filled chains visible            arm / disarm call: interrupt me, please / do not
+ *   reserve   how many descriptors may be filled
+ *   fill      one chain, not yet visible
+ *   submit    make filled chains visible
  *   kick      notify the device if it wants that
+ *   peek      how many used chains wait
+ *   use       take one back; its descriptors are free again
+ *   disarm_call   do not interrupt me
+ *   arm_call      interrupt me; tells whether something slipped in meanwhile
  *
  * Owner: one thread at a time. The device half is virtio/virtq.h. Layouts: ring_split.h.
  */
@@ -19,8 +23,9 @@
 #include "virtio/driver/ring_state.h"
 
 /*
- * Take the ring's areas (and indirect tables, where cfg->table_len is not 0) for cfg->size entries from
- * the arena's region and note them in cfg. -EINVAL: a bad size; -ENOSPC: the region is too small.
+ * Take the ring's areas (and indirect tables, where cfg->table_len is not 0) for cfg->size entries
+ * from the arena's region and note them in cfg. -EINVAL: a bad size; -ENOSPC: the region is too
+ * small.
  */
 int ring_place(struct ring_config *cfg, struct arena *arena, unsigned region);
 
@@ -29,7 +34,10 @@ int ring_init(struct ring *r, const struct ring_config *cfg);
 /* May run twice. The areas stay the caller's. */
 void ring_deinit(struct ring *r);
 
-/* As after ring_init(), at another base: chains in flight are forgotten. The device must be stopped. */
+/*
+ * As after ring_init(), at another base: chains in flight are forgotten. The device must be
+ * stopped.
+ */
 void ring_reset(struct ring *r, uint16_t base);
 
 /* What the device did wrong, in words. */
@@ -70,8 +78,8 @@ static inline void ring_submit(struct ring *r)
 }
 
 /*
- * Whether the device wants a kick for what was submitted since this was last asked. Ask at least once
- * in 65535 chains: the answer is then one for all of them.
+ * Whether the device wants a kick for what was submitted since this was last asked. Ask at least
+ * once in 65535 chains: the answer is then one for all of them.
  */
 static inline bool ring_kick_wanted(struct ring *r)
 {
@@ -105,8 +113,9 @@ static inline void ring_disarm_call(struct ring *r)
 }
 
 /*
- * Ask for a call when more than after further chains have been used (after counts with EVENT_IDX only,
- * else give 0), then look again. True: they have been already and no call may come, so do not sleep.
+ * Ask for a call when more than after further chains have been used (after counts with EVENT_IDX
+ * only, else give 0), then look again. True: they have been already and no call may come, so do not
+ * sleep.
  */
 static inline bool ring_arm_call(struct ring *r, uint16_t after)
 {

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The driver's half of a split virtqueue (virtio 1.2 section 2.7). The contracts are in ring.h; the
- * barriers carry the letters of the drawing in virtio/virtq_split.h, of which this is the left column.
+ * barriers carry the letters of the drawing in virtio/virtq_split.h, of which this is the left
+ * column.
  *
- * Free descriptors are a queue: taken at its head, given back at its tail. So chains that come back in
- * order lie in ring order for ever, which IN_ORDER demands (2.7.9), and no second allocator is needed.
+ * Free descriptors are a queue: taken at its head, given back at its tail. So chains that come back
+ * in order lie in ring order for ever, which IN_ORDER demands (2.7.9), and no second allocator is
+ * needed.
  */
 #ifndef VIRTIO_DRIVER_RING_SPLIT_H
 #define VIRTIO_DRIVER_RING_SPLIT_H
 
 #include "virtio/driver/ring_state.h"
 
-/* A device that used a batch by its last element only: whose turn it is. False: the ring is broken. */
+/* A device used a batch by its last element only: whose turn it is. False: the ring broke. */
 bool ring_split_skip(struct ring *r, uint32_t *id, uint32_t *len);
 
 static inline void ring_split_write_desc(struct vring_desc *desc, struct chain_part p,

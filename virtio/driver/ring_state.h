@@ -39,7 +39,7 @@ struct ring_config {
 	unsigned size;     /* entries, a power of two */
 	uint16_t base;     /* the index to begin at; 0 unless wrap-around is to come soon */
 	int kick_fd;       /* borrowed eventfd or -1 */
-	/* Indirect tables: size of them, table_len descriptors each, one behind the other; or NULL */
+	/* Indirect tables, table_len descriptors each, one for each entry of the ring; or NULL */
 	struct vring_desc *tables;
 	uint64_t tables_gpa;
 	unsigned table_len;
