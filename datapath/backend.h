@@ -53,6 +53,12 @@ struct backend_ops {
 	 * iothread of the queue, before its first frame and after its last. NULL: nothing to do.
 	 */
 	int (*set_queue)(struct backend *backend, unsigned q, bool used);
+	/*
+	 * Send an Ethernet frame (without virtio_net_hdr) that is no driver's: the device's own
+	 * word, now and then. On the iothread of queue 0, between two calls of its tx; tx_done
+	 * never tells of it. 0, or a negative errno: it is lost. NULL: nobody would hear it.
+	 */
+	int (*send)(struct backend *backend, const void *frame, unsigned len);
 	void (*free)(struct backend *backend);
 
 	/* iothread */
@@ -88,8 +94,9 @@ struct backend_ops {
  */
 struct backend_queue {
 	const struct backend_ops *ops;
-	int tx_fd; /* ready for tx_events (poll's): BACKEND_TX; -1: wake() tells */
-	int rx_fd; /* ready for rx_events: BACKEND_RX; -1: wake() tells */
+	int tx_fd;                  /* ready for tx_events (poll's): BACKEND_TX; -1: wake() tells */
+	int rx_fd;                  /* ready for rx_events: BACKEND_RX; -1: wake() tells */
+	const uint32_t *rx_waiting; /* frames that wait; NULL: not known before rx looks for them */
 	short tx_events;
 	short rx_events;
 

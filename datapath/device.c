@@ -2,7 +2,9 @@
 /* Life cycle of a device's queues: how a session's wishes reach the iothreads. */
 #include "datapath/device.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/if_ether.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +44,7 @@ struct order {
 	bool enabled;
 	int call_fd, err_fd;
 	int result;
+	uint32_t base;
 };
 
 static struct order order_for(struct device *dev, unsigned ring)
@@ -141,17 +144,17 @@ static void on_stop(void *arg)
 	struct order *o = arg;
 	struct pair *p = o->pair;
 
-	o->result = o->tx ? tx_queue_stop(&p->tx) : rx_queue_stop(&p->rx);
+	o->base = o->tx ? tx_queue_stop(&p->tx) : rx_queue_stop(&p->rx);
 	*(o->tx ? &p->tx_started : &p->rx_started) = false;
 	pair_update_used(p);
 }
 
-static uint16_t dev_ring_stop(void *ctx, unsigned ring)
+static uint32_t dev_ring_stop(void *ctx, unsigned ring)
 {
 	struct order o = order_for(ctx, ring);
 
 	give(&o, on_stop);
-	return (uint16_t)o.result;
+	return o.base;
 }
 
 static void on_enable(void *arg)
@@ -261,6 +264,58 @@ static int dev_set_mtu(void *ctx, uint16_t mtu)
 	return err;
 }
 
+/* A reverse ARP request (RFC 903), as long as Ethernet wants it: who hears it learns the way. */
+struct rarp_frame {
+	struct ether_header eth;
+	struct ether_arp arp;
+	uint8_t padding[ETHER_MIN_LEN - ETHER_CRC_LEN - sizeof(struct ether_header) -
+			sizeof(struct ether_arp)];
+};
+
+static void rarp_fill(struct rarp_frame *f, const uint8_t mac[ETH_ALEN])
+{
+	*f = (struct rarp_frame){
+		.eth.ether_type = htons(ETHERTYPE_REVARP),
+		.arp.ea_hdr = { .ar_hrd = htons(ARPHRD_ETHER),
+				.ar_pro = htons(ETHERTYPE_IP),
+				.ar_hln = ETH_ALEN,
+				.ar_pln = sizeof(f->arp.arp_spa),
+				.ar_op = htons(ARPOP_RREQUEST) },
+	};
+	memset(f->eth.ether_dhost, 0xff, ETH_ALEN);
+	memcpy(f->eth.ether_shost, mac, ETH_ALEN);
+	memcpy(f->arp.arp_sha, mac, ETH_ALEN);
+	memcpy(f->arp.arp_tha, mac, ETH_ALEN);
+}
+
+struct send_order {
+	struct backend *backend;
+	const struct rarp_frame *frame;
+	int result;
+};
+
+static void on_send(void *arg)
+{
+	struct send_order *o = arg;
+
+	o->result = o->backend->ops->send(o->backend, o->frame, sizeof(*o->frame));
+}
+
+static void dev_send_rarp(void *ctx, const uint8_t mac[ETH_ALEN])
+{
+	struct device *dev = ctx;
+	struct rarp_frame frame;
+	struct send_order o = { .backend = dev->cfg.backend, .frame = &frame };
+
+	if (!o.backend->ops->send)
+		return;
+	rarp_fill(&frame, mac);
+	iothread_call(dev->pairs[0].thread, on_send, &o);
+	if (o.result)
+		log_line(dev, "backend %s: a RARP is lost: %s", o.backend->describe,
+			 strerror(-o.result));
+}
+
 static void dev_log(void *ctx, const char *fmt, va_list args)
 {
 	log_args(ctx, fmt, args);
@@ -276,6 +331,7 @@ const struct vhost_user_ops device_vhost_user_ops = {
 	.ring_moved = dev_ring_moved,
 	.resume = dev_resume,
 	.set_mtu = dev_set_mtu,
+	.send_rarp = dev_send_rarp,
 	.log = dev_log,
 };
 
@@ -317,7 +373,7 @@ static int pair_init(struct pair *p, struct device *dev, unsigned index)
 
 	p->dev = dev;
 	p->index = index;
-	p->thread = dev->cfg.threads[index % dev->cfg.n_threads];
+	p->thread = dev->cfg.threads[(dev->cfg.first_thread + index) % dev->cfg.n_threads];
 	p->used = true; /* as the backend made it */
 	err = rx_queue_init(&p->rx, p->thread, bq);
 	if (err)

@@ -20,10 +20,15 @@
 
 struct device;
 
+/* What a queue pair needs of IOTHREAD_MAX_WATCHES, one of which is the iothread's own. */
+#define DEVICE_PAIR_WATCHES 4
+
 struct device_config {
-	struct backend *backend;         /* borrowed; its queues are the device's queue pairs */
-	struct iothread *const *threads; /* borrowed; pair i runs on threads[i % n_threads] */
+	struct backend *backend; /* borrowed; its queues are the device's queue pairs */
+	struct iothread *const
+		*threads; /* borrowed; the pairs take turns on them, from first_thread */
 	unsigned n_threads;
+	unsigned first_thread;
 	const struct tx_mode *mode; /* copied */
 	uint16_t mtu;               /* offered to the driver; 0: none */
 	bool has_mac;               /* the MAC is offered to a front-end that asks for it */

@@ -23,22 +23,25 @@
 #include "virtio/base.h"
 
 #define RING_ENTRIES 256
-#define MAX_WATCHES  2048
 #define NOBODY       UINT64_MAX /* user data of requests whose completion says nothing */
 
 struct slot {
 	struct iothread_watch *watch; /* NULL: free */
 	uint32_t generation;
+	uint32_t told; /* the turn in which it was called last */
 };
 
 struct iothread {
 	pthread_t thread;
 	char name[16];
 	struct io_uring ring;
-	struct slot slots[MAX_WATCHES];
-	uint16_t free_slots[MAX_WATCHES];
+	struct slot slots[IOTHREAD_MAX_WATCHES];
+	uint16_t free_slots[IOTHREAD_MAX_WATCHES];
 	unsigned n_free;
-	struct iothread_work *work_first, **work_last;
+	uint32_t turn;
+	struct iothread_work work;  /* list head: for this turn */
+	struct iothread_work again; /* list head: for the next one, queued by work of this */
+	bool working;
 	struct iothread_timer timers; /* list head, soonest first */
 	bool stop;
 
@@ -126,21 +129,30 @@ static void watch_completed(struct iothread *t, uint64_t key, unsigned flags)
 	uint32_t slot = (uint32_t)key;
 	struct iothread_watch *w;
 
-	if (key == NOBODY || slot >= MAX_WATCHES || watch_key(t, slot) != key)
+	if (key == NOBODY || slot >= IOTHREAD_MAX_WATCHES || watch_key(t, slot) != key)
 		return;
 	w = t->slots[slot].watch;
 	if (!w->every)
 		watch_release(t, w);
 	else if (!(flags & IORING_CQE_F_MORE))
 		watch_submit(t, w);
+	if (t->slots[slot].told == t->turn)
+		return;
+	t->slots[slot].told = t->turn;
 	w->fn(w);
 }
 
+/*
+ * What is here now and no more: peeking into an empty queue would fetch what came meanwhile, and
+ * with a driver that kicks without pause there is always some.
+ */
 static void reap(struct iothread *t)
 {
+	unsigned n = io_uring_cq_ready(&t->ring);
 	struct io_uring_cqe *cqe;
 
-	while (!io_uring_peek_cqe(&t->ring, &cqe)) {
+	t->turn++;
+	while (n-- && !io_uring_peek_cqe(&t->ring, &cqe)) {
 		uint64_t key = io_uring_cqe_get_data64(cqe);
 		unsigned flags = cqe->flags;
 
@@ -176,14 +188,16 @@ void iothread_timer_cancel(struct iothread *t, struct iothread_timer *timer)
 	timer->next->prev = timer->prev;
 }
 
-static void expire(struct iothread *t)
+static bool timer_armed(const struct iothread *t)
+{
+	return t->timers.next != &t->timers;
+}
+
+/* Timers that are due at now. */
+static void expire(struct iothread *t, uint64_t now)
 {
 	struct iothread_timer *timer;
-	uint64_t now;
 
-	if (t->timers.next == &t->timers)
-		return;
-	now = iothread_now_ns(t);
 	while ((timer = t->timers.next) != &t->timers && timer->at_ns <= now) {
 		iothread_timer_cancel(t, timer);
 		timer->fn(timer);
@@ -192,40 +206,42 @@ static void expire(struct iothread *t)
 
 void iothread_work_queue(struct iothread *t, struct iothread_work *work)
 {
+	struct iothread_work *list = t->working ? &t->again : &t->work;
+
 	if (work->queued)
 		return;
 	work->queued = true;
-	work->next = NULL;
-	*t->work_last = work;
-	t->work_last = &work->next;
+	work->next = list;
+	work->prev = list->prev;
+	work->prev->next = work;
+	list->prev = work;
 }
 
 void iothread_work_cancel(struct iothread *t, struct iothread_work *work)
 {
-	struct iothread_work **at;
-
+	(void)t;
 	if (!work->queued)
 		return;
-	for (at = &t->work_first; *at != work; at = &(*at)->next)
-		;
-	*at = work->next;
-	if (t->work_last == &work->next)
-		t->work_last = at;
 	work->queued = false;
+	work->prev->next = work->next;
+	work->next->prev = work->prev;
 }
 
-/* Each piece that is queued now, once; what it queues has to wait for the next turn. */
+/* Each piece once; what it queues has to wait for the next turn. */
 static void run_work(struct iothread *t)
 {
-	struct iothread_work mark = { 0 };
 	struct iothread_work *work;
 
-	iothread_work_queue(t, &mark);
-	while ((work = t->work_first) != &mark) {
+	while ((work = t->again.next) != &t->again) {
+		iothread_work_cancel(t, work);
+		iothread_work_queue(t, work);
+	}
+	t->working = true;
+	while ((work = t->work.next) != &t->work) {
 		iothread_work_cancel(t, work);
 		work->fn(work);
 	}
-	iothread_work_cancel(t, &mark);
+	t->working = false;
 }
 
 /*
@@ -246,11 +262,11 @@ static void wait_for_events(struct iothread *t)
 	struct io_uring_cqe *cqe;
 	uint64_t now, at;
 
-	if (t->work_first) {
+	if (t->again.next != &t->again) {
 		look(t);
 		return;
 	}
-	if (t->timers.next != &t->timers) {
+	if (timer_armed(t)) {
 		now = iothread_now_ns(t);
 		at = t->timers.next->at_ns;
 		at = at > now ? at - now : 0;
@@ -282,9 +298,22 @@ static int ring_init(struct iothread *t)
 	struct io_uring_params params = { .flags = IORING_SETUP_SINGLE_ISSUER |
 						   IORING_SETUP_DEFER_TASKRUN |
 						   IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE,
-					  .cq_entries = 2 * MAX_WATCHES };
+					  .cq_entries = 2 * IOTHREAD_MAX_WATCHES };
 
 	return io_uring_queue_init_params(RING_ENTRIES, &t->ring, &params);
+}
+
+/*
+ * The time is taken first: a timer that is set in this turn is not due in it. So nobody who runs at
+ * an event and sets a short timer runs twice.
+ */
+static void take_turn(struct iothread *t)
+{
+	uint64_t now = timer_armed(t) ? iothread_now_ns(t) : 0;
+
+	reap(t);
+	expire(t, now);
+	run_work(t);
 }
 
 static void *iothread_main(void *arg)
@@ -298,9 +327,7 @@ static void *iothread_main(void *arg)
 	if (t->start_error)
 		return NULL;
 	while (!t->stop) {
-		reap(t);
-		expire(t);
-		run_work(t);
+		take_turn(t);
 		if (!t->stop)
 			wait_for_events(t);
 	}
@@ -323,10 +350,11 @@ int iothread_new(struct iothread **thread, const char *name)
 	if (!t)
 		return -ENOMEM;
 	strncpy(t->name, name, sizeof(t->name) - 1);
-	t->work_last = &t->work_first;
+	t->work.next = t->work.prev = &t->work;
+	t->again.next = t->again.prev = &t->again;
 	t->timers.next = t->timers.prev = &t->timers;
-	while (t->n_free < MAX_WATCHES) {
-		t->free_slots[t->n_free] = (uint16_t)(MAX_WATCHES - 1 - t->n_free);
+	while (t->n_free < IOTHREAD_MAX_WATCHES) {
+		t->free_slots[t->n_free] = (uint16_t)(IOTHREAD_MAX_WATCHES - 1 - t->n_free);
 		t->n_free++;
 	}
 	sem_init(&t->call_done, 0, 0);

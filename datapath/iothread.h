@@ -8,9 +8,11 @@
  * the fields marked "set by the user"; one that is armed must not move. None of their functions may
  * block.
  *
- * A turn: events that came, timers that are due, then each piece of work queued before the turn
- * once. So pieces of work that queue themselves again share the thread fairly, and the thread
- * sleeps only when none is queued.
+ * A turn: events that came, timers that are due, then each piece of work once: first what these
+ * have queued, then what was queued by work of the turn before. So who is busy waits behind who has
+ * just come, pieces of work that queue themselves again share the thread fairly, and the thread
+ * sleeps only when none is queued. No watch or timer is told twice in a turn, however fast its
+ * events come.
  */
 #ifndef DATAPATH_IOTHREAD_H
 #define DATAPATH_IOTHREAD_H
@@ -19,6 +21,8 @@
 #include <stdint.h>
 
 struct iothread;
+
+#define IOTHREAD_MAX_WATCHES 2048
 
 /* A file descriptor to wait for. */
 struct iothread_watch {
@@ -42,7 +46,7 @@ struct iothread_timer {
 struct iothread_work {
 	void (*fn)(struct iothread_work *work); /* set by the user */
 	bool queued;
-	struct iothread_work *next;
+	struct iothread_work *prev, *next;
 };
 
 /*
@@ -63,7 +67,7 @@ uint64_t iothread_now_ns(struct iothread *thread);
 /*
  * Arming what is armed does nothing. With every, wake-ups that come close together may be told
  * once; the file is never read, so a counter that was not drained is told once more when armed. 0,
- * or -ENOMEM when there are too many watches.
+ * or -ENOMEM beyond IOTHREAD_MAX_WATCHES.
  */
 int iothread_watch_arm(struct iothread *thread, struct iothread_watch *watch);
 void iothread_watch_disarm(struct iothread *thread, struct iothread_watch *watch);

@@ -29,7 +29,7 @@ struct rx_window {
 	struct iovec iov[RX_IOV];
 	struct iov_pool pool;
 	unsigned n;
-	uint32_t room; /* bytes in all chains */
+	uint64_t room; /* bytes in all chains */
 };
 
 enum rx_next {
@@ -38,30 +38,60 @@ enum rx_next {
 	RX_NO_BUFFERS, /* the ring has no more chains, or not enough for the parked frame */
 };
 
-/*
- * Take chains until there are n of them or room bytes. Stops at a chain that no frame may be put
- * into: a fault.
- */
-static void rx_window_pop(struct rx_window *w, struct rx_queue *q, unsigned n, uint32_t room)
+/* Up to n chains more. One that no frame may be put into is a fault: it ends them. */
+static unsigned rx_window_add(struct rx_window *w, struct rx_queue *q, unsigned n)
 {
-	struct chain *c;
+	struct chain *chains = &w->chains[w->n], *c;
+	unsigned popped = virtq_pop(&q->vq, chains, n, &w->pool), i;
 
+	for (i = 0; i < popped; i++) {
+		c = &chains[i];
+		if (c->n_out || c->in_len < q->hdr_len) {
+			virtq_rewind(&q->vq, c, popped - i);
+			virtq_break(&q->vq,
+				    c->n_out ? VIRTQ_FAULT_DIRECTION : VIRTQ_FAULT_NO_HEADER);
+			break;
+		}
+		w->room += c->in_len;
+	}
+	w->n += i;
+	return i;
+}
+
+static void rx_window_init(struct rx_window *w)
+{
 	w->pool = (struct iov_pool){ .iov = w->iov, .cap = RX_IOV };
 	w->n = 0;
 	w->room = 0;
-	while (w->n < n && w->room < room) {
-		c = &w->chains[w->n];
-		if (!virtq_pop(&q->vq, c, 1, &w->pool))
-			return;
-		if (c->n_out || c->in_len < q->hdr_len) {
-			virtq_rewind(&q->vq, c, 1);
-			virtq_break(&q->vq,
-				    c->n_out ? VIRTQ_FAULT_DIRECTION : VIRTQ_FAULT_NO_HEADER);
+}
+
+/* Take chains for room bytes. */
+static void rx_window_gather(struct rx_window *w, struct rx_queue *q, uint64_t room)
+{
+	unsigned n_iov;
+
+	rx_window_init(w);
+	while (w->n < RX_CHAINS && w->room < room) {
+		n_iov = w->pool.n;
+		if (!rx_window_add(w, q, 1)) {
+			/* A bad chain may have left pieces of itself there. */
+			w->pool.n = n_iov;
 			return;
 		}
-		w->room += c->in_len;
-		w->n++;
 	}
+}
+
+/* The chains are for one read: give the last back if it has too many pieces for that. */
+static void rx_window_trim(struct rx_window *w, struct rx_queue *q)
+{
+	const struct chain *last;
+
+	if (w->pool.n <= CHAIN_MAX_IOV)
+		return;
+	last = &w->chains[--w->n];
+	w->room -= last->in_len;
+	w->pool.n -= last->n_in;
+	virtq_rewind(&q->vq, last, 1);
 }
 
 /* A frame of len bytes lies in the chains from first on: push them. Returns how many that were. */
@@ -81,14 +111,14 @@ static unsigned rx_queue_push(struct rx_queue *q, const struct rx_window *w, uns
 	} while (left);
 	if (q->hdr_len == NET_HDR_LEN)
 		net_hdr_set_num_buffers(w->chains[first].iov, (uint16_t)n);
-	count_add(&q->stats.frames, 1);
-	count_add(&q->stats.bytes, len - q->hdr_len);
 	return n;
 }
 
-/* Make what was pushed visible. */
-static void rx_queue_publish(struct rx_queue *q)
+/* Make the n frames that were pushed, of so many bytes with headers, visible. */
+static void rx_queue_publish(struct rx_queue *q, unsigned n, uint64_t bytes)
 {
+	count_add(&q->stats.frames, n);
+	count_add(&q->stats.bytes, bytes - n * (uint64_t)q->hdr_len);
 	virtq_publish(&q->vq);
 	if (virtq_call(&q->vq))
 		count_add(&q->stats.calls, 1);
@@ -138,13 +168,13 @@ static enum rx_next rx_queue_unpark(struct rx_queue *q)
 {
 	struct rx_window w;
 
-	rx_window_pop(&w, q, RX_CHAINS, q->parked_len);
+	rx_window_gather(&w, q, q->parked_len);
 	if (w.room < q->parked_len) {
 		virtq_rewind(&q->vq, w.chains, w.n);
 		/*
 		 * The whole ring, or all that one frame may have, is not enough: it will never be.
 		 */
-		if (w.n < q->vq.size && w.n < RX_CHAINS && w.pool.cap - w.pool.n > CHAIN_MAX_IOV)
+		if (w.n < q->vq.size && w.n < RX_CHAINS && w.pool.cap - w.pool.n >= CHAIN_MAX_IOV)
 			return RX_NO_BUFFERS;
 		count_add(&q->stats.drop_size, 1);
 		q->parked = NULL;
@@ -153,7 +183,7 @@ static enum rx_next rx_queue_unpark(struct rx_queue *q)
 	copy_in(w.iov, q->parked, q->parked_len);
 	q->parked = NULL;
 	rx_queue_push(q, &w, 0, q->parked_len);
-	rx_queue_publish(q);
+	rx_queue_publish(q, 1, q->parked_len);
 	return RX_MORE;
 }
 
@@ -164,12 +194,13 @@ static enum rx_next rx_queue_gather(struct rx_queue *q, unsigned *got)
 	struct frame f;
 	unsigned used = 0;
 
-	rx_window_pop(&w, q, RX_CHAINS, SPILL_SIZE);
+	rx_window_gather(&w, q, SPILL_SIZE);
+	rx_window_trim(&w, q);
 	if (!w.n)
 		return RX_NO_BUFFERS;
 	f = (struct frame){ .iov = w.iov,
-			    .n_iov = (uint16_t)min_u64(w.pool.n, CHAIN_MAX_IOV),
-			    .len = w.room };
+			    .n_iov = (uint16_t)w.pool.n,
+			    .len = (uint32_t)min_u64(w.room, UINT32_MAX) };
 	q->spill.used = 0;
 	*got = q->bq->ops->rx(q->bq, &f, 1, &q->spill, &q->stats);
 	if (*got && q->spill.used)
@@ -177,7 +208,7 @@ static enum rx_next rx_queue_gather(struct rx_queue *q, unsigned *got)
 	else if (*got)
 		used = rx_queue_push(q, &w, 0, f.len);
 	if (used)
-		rx_queue_publish(q);
+		rx_queue_publish(q, 1, f.len);
 	if (*got)
 		q->gather = used == 1 ? q->gather - 1 : RX_GATHER;
 	virtq_rewind(&q->vq, &w.chains[used], w.n - used);
@@ -189,20 +220,27 @@ static enum rx_next rx_queue_batch(struct rx_queue *q, unsigned n, unsigned *got
 {
 	struct frame frames[RX_BATCH];
 	struct rx_window w;
+	uint64_t bytes = 0;
 	unsigned done, i;
 
-	rx_window_pop(&w, q, n, UINT32_MAX);
-	if (!w.n)
+	if (!n)
+		return RX_DRAINED;
+	rx_window_init(&w);
+	if (!rx_window_add(&w, q, n))
 		return RX_NO_BUFFERS;
 	for (i = 0; i < w.n; i++)
 		frames[i] = (struct frame){ w.chains[i].iov, w.chains[i].n_in, w.chains[i].in_len };
 	q->spill.used = 0;
 	*got = q->bq->ops->rx(q->bq, frames, w.n, &q->spill, &q->stats);
 	done = q->spill.used ? *got - 1 : *got;
-	for (i = 0; i < done; i++)
-		rx_queue_push(q, &w, i, frames[i].len);
+	for (i = 0; i < done; i++) {
+		if (q->hdr_len == NET_HDR_LEN)
+			net_hdr_set_num_buffers(w.chains[i].iov, 1);
+		virtq_push(&q->vq, w.chains[i].elem, frames[i].len);
+		bytes += frames[i].len;
+	}
 	if (done)
-		rx_queue_publish(q);
+		rx_queue_publish(q, done, bytes);
 	if (q->spill.used)
 		rx_queue_park(q, &frames[done]);
 	virtq_rewind(&q->vq, &w.chains[done], w.n - done);
@@ -220,6 +258,12 @@ static bool rx_queue_await_buffers(struct rx_queue *q)
 	return !more;
 }
 
+/* How many chains to take for one call to the backend. */
+static unsigned rx_queue_expect(const struct rx_queue *q, unsigned n)
+{
+	return q->bq->rx_waiting ? (unsigned)min_u64(*q->bq->rx_waiting, RX_BATCH) : n;
+}
+
 static void rx_queue_run(struct rx_queue *q)
 {
 	unsigned n = RX_FIRST_BATCH, left = RX_BURST, got;
@@ -235,11 +279,14 @@ static void rx_queue_run(struct rx_queue *q)
 		if (q->gather && q->mergeable)
 			next = rx_queue_gather(q, &got);
 		else
-			next = rx_queue_batch(q, n < left ? n : left, &got);
+			next = rx_queue_batch(q, (unsigned)min_u64(rx_queue_expect(q, n), left),
+					      &got);
 		left -= got;
 		n = n < RX_BATCH ? n * 2 : n;
 	}
 	if (q->vq.fault) {
+		/* The backend may have called within this run. */
+		iothread_work_cancel(q->thread, &q->run_work);
 		count_add(&q->stats.broken, 1);
 		if (q->on_broken)
 			q->on_broken(q);
@@ -343,14 +390,14 @@ void rx_queue_resume(struct rx_queue *q)
 	rx_queue_ready(q);
 }
 
-uint16_t rx_queue_stop(struct rx_queue *q)
+uint32_t rx_queue_stop(struct rx_queue *q)
 {
 	rx_queue_pause(q);
 	iothread_watch_disarm(q->thread, &q->kick_watch);
 	if (q->parked)
 		count_add(&q->stats.drop_stopped, 1);
 	q->parked = NULL;
-	return q->vq.last_avail;
+	return virtq_base(&q->vq);
 }
 
 void rx_queue_enable(struct rx_queue *q, bool enabled)

@@ -55,8 +55,8 @@ int rx_queue_start(struct rx_queue *q, const struct rx_queue_config *cfg);
 /* No guest memory touched until rx_queue_resume. */
 void rx_queue_pause(struct rx_queue *q);
 void rx_queue_resume(struct rx_queue *q);
-/* Pause for good; the next available index. A parked frame is dropped. */
-uint16_t rx_queue_stop(struct rx_queue *q);
+/* Pause for good; virtq_base(). A parked frame is dropped. */
+uint32_t rx_queue_stop(struct rx_queue *q);
 
 /* While not enabled, nothing is asked of the backend. */
 void rx_queue_enable(struct rx_queue *q, bool enabled);

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "virtio/net_hdr.h"
+
 struct tx_stats {
 	uint64_t frames;        /* handed to the backend and not refused by it */
 	uint64_t bytes;         /* offered to the backend and taken, without virtio_net_hdr */
@@ -19,11 +21,12 @@ struct tx_stats {
 	uint64_t rechecks;      /* going to sleep found something after all */
 	uint64_t backend_full;  /* runs that ended because the backend took no more */
 	uint64_t unsafe_plans;  /* plans of the engine that the queue had to correct */
-	uint64_t drop_header;   /* virtio_net_hdr claims what was not negotiated or cannot be */
 	uint64_t drop_size;     /* longer than any backend takes */
 	uint64_t drop_disabled; /* the ring was disabled */
 	uint64_t drop_backend;  /* the backend failed on it, e.g. the tap is down */
 	uint64_t broken;        /* times the guest broke the queue */
+	/* virtio_net_hdr claims what was not negotiated or cannot be, by reason */
+	uint64_t drop_header[NET_HDR_FAULTS];
 };
 
 struct rx_stats {

@@ -2,6 +2,7 @@
 /* See log.h. */
 #include "tools/log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,12 +13,16 @@
 static void write_line(const char *line)
 {
 	char out[2048];
-	int n = snprintf(out, sizeof(out), "%s: %s\n", program_invocation_short_name, line);
+	int n = snprintf(out, sizeof(out) - 1, "%s: %s", program_invocation_short_name, line);
 
-	if (n >= (int)sizeof(out)) {
-		n = sizeof(out) - 1;
-		out[n - 1] = '\n';
+	if (n >= (int)sizeof(out) - 1)
+		n = sizeof(out) - 2;
+	/* What a user typed or a peer sent must not make two lines of one. */
+	for (int i = 0; i < n; i++) {
+		if (iscntrl((unsigned char)out[i]))
+			out[i] = '?';
 	}
+	out[n++] = '\n';
 	(void)!write(STDERR_FILENO, out, (size_t)n);
 }
 
@@ -29,11 +34,5 @@ void log_line(const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
-	write_line(line);
-}
-
-void log_callback(void *ctx, const char *line)
-{
-	(void)ctx;
 	write_line(line);
 }

@@ -11,13 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datapath/device.h"
+#include "datapath/iothread.h"
 #include "tools/log.h"
 #include "tools/txmode.h"
 #include "tools/version.h"
 #include "virtio/vhost_user/session.h"
 
-#define MAX_QUEUES (VHOST_USER_MAX_RINGS / 2)
-#define MIN_MTU    68 /* RFC 791 */
+#define MAX_NICS      512
+#define MAX_IOTHREADS 64
+#define MAX_QUEUES    (VHOST_USER_MAX_RINGS / 2)
+#define MIN_MTU       68 /* RFC 791 */
+
+/* Queue pairs that one iothread has room for. */
+#define PAIRS_PER_IOTHREAD ((IOTHREAD_MAX_WATCHES - 1) / DEVICE_PAIR_WATCHES)
 
 enum option_id {
 	OPT_SOCKET_PATH = 256,
@@ -29,6 +36,7 @@ enum option_id {
 	OPT_IOTHREADS,
 	OPT_MAC,
 	OPT_MTU,
+	OPT_NIC,
 	OPT_HELP,
 	OPT_VERSION,
 	OPT_PRINT_CAPABILITIES,
@@ -44,6 +52,7 @@ static const struct option long_options[] = {
 	{ "iothreads", required_argument, NULL, OPT_IOTHREADS },
 	{ "mac", required_argument, NULL, OPT_MAC },
 	{ "mtu", required_argument, NULL, OPT_MTU },
+	{ "nic", no_argument, NULL, OPT_NIC },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "print-capabilities", no_argument, NULL, OPT_PRINT_CAPABILITIES },
@@ -55,27 +64,29 @@ static void print_help(void)
 	char modes[2048];
 
 	txmode_help(modes, sizeof(modes));
-	printf("usage: txringd (--socket-path PATH [--client] | --fd N) --backend BACKEND "
-	       "[option...]\n"
+	printf("usage: txringd [--iothreads N] NIC [--nic NIC]...\n"
+	       "   NIC: (--socket-path PATH [--client] | --fd N) --backend BACKEND [option...]\n"
 	       "A vhost-user back-end for virtio-net with selectable tx scheduling.\n"
 	       "\n"
 	       "  --socket-path PATH  listen on PATH for front-ends (VMMs), one at a time\n"
-	       "  --client            connect to PATH instead, and again whenever the front-end "
-	       "goes away\n"
-	       "  --fd N              an inherited socket: connected (txringd ends with it) or "
-	       "listening\n"
-	       "  --backend BACKEND   where frames go and come from:");
+	       "  --client            connect to PATH instead, and again whenever the front-end\n"
+	       "                      goes away\n"
+	       "  --fd N              an inherited socket: connected (served once) or listening\n"
+	       "  --backend BACKEND   where frames go and come from:\n"
+	       "                     ");
 	for (unsigned i = 0; backend_choices[i]; i++)
 		printf("%s %s", i ? " |" : "", backend_choices[i]->syntax);
 	printf("\n"
 	       "  --txmode MODE       when a tx queue runs: NAME[,param=value...], default "
 	       "iothread\n"
 	       "  --queues N          queue pairs, 1 to %u, default 1\n"
-	       "  --iothreads N       threads that run them, 1 to the number of queue pairs, "
-	       "default 1\n"
-	       "  --mac MAC           tell a front-end that asks (GET_CONFIG) that the device has "
-	       "this address\n"
+	       "  --mac MAC           tell a front-end that asks (GET_CONFIG) that this is its "
+	       "address\n"
 	       "  --mtu N             %u to 65535: set the tap's MTU, and offer it to the driver\n"
+	       "  --nic               what follows is about one more network card\n"
+	       "\n"
+	       "  --iothreads N       threads that run the queue pairs of all cards in turn, "
+	       "default 1\n"
 	       "  --help, --version, --print-capabilities\n"
 	       "\n"
 	       "tx modes, with defaults and ranges:\n"
@@ -100,7 +111,7 @@ static long parse_number(const char *option, const char *text, long min, long ma
 	return n;
 }
 
-static bool parse_mac(struct options *o, const char *text)
+static bool parse_mac(struct nic_options *o, const char *text)
 {
 	unsigned b[6], i;
 	char rest;
@@ -118,7 +129,7 @@ static bool parse_mac(struct options *o, const char *text)
 	return false;
 }
 
-static bool parse_backend(struct options *o, const char *text)
+static bool parse_backend(struct nic_options *o, const char *text)
 {
 	char valid[256] = "";
 
@@ -135,7 +146,7 @@ static bool parse_backend(struct options *o, const char *text)
 	return false;
 }
 
-static bool parse_txmode(struct options *o, const char *text)
+static bool parse_txmode(struct nic_options *o, const char *text)
 {
 	char err[256];
 
@@ -145,8 +156,27 @@ static bool parse_txmode(struct options *o, const char *text)
 	return false;
 }
 
-/* One option; false when it was refused. */
-static bool parse_one(struct options *o, int id, const char *arg)
+/* The card that the options from here on are about. */
+static bool add_nic(struct options *o)
+{
+	struct nic_options *nics;
+
+	if (o->n_nics == MAX_NICS) {
+		log_line("--nic: more than %d network cards", MAX_NICS);
+		return false;
+	}
+	nics = realloc(o->nics, (o->n_nics + 1) * sizeof(*nics));
+	if (!nics) {
+		log_line("out of memory");
+		return false;
+	}
+	o->nics = nics;
+	nics[o->n_nics] = (struct nic_options){ .fd = -1, .queues = 1 };
+	return parse_txmode(&nics[o->n_nics++], "iothread");
+}
+
+/* An option of one card; false when it was refused. */
+static bool parse_nic_option(struct nic_options *o, int id, const char *arg)
 {
 	long n = 0;
 
@@ -167,22 +197,30 @@ static bool parse_one(struct options *o, int id, const char *arg)
 	case OPT_QUEUES:
 		o->queues = (unsigned)(n = parse_number("queues", arg, 1, MAX_QUEUES));
 		break;
-	case OPT_IOTHREADS:
-		o->iothreads = (unsigned)(n = parse_number("iothreads", arg, 1, MAX_QUEUES));
-		break;
 	case OPT_MAC:
 		return parse_mac(o, arg);
 	case OPT_MTU:
 		o->mtu = (uint16_t)(n = parse_number("mtu", arg, MIN_MTU, 65535));
 		break;
-	default:
-		return false;
 	}
 	return n >= 0;
 }
 
-/* What the options together must be. */
-static bool check(const struct options *o)
+static bool parse_option(struct options *o, int id, const char *arg)
+{
+	long n;
+
+	if (id == OPT_NIC)
+		return add_nic(o);
+	if (id != OPT_IOTHREADS)
+		return parse_nic_option(&o->nics[o->n_nics - 1], id, arg);
+	n = parse_number("iothreads", arg, 1, MAX_IOTHREADS);
+	o->iothreads = (unsigned)n;
+	return n >= 0;
+}
+
+/* What the options of a card together must be. */
+static bool check_nic(const struct nic_options *o)
 {
 	if (!o->socket_path == (o->fd < 0))
 		log_line("give one of --socket-path PATH and --fd N (see --help)");
@@ -190,11 +228,32 @@ static bool check(const struct options *o)
 		log_line("--client needs --socket-path PATH");
 	else if (!o->backend)
 		log_line("--backend is missing (see --help)");
-	else if (o->iothreads > o->queues)
-		log_line("--iothreads '%u' must be at most --queues, which is %u", o->iothreads,
-			 o->queues);
 	else
 		return true;
+	return false;
+}
+
+static bool check(struct options *o)
+{
+	unsigned queues = 0, i;
+
+	for (i = 0; i < o->n_nics; i++) {
+		if (!check_nic(&o->nics[i]))
+			return false;
+		queues += o->nics[i].queues;
+		if (o->n_nics > 1)
+			snprintf(o->nics[i].name, sizeof(o->nics[i].name), "nic%u", i);
+	}
+	if ((queues + PAIRS_PER_IOTHREAD - 1) / PAIRS_PER_IOTHREAD > o->iothreads) {
+		log_line("--iothreads '%u' must be more for %u queue pairs: one runs %u at most",
+			 o->iothreads, queues, PAIRS_PER_IOTHREAD);
+		return false;
+	}
+	if (o->iothreads <= queues)
+		return true;
+	log_line("--iothreads '%u' must be at most the number of queue pairs (--queues), which is "
+		 "%u",
+		 o->iothreads, queues);
 	return false;
 }
 
@@ -210,15 +269,21 @@ static bool answered(int argc, char **argv)
 	return false;
 }
 
+void options_deinit(struct options *o)
+{
+	free(o->nics);
+	o->nics = NULL;
+}
+
 enum options_outcome options_parse(struct options *o, int argc, char **argv)
 {
 	int id;
 
-	*o = (struct options){ .fd = -1, .queues = 1, .iothreads = 1 };
-	if (!parse_txmode(o, "iothread"))
-		return OPTIONS_BAD;
+	*o = (struct options){ .iothreads = 1 };
 	if (answered(argc, argv))
 		return OPTIONS_DONE;
+	if (!add_nic(o))
+		return OPTIONS_BAD;
 	opterr = 0;
 	while ((id = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
 		if (id == OPT_HELP) {
@@ -236,7 +301,7 @@ enum options_outcome options_parse(struct options *o, int argc, char **argv)
 				 argv[optind - 1]);
 			return OPTIONS_BAD;
 		}
-		if (!parse_one(o, id, optarg))
+		if (!parse_option(o, id, optarg))
 			return OPTIONS_BAD;
 	}
 	if (optind < argc) {

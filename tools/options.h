@@ -9,7 +9,9 @@
 #include "datapath/tx/engine.h"
 #include "tools/choice/choice.h"
 
-struct options {
+/* One network card. */
+struct nic_options {
+	char name[16];           /* "nic0": for the log; empty when there is only one */
 	const char *socket_path; /* NULL: fd */
 	bool client;             /* connect to socket_path, do not listen on it */
 	int fd;                  /* -1: socket_path */
@@ -17,10 +19,15 @@ struct options {
 	const char *backend_spec;
 	struct tx_mode mode;
 	unsigned queues;
-	unsigned iothreads;
 	bool has_mac;
 	uint8_t mac[6];
 	uint16_t mtu; /* 0: not given */
+};
+
+struct options {
+	struct nic_options *nics; /* n_nics */
+	unsigned n_nics;
+	unsigned iothreads;
 };
 
 enum options_outcome {
@@ -29,6 +36,8 @@ enum options_outcome {
 	OPTIONS_BAD,  /* one line has been written to stderr: exit 1 */
 };
 
+/* To be given back with options_deinit, whatever comes of it. */
 enum options_outcome options_parse(struct options *o, int argc, char **argv);
+void options_deinit(struct options *o);
 
 #endif

@@ -1,47 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * txringd: one virtio-net device over vhost-user. Reads argv, makes backend, iothreads and device,
- * and serves one front-end after the other on the control thread until SIGTERM.
+ * txringd: virtio-net devices over vhost-user. Reads argv, makes the iothreads and the network
+ * cards, and serves their front-ends on the control thread until SIGTERM.
  *
  * Follows the conventions for back-end programs of QEMU's docs/interop/vhost-user.rst: stays in the
  * foreground, ends quickly.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "datapath/device.h"
 #include "datapath/iothread.h"
-#include "tools/endpoint.h"
 #include "tools/log.h"
+#include "tools/nic.h"
 #include "tools/options.h"
-#include "tools/txmode.h"
-#include "virtio/base.h"
-#include "virtio/vhost_user/session.h"
+#include "tools/sigbus.h"
 
-#define RETRY_AFTER_SESSION_MS 100 /* a front-end that fails at once must not keep us busy */
+/* Threads that end the cards. */
+#define MAX_HELPERS 64
+
+enum { FD_SIGNAL, FD_SIGBUS, FD_NICS };
 
 struct daemon {
-	const struct options *opt;
+	struct options opt;
 	int signal_fd;
-	struct endpoint endpoint;
-	struct backend *backend;
-	struct iothread *threads[VHOST_USER_MAX_RINGS / 2];
+	struct iothread **threads;
 	unsigned n_threads;
-	struct device *device;
-	struct vhost_user_session *session;
+	struct nic **nics; /* NULL: its only front-end has come and gone */
+	unsigned n_nics;
+	unsigned n_freed;   /* of nics, at the end */
+	struct pollfd *fds; /* those of FD_*, then one for each of nics */
 	bool stop;
 };
 
 static int signals_init(struct daemon *d)
 {
 	sigset_t set;
+	int err;
 
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
@@ -51,46 +53,41 @@ static int signals_init(struct daemon *d)
 	/* Blocked before any thread exists, so that all of them inherit it. */
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (d->signal_fd >= 0)
-		return 0;
-	log_line("cannot make a signalfd: %s", strerror(errno));
-	return -errno;
+	err = d->signal_fd < 0 ? -errno : sigbus_init();
+	if (err)
+		log_line("cannot take signals: %s", strerror(-err));
+	return err;
 }
 
-static int endpoint_init(struct daemon *d)
+/* Each card takes some ten fds: the usual soft limit, which is for select(), is not enough. */
+static void raise_fd_limit(void)
 {
-	const struct options *o = d->opt;
-	char err[512];
-	int error;
+	struct rlimit limit;
 
-	if (!o->socket_path)
-		error = endpoint_inherit(&d->endpoint, o->fd, err, sizeof(err));
-	else if (o->client)
-		error = endpoint_connect(&d->endpoint, o->socket_path, err, sizeof(err));
-	else
-		error = endpoint_listen(&d->endpoint, o->socket_path, err, sizeof(err));
-	if (error)
-		log_line("%s", err);
-	return error;
-}
-
-static int backend_init(struct daemon *d)
-{
-	const struct options *o = d->opt;
-	char err[BACKEND_ERR_LEN];
-	int error = o->backend->open(&d->backend, o->backend_spec, o->queues, err);
-
-	if (error) {
-		log_line("--backend %s", err);
-		return error;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	if (!o->mtu || !d->backend->ops->set_mtu)
+}
+
+static int tables_init(struct daemon *d)
+{
+	d->threads = calloc(d->opt.iothreads, sizeof(struct iothread *));
+	d->nics = calloc(d->opt.n_nics, sizeof(struct nic *));
+	d->fds = calloc(FD_NICS + d->opt.n_nics, sizeof(*d->fds));
+	if (d->threads && d->nics && d->fds)
 		return 0;
-	error = d->backend->ops->set_mtu(d->backend, o->mtu);
-	if (error)
-		log_line("--mtu '%u': backend %s refuses it: %s", o->mtu, d->backend->describe,
-			 strerror(-error));
-	return error;
+	log_line("out of memory");
+	return -ENOMEM;
+}
+
+static const char *iothread_hint(int err)
+{
+	if (err == -EPERM)
+		return " (sysctl kernel.io_uring_disabled must be 0)";
+	if (err == -EINVAL || err == -ENOSYS)
+		return " (Linux 6.1 or newer is needed)";
+	return "";
 }
 
 static int threads_init(struct daemon *d)
@@ -98,86 +95,32 @@ static int threads_init(struct daemon *d)
 	char name[24];
 	int err;
 
-	for (; d->n_threads < d->opt->iothreads; d->n_threads++) {
+	for (; d->n_threads < d->opt.iothreads; d->n_threads++) {
 		snprintf(name, sizeof(name), "iothread%u", d->n_threads);
 		err = iothread_new(&d->threads[d->n_threads], name);
 		if (err) {
 			log_line("cannot start an iothread: io_uring: %s%s", strerror(-err),
-				 err == -EPERM ? " (sysctl kernel.io_uring_disabled must be 0)"
-				 : err == -EINVAL || err == -ENOSYS
-					 ? " (Linux 6.1 or newer is needed)"
-					 : "");
+				 iothread_hint(err));
 			return err;
 		}
 	}
 	return 0;
 }
 
-static int device_init(struct daemon *d)
+static int nics_init(struct daemon *d)
 {
-	struct device_config cfg = {
-		.backend = d->backend,
-		.threads = d->threads,
-		.n_threads = d->n_threads,
-		.mode = &d->opt->mode,
-		.mtu = d->opt->mtu,
-		.has_mac = d->opt->has_mac,
-		.log = log_callback,
-	};
+	unsigned first = 0;
+	int err;
 
-	if (device_new(&d->device, &cfg) == 0)
-		return 0;
-	log_line("out of memory");
-	return -ENOMEM;
-}
+	for (; d->n_nics < d->opt.n_nics; d->n_nics++) {
+		const struct nic_options *o = &d->opt.nics[d->n_nics];
 
-static void log_what_runs(const struct daemon *d)
-{
-	const struct options *o = d->opt;
-	char mode[TXMODE_TEXT_LEN], where[256];
-
-	if (o->socket_path)
-		snprintf(where, sizeof(where), "%s %s",
-			 o->client ? "connecting to" : "listening on", o->socket_path);
-	else
-		snprintf(where, sizeof(where), "on fd %d", o->fd);
-	log_line("backend %s, tx mode %s, %u queue pair%s on %u iothread%s, %s",
-		 d->backend->describe, txmode_text(&o->mode, mode), o->queues,
-		 o->queues > 1 ? "s" : "", o->iothreads, o->iothreads > 1 ? "s" : "", where);
-}
-
-static void log_tx_counters(unsigned pair, const struct tx_stats *s)
-{
-	log_line("tx%u frames=%" PRIu64 " bytes=%" PRIu64 " kicks=%" PRIu64 " calls=%" PRIu64
-		 " runs=%" PRIu64 " rechecks=%" PRIu64 " backend_full=%" PRIu64
-		 " unsafe_plans=%" PRIu64 " drop_header=%" PRIu64 " drop_size=%" PRIu64
-		 " drop_disabled=%" PRIu64 " drop_backend=%" PRIu64 " broken=%" PRIu64,
-		 pair, load_relaxed(&s->frames), load_relaxed(&s->bytes), load_relaxed(&s->kicks),
-		 load_relaxed(&s->calls), load_relaxed(&s->runs), load_relaxed(&s->rechecks),
-		 load_relaxed(&s->backend_full), load_relaxed(&s->unsafe_plans),
-		 load_relaxed(&s->drop_header), load_relaxed(&s->drop_size),
-		 load_relaxed(&s->drop_disabled), load_relaxed(&s->drop_backend),
-		 load_relaxed(&s->broken));
-}
-
-static void log_rx_counters(unsigned pair, const struct rx_stats *s)
-{
-	log_line("rx%u frames=%" PRIu64 " bytes=%" PRIu64 " kicks=%" PRIu64 " calls=%" PRIu64
-		 " runs=%" PRIu64 " no_buffers=%" PRIu64 " spilled=%" PRIu64 " drop_size=%" PRIu64
-		 " drop_stopped=%" PRIu64 " drop_backend=%" PRIu64 " broken=%" PRIu64,
-		 pair, load_relaxed(&s->frames), load_relaxed(&s->bytes), load_relaxed(&s->kicks),
-		 load_relaxed(&s->calls), load_relaxed(&s->runs), load_relaxed(&s->no_buffers),
-		 load_relaxed(&s->spilled), load_relaxed(&s->drop_size),
-		 load_relaxed(&s->drop_stopped), load_relaxed(&s->drop_backend),
-		 load_relaxed(&s->broken));
-}
-
-static void log_counters(const struct daemon *d)
-{
-	for (unsigned i = 0; i < d->opt->queues; i++) {
-		log_tx_counters(i, device_tx_stats(d->device, i));
-		log_rx_counters(i, device_rx_stats(d->device, i));
+		err = nic_new(&d->nics[d->n_nics], o, d->threads, d->n_threads, first);
+		if (err)
+			return err;
+		first = (first + o->queues) % d->n_threads;
 	}
+	return 0;
 }
 
 static void handle_signals(struct daemon *d)
@@ -185,104 +128,144 @@ static void handle_signals(struct daemon *d)
 	struct signalfd_siginfo info;
 
 	while (read(d->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGUSR1)
-			log_counters(d);
-		else
+		if (info.ssi_signo != SIGUSR1)
 			d->stop = true;
-	}
-}
-
-static void session_begin(struct daemon *d)
-{
-	struct vhost_user_config cfg = {
-		.ops = &device_vhost_user_ops,
-		.dev = d->device,
-		.features = device_features(d->device),
-		.max_pairs = d->opt->queues,
-		.has_mac = d->opt->has_mac,
-		.mtu = d->opt->mtu,
-	};
-	int fd = endpoint_next(&d->endpoint), err;
-
-	if (fd < 0)
-		return;
-	memcpy(cfg.mac, d->opt->mac, sizeof(cfg.mac));
-	err = vhost_user_session_new(&d->session, &cfg, fd);
-	if (err)
-		log_line("front-end refused: %s", strerror(-err));
-	else
-		log_line("front-end connected");
-}
-
-static void session_end(struct daemon *d)
-{
-	vhost_user_session_free(d->session);
-	d->session = NULL;
-	log_line("front-end gone, device reset");
-}
-
-static void serve(struct daemon *d)
-{
-	struct pollfd fds[2] = { { .fd = d->signal_fd, .events = POLLIN }, { .events = POLLIN } };
-	int timeout = 0;
-
-	while (!d->stop) {
-		fds[1].fd = d->session ? vhost_user_session_fd(d->session)
-				       : endpoint_fd(&d->endpoint);
-		if (poll(fds, 2, timeout) < 0 && errno != EINTR)
-			return;
-		if (fds[0].revents)
-			handle_signals(d);
-		timeout = -1;
-		if (!d->session) {
-			session_begin(d);
-			timeout = d->session ? -1 : endpoint_timeout_ms(&d->endpoint);
-		} else if (fds[1].revents &&
-			   vhost_user_session_dispatch(d->session) != VHOST_USER_GO_ON) {
-			session_end(d);
-			timeout = RETRY_AFTER_SESSION_MS;
-			d->stop = d->stop || endpoint_finished(&d->endpoint);
+		for (unsigned i = 0; i < d->n_nics && !d->stop; i++) {
+			if (d->nics[i])
+				nic_log_counters(d->nics[i]);
 		}
 	}
 }
 
+static void handle_lost_memory(struct daemon *d)
+{
+	sigbus_ack();
+	for (unsigned i = 0; i < d->n_nics; i++) {
+		if (d->nics[i])
+			nic_check_memory(d->nics[i]);
+	}
+}
+
+/* What to wait for; the time-out, -1 for none. */
+static int prepare(struct daemon *d)
+{
+	int timeout = -1, t;
+
+	d->fds[FD_SIGNAL] = (struct pollfd){ .fd = d->signal_fd, .events = POLLIN };
+	d->fds[FD_SIGBUS] = (struct pollfd){ .fd = sigbus_fd(), .events = POLLIN };
+	for (unsigned i = 0; i < d->n_nics; i++) {
+		struct nic *nic = d->nics[i];
+
+		d->fds[FD_NICS + i].fd = nic ? nic_fd(nic) : -1;
+		d->fds[FD_NICS + i].events = POLLIN;
+		t = nic ? nic_timeout_ms(nic) : -1;
+		if (t >= 0 && (timeout < 0 || t < timeout))
+			timeout = t;
+	}
+	return timeout;
+}
+
+/* Until SIGTERM, or until no front-end will come any more. */
+static void serve(struct daemon *d)
+{
+	unsigned left = d->n_nics;
+
+	while (left && !d->stop) {
+		int timeout = prepare(d);
+
+		if (poll(d->fds, FD_NICS + d->n_nics, timeout) < 0 && errno != EINTR)
+			return;
+		if (d->fds[FD_SIGNAL].revents)
+			handle_signals(d);
+		for (unsigned i = 0; i < d->n_nics && !d->stop; i++) {
+			if (!d->nics[i] || nic_serve(d->nics[i], d->fds[FD_NICS + i].revents))
+				continue;
+			nic_free(d->nics[i]);
+			d->nics[i] = NULL;
+			left--;
+		}
+		if (d->fds[FD_SIGBUS].revents)
+			handle_lost_memory(d);
+	}
+}
+
+static void daemon_run(struct daemon *d)
+{
+	log_line("%u network card%s on %u iothread%s", d->n_nics, d->n_nics > 1 ? "s" : "",
+		 d->n_threads, d->n_threads > 1 ? "s" : "");
+	for (unsigned i = 0; i < d->n_nics; i++)
+		nic_log_what_runs(d->nics[i]);
+	serve(d);
+}
+
+static void *free_nics(void *arg)
+{
+	struct daemon *d = arg;
+	unsigned i;
+
+	while ((i = __atomic_fetch_add(&d->n_freed, 1, __ATOMIC_RELAXED)) < d->n_nics)
+		nic_free(d->nics[i]);
+	return NULL;
+}
+
+/*
+ * To remove a tap the kernel waits for some 20 ms: with hundreds of them one after the other nobody
+ * would call it quick.
+ */
+static void nics_deinit(struct daemon *d)
+{
+	pthread_t helpers[MAX_HELPERS];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < d->n_nics; i++) {
+		if (d->nics[i])
+			nic_stop(d->nics[i]);
+	}
+	while (n < MAX_HELPERS && n + 1 < d->n_nics &&
+	       pthread_create(&helpers[n], NULL, free_nics, d) == 0)
+		n++;
+	free_nics(d);
+	while (n)
+		pthread_join(helpers[--n], NULL);
+}
+
 static void daemon_deinit(struct daemon *d)
 {
-	vhost_user_session_free(d->session);
-	device_free(d->device);
+	nics_deinit(d);
 	while (d->n_threads)
 		iothread_free(d->threads[--d->n_threads]);
-	backend_free(d->backend);
-	endpoint_close(&d->endpoint);
+	free(d->fds);
+	free(d->nics);
+	free(d->threads);
+	sigbus_deinit();
+	options_deinit(&d->opt);
 }
 
 int main(int argc, char **argv)
 {
-	struct options opt;
-	struct daemon d = { .opt = &opt, .endpoint.fd = -1 };
+	struct daemon d = { 0 };
 	int err;
 
-	switch (options_parse(&opt, argc, argv)) {
+	switch (options_parse(&d.opt, argc, argv)) {
 	case OPTIONS_DONE:
+		options_deinit(&d.opt);
 		return EXIT_SUCCESS;
 	case OPTIONS_BAD:
+		options_deinit(&d.opt);
 		return EXIT_FAILURE;
 	case OPTIONS_RUN:
 		break;
 	}
+	raise_fd_limit();
 	err = signals_init(&d);
 	if (!err)
-		err = endpoint_init(&d);
-	if (!err)
-		err = backend_init(&d);
+		err = tables_init(&d);
 	if (!err)
 		err = threads_init(&d);
 	if (!err)
-		err = device_init(&d);
-	if (!err) {
-		log_what_runs(&d);
-		serve(&d);
-	}
+		err = nics_init(&d);
+	if (!err)
+		daemon_run(&d);
 	daemon_deinit(&d);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

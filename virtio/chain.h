@@ -22,9 +22,9 @@
 /* What a guest did wrong to a ring. The queue is broken from then on. */
 enum virtq_fault {
 	VIRTQ_OK,
-	VIRTQ_FAULT_AVAIL_IDX, /* the available index is more than the ring's size ahead */
-	VIRTQ_FAULT_HEAD,      /* a head or next index beyond the table */
-	VIRTQ_FAULT_LOOP,      /* a chain longer than its table */
+	VIRTQ_FAULT_AVAIL_IDX, /* more is available than the ring's size */
+	VIRTQ_FAULT_HEAD,      /* split: a head or next index beyond the table */
+	VIRTQ_FAULT_LOOP,      /* a chain longer than its table; packed: than what is free */
 	VIRTQ_FAULT_INDIRECT,  /* nested, combined with NEXT, mis-sized or not negotiated */
 	VIRTQ_FAULT_ADDRESS,   /* a range that is not guest memory */
 	VIRTQ_FAULT_EMPTY,     /* a descriptor of length 0 */
@@ -37,7 +37,7 @@ enum virtq_fault {
 
 /* What must be kept of a chain to push it, and nothing else. */
 struct virtq_elem {
-	uint16_t id;    /* head index: goes into the used ring */
+	uint16_t id;    /* head index if split, the driver's buffer id if packed: goes back */
 	uint16_t slots; /* of the ring: 1 if split, the chain's length if packed */
 };
 
@@ -96,6 +96,19 @@ static inline enum virtq_fault chain_append(struct chain *c, struct iov_pool *po
 		left -= part;
 	} while (left);
 	return VIRTQ_OK;
+}
+
+/* A chain of one descriptor that lies at host in one piece; iov is the pool's. */
+static inline void chain_single(struct chain *c, struct iovec *iov, struct virtq_elem elem,
+				uint32_t len, bool in, void *host)
+{
+	*iov = (struct iovec){ .iov_base = host, .iov_len = len };
+	*c = (struct chain){ .elem = elem,
+			     .n_out = !in,
+			     .n_in = in,
+			     .out_len = in ? 0 : len,
+			     .in_len = in ? len : 0,
+			     .iov = iov };
 }
 
 #endif

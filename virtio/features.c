@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of the feature bits. */
+/* Names of the feature bits, and what each of them needs. */
 #include "virtio/features.h"
 
 #include <stdio.h>
@@ -44,7 +44,7 @@ static const char *const names[64] = {
 	[VIRTIO_F_SR_IOV] = "SR_IOV",
 	[38] = "NOTIFICATION_DATA",
 	[39] = "NOTIF_CONFIG_DATA",
-	[40] = "RING_RESET",
+	[VIRTIO_F_RING_RESET] = "RING_RESET",
 	[51] = "DEVICE_STATS",
 	[52] = "VQ_NOTF_COAL",
 	[53] = "NOTF_COAL",
@@ -83,4 +83,65 @@ const char *features_names(uint64_t features, char buf[FEATURES_NAMES_LEN])
 						bit);
 	}
 	return buf;
+}
+
+/* A feature needs one of up to two others, which stand before it if they need something, too. */
+static const struct need {
+	uint8_t bit;
+	uint8_t one;
+	uint8_t other;
+} needs[] = {
+	{ VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM },
+	{ VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM },
+	{ VIRTIO_NET_F_GUEST_ECN, VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6 },
+	{ VIRTIO_NET_F_GUEST_UFO, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM },
+	{ VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_CSUM, VIRTIO_NET_F_CSUM },
+	{ VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_CSUM, VIRTIO_NET_F_CSUM },
+	{ VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6 },
+	{ VIRTIO_NET_F_HOST_UFO, VIRTIO_NET_F_CSUM, VIRTIO_NET_F_CSUM },
+	{ VIRTIO_NET_F_GUEST_USO4, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM },
+	{ VIRTIO_NET_F_GUEST_USO6, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM },
+	{ VIRTIO_NET_F_HOST_USO, VIRTIO_NET_F_CSUM, VIRTIO_NET_F_CSUM },
+	{ VIRTIO_NET_F_RSC_EXT, VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6 },
+	/* The legacy interface knows neither. */
+	{ VIRTIO_F_RING_PACKED, VIRTIO_F_VERSION_1, VIRTIO_F_VERSION_1 },
+	{ VIRTIO_F_IN_ORDER, VIRTIO_F_VERSION_1, VIRTIO_F_VERSION_1 },
+};
+
+static bool lacks(uint64_t features, const struct need *n)
+{
+	return feature_has(features, n->bit) && !(features & (FEATURE(n->one) | FEATURE(n->other)));
+}
+
+uint64_t features_settle(uint64_t features, char why[FEATURES_NAMES_LEN])
+{
+	unsigned i;
+
+	features_check(features, why);
+	/* A bit comes behind those that it needs, so once is enough. */
+	for (i = 0; i < array_size(needs); i++) {
+		if (needs[i].one != VIRTIO_F_VERSION_1 && lacks(features, &needs[i]))
+			features &= ~FEATURE(needs[i].bit);
+	}
+	return features;
+}
+
+bool features_check(uint64_t features, char why[FEATURES_NAMES_LEN])
+{
+	size_t len = 0;
+	unsigned i;
+
+	why[0] = '\0';
+	for (i = 0; i < array_size(needs); i++) {
+		const struct need *n = &needs[i];
+
+		if (!lacks(features, n))
+			continue;
+		len += (size_t)snprintf(why + len, FEATURES_NAMES_LEN - len, "%s%s without %s",
+					len ? ", " : "", names[n->bit], names[n->one]);
+		if (n->other != n->one)
+			len += (size_t)snprintf(why + len, FEATURES_NAMES_LEN - len, " or %s",
+						names[n->other]);
+	}
+	return !len;
 }

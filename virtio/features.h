@@ -24,6 +24,9 @@
 #ifndef VIRTIO_F_IN_ORDER
 #define VIRTIO_F_IN_ORDER 35
 #endif
+#ifndef VIRTIO_F_RING_RESET
+#define VIRTIO_F_RING_RESET 40
+#endif
 /*
  * Bit 30 of the vhost-user feature word: the back-end speaks protocol features. Never shown to the
  * driver.
@@ -32,11 +35,16 @@
 
 #define FEATURE(bit) (1ULL << (bit))
 
-/* What the device half of our rings can do, whatever the backend. */
+/*
+ * What the device half of our rings can do, whatever the backend. RING_RESET is not among them,
+ * though a session stops and starts rings one by one: QEMU (7.2) shows the bit to a guest, but
+ * tells a vhost-user back-end nothing of the reset, and we would go on in memory that the guest
+ * has taken back.
+ */
 #define FEATURES_RING \
 	(FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | \
 	 FEATURE(VIRTIO_RING_F_EVENT_IDX) | FEATURE(VIRTIO_F_IN_ORDER) | \
-	 FEATURE(VIRTIO_F_ANY_LAYOUT))
+	 FEATURE(VIRTIO_F_ANY_LAYOUT) | FEATURE(VIRTIO_F_RING_PACKED))
 
 /* Frames that the driver may hand to the device unfinished: for a backend that finishes them. */
 #define FEATURES_HOST_TSO \
@@ -52,7 +60,7 @@
 /* The driver may be sent frames longer than its MTU. */
 #define FEATURES_GUEST_LARGE (FEATURES_GUEST_TSO | FEATURES_GUEST_USO)
 
-/* Room for the names of all 64 bits. */
+/* Room for the names of all 64 bits, and for all that may contradict each other. */
 #define FEATURES_NAMES_LEN 1024
 
 static inline bool feature_has(uint64_t features, unsigned bit)
@@ -68,5 +76,19 @@ const char *features_name(unsigned bit);
  * "bit47". Returns buf.
  */
 const char *features_names(uint64_t features, char buf[FEATURES_NAMES_LEN]);
+
+/*
+ * Whether each feature has what it needs (5.1.3.1, 6.1). If not, why says it by name: "HOST_TSO4
+ * without CSUM, GUEST_ECN without GUEST_TSO4 or GUEST_TSO6". What needs CTRL_VQ is not judged: a
+ * vhost-user front-end keeps that queue to itself, and its bit with it.
+ */
+bool features_check(uint64_t features, char why[FEATURES_NAMES_LEN]);
+
+/*
+ * Features without the offloads that lack what they need: Linux acks TSO without checksums when
+ * QEMU was told csum=off or guest_csum=off and nothing else, and then does without both. why as
+ * above.
+ */
+uint64_t features_settle(uint64_t features, char why[FEATURES_NAMES_LEN]);
 
 #endif

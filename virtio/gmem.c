@@ -14,17 +14,23 @@
 
 int gmem_init(struct gmem *mem)
 {
+	mem->watcher = NULL;
 	mem->n = 0;
 	mem->regions = calloc(GMEM_MAX_REGIONS, sizeof(*mem->regions));
 	return mem->regions ? 0 : -ENOMEM;
 }
 
+static void unmap(const struct gmem *mem, const struct gmem_region *r)
+{
+	if (mem->watcher)
+		mem->watcher->unmapping(mem->watcher, r->map);
+	munmap(r->map, r->map_len);
+}
+
 void gmem_clear(struct gmem *mem)
 {
-	while (mem->n > 0) {
-		mem->n--;
-		munmap(mem->regions[mem->n].map, mem->regions[mem->n].map_len);
-	}
+	while (mem->n > 0)
+		unmap(mem, &mem->regions[--mem->n]);
 }
 
 void gmem_deinit(struct gmem *mem)
@@ -62,7 +68,7 @@ static int map_file(struct gmem_region *r, int fd, uint64_t offset)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	/* A mapping past the end of its file would kill us with SIGBUS at the first touch. */
+	/* What is past the end of its file would be SIGBUS at the first touch. */
 	if (offset + r->size < offset || offset + r->size > (uint64_t)st.st_size)
 		return -ENXIO;
 	block = max_u64((uint64_t)st.st_blksize, page);
@@ -114,6 +120,11 @@ int gmem_add(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva, int fd
 	err = map_file(&r, fd, offset);
 	if (err)
 		return err;
+	err = mem->watcher ? mem->watcher->mapped(mem->watcher, r.map, r.map_len) : 0;
+	if (err) {
+		munmap(r.map, r.map_len);
+		return err;
+	}
 	for (i = mem->n; i > 0 && mem->regions[i - 1].gpa > gpa; i--)
 		mem->regions[i] = mem->regions[i - 1];
 	mem->regions[i] = r;
@@ -133,7 +144,7 @@ int gmem_remove(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva)
 		return -ENOENT;
 	if (--r->refs)
 		return 0;
-	munmap(r->map, r->map_len);
+	unmap(mem, r);
 	mem->n--;
 	memmove(r, r + 1, (mem->n - (unsigned)i) * sizeof(*r));
 	return 0;

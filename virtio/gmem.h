@@ -26,12 +26,20 @@ struct gmem_region {
 	unsigned refs;             /* times it was added and not removed */
 };
 
+/* Is told of each mapping, right after it is made and right before it goes. */
+struct gmem_watcher {
+	/* 0, or a negative errno: it must not be used. */
+	int (*mapped)(struct gmem_watcher *watcher, void *map, uint64_t len);
+	void (*unmapping)(struct gmem_watcher *watcher, void *map);
+};
+
 struct gmem {
+	struct gmem_watcher *watcher; /* borrowed; NULL: nobody watches */
 	unsigned n;
 	struct gmem_region *regions; /* sorted by gpa, n of GMEM_MAX_REGIONS */
 };
 
-/* An empty map. 0 or -ENOMEM. */
+/* An empty map that nobody watches. 0 or -ENOMEM. */
 int gmem_init(struct gmem *mem);
 /* Unmaps everything; may run twice. */
 void gmem_deinit(struct gmem *mem);
@@ -43,7 +51,8 @@ void gmem_clear(struct gmem *mem);
  * afterwards. The same region of the same file may be added again, and must be removed as often:
  * QEMU before 8.0 adds and removes each region once for every queue pair. -EINVAL: size 0, an
  * address range that wraps, or one that overlaps a region (gpa or uva); -ENOSPC: GMEM_MAX_REGIONS
- * reached; -ENXIO: the file is shorter than offset + size; else mmap's or fstat's errno.
+ * reached; -ENXIO: the file is shorter than offset + size; else mmap's, fstat's or the watcher's
+ * errno.
  */
 int gmem_add(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva, int fd, uint64_t offset);
 
@@ -80,6 +89,33 @@ static inline void *gmem_at(const struct gmem *mem, uint64_t gpa, uint64_t *len,
 	if (*len > r->size - off)
 		*len = r->size - off;
 	return r->host + off;
+}
+
+/* A copy of one region's bounds, to look at while the regions cannot change: gmem_at() in short. */
+struct gmem_window {
+	uint64_t gpa;
+	uint64_t size;
+	uint8_t *host;
+};
+
+/* The region that served last time; one that holds nothing if that is none. */
+static inline struct gmem_window gmem_window(const struct gmem *mem, unsigned hint)
+{
+	const struct gmem_region *r = &mem->regions[hint];
+
+	if (hint >= mem->n)
+		return (struct gmem_window){ 0 };
+	return (struct gmem_window){ .gpa = r->gpa, .size = r->size, .host = r->host };
+}
+
+/* The host address of [gpa, gpa + len), or NULL: len is 0, or it is not all in the window. */
+static inline void *gmem_window_at(const struct gmem_window *w, uint64_t gpa, uint32_t len)
+{
+	uint64_t off = gpa - w->gpa;
+
+	if (off >= w->size || (uint64_t)len - 1 >= w->size - off)
+		return NULL;
+	return w->host + off;
 }
 
 #endif

@@ -58,6 +58,10 @@ static inline void net_hdr_set_num_buffers(const struct iovec *iov, uint16_t n)
 	size_t at = offsetof(struct virtio_net_hdr_v1, num_buffers);
 	const char *byte = (const char *)&n;
 
+	if (iov->iov_len >= at + sizeof(n)) {
+		memcpy((char *)iov->iov_base + at, &n, sizeof(n));
+		return;
+	}
 	for (unsigned i = 0; i < sizeof(n); i++, at++) {
 		while (at >= iov->iov_len) {
 			at -= iov->iov_len;
@@ -67,40 +71,82 @@ static inline void net_hdr_set_num_buffers(const struct iovec *iov, uint16_t n)
 	}
 }
 
+/* What a driver's header claims that was not negotiated, or cannot be. */
+enum net_hdr_fault {
+	NET_HDR_OK,
+	NET_HDR_CSUM,     /* a checksum not negotiated, or beyond the frame */
+	NET_HDR_GSO_TYPE, /* unknown or not negotiated */
+	NET_HDR_ECN,      /* not negotiated, or not TCP */
+	NET_HDR_GSO_SIZE, /* segments of no bytes */
+	NET_HDR_GSO_CSUM, /* segments without NEEDS_CSUM */
+	NET_HDR_HDR_LEN,  /* the headers of a segment longer than the frame */
+	NET_HDR_FAULTS,
+};
+
+/* As in the name of its counter: "gso_type". */
+const char *net_hdr_fault_name(enum net_hdr_fault fault);
+
+/* The feature that lets a driver send frames of this type, or -1. */
+static inline int net_hdr_gso_feature(uint8_t gso_type)
+{
+	switch (gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		return VIRTIO_NET_F_HOST_TSO4;
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		return VIRTIO_NET_F_HOST_TSO6;
+	case VIRTIO_NET_HDR_GSO_UDP:
+		return VIRTIO_NET_F_HOST_UFO;
+	case VIRTIO_NET_HDR_GSO_UDP_L4:
+		return VIRTIO_NET_F_HOST_USO;
+	default:
+		return -1;
+	}
+}
+
+static inline bool net_hdr_gso_is_tcp(uint8_t gso_type)
+{
+	uint8_t type = gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
+
+	return type == VIRTIO_NET_HDR_GSO_TCPV4 || type == VIRTIO_NET_HDR_GSO_TCPV6;
+}
+
+static inline enum net_hdr_fault net_hdr_check_gso(const struct virtio_net_hdr_v1 *h, uint32_t len,
+						   uint64_t features)
+{
+	int feature = net_hdr_gso_feature(h->gso_type);
+
+	if (h->gso_type == VIRTIO_NET_HDR_GSO_ECN)
+		return NET_HDR_ECN;
+	if (feature < 0 || !feature_has(features, (unsigned)feature))
+		return NET_HDR_GSO_TYPE;
+	if ((h->gso_type & VIRTIO_NET_HDR_GSO_ECN) &&
+	    (!feature_has(features, VIRTIO_NET_F_HOST_ECN) || !net_hdr_gso_is_tcp(h->gso_type)))
+		return NET_HDR_ECN;
+	if (!h->gso_size)
+		return NET_HDR_GSO_SIZE;
+	if (!(h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+		return NET_HDR_GSO_CSUM;
+	if (h->hdr_len > len)
+		return NET_HDR_HDR_LEN;
+	return NET_HDR_OK;
+}
+
 /*
  * Whether the negotiated features let a driver send a frame of len bytes (without header) with this
- * header. Checks what the type and the flags claim, not the frame's own protocol headers: those are
- * the backend's.
+ * header; if not, the first reason (5.1.6.2.1). Checks what the type and the flags claim, not the
+ * frame's own protocol headers: those are the backend's. Flags that a driver has no use for are
+ * ignored (5.1.6.2.2).
  */
-static inline bool net_hdr_tx_ok(const struct virtio_net_hdr_v1 *h, uint32_t len, uint64_t features)
+static inline enum net_hdr_fault net_hdr_check(const struct virtio_net_hdr_v1 *h, uint32_t len,
+					       uint64_t features)
 {
-	if (h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
-		if (!feature_has(features, VIRTIO_NET_F_CSUM) ||
-		    (uint32_t)h->csum_start + h->csum_offset + 2 > len)
-			return false;
-	}
-	switch (h->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
-	case VIRTIO_NET_HDR_GSO_NONE:
-		return h->gso_type == VIRTIO_NET_HDR_GSO_NONE;
-	case VIRTIO_NET_HDR_GSO_TCPV4:
-		if (!feature_has(features, VIRTIO_NET_F_HOST_TSO4))
-			return false;
-		break;
-	case VIRTIO_NET_HDR_GSO_TCPV6:
-		if (!feature_has(features, VIRTIO_NET_F_HOST_TSO6))
-			return false;
-		break;
-	case VIRTIO_NET_HDR_GSO_UDP_L4:
-		if (!feature_has(features, VIRTIO_NET_F_HOST_USO) ||
-		    h->gso_type != VIRTIO_NET_HDR_GSO_UDP_L4)
-			return false;
-		break;
-	default:
-		return false;
-	}
-	if ((h->gso_type & VIRTIO_NET_HDR_GSO_ECN) && !feature_has(features, VIRTIO_NET_F_HOST_ECN))
-		return false;
-	return h->gso_size && (h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);
+	if ((h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) &&
+	    (!feature_has(features, VIRTIO_NET_F_CSUM) ||
+	     (uint32_t)h->csum_start + h->csum_offset + 2 > len))
+		return NET_HDR_CSUM;
+	if (h->gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		return NET_HDR_OK;
+	return net_hdr_check_gso(h, len, features);
 }
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The device half of a virtqueue: take descriptor chains that the driver made available, give them
- * back as used, and agree with the driver on when to notify. Layouts live in virtq_split.h (and
- * later virtq_packed.h); callers see only the verbs here. virtio 1.2 sections 2.7 and 2.7.13
- * (notification suppression).
+ * back as used, and agree with the driver on when to notify. Layouts live in virtq_split.h and
+ * virtq_packed.h; callers see only the verbs here. virtio 1.2 sections 2.7 and 2.8.
  *
  *   peek     how many chains wait
  *   pop      take chains, bounded and translated
@@ -25,21 +24,30 @@
 #include <stdint.h>
 
 #include "virtio/chain.h"
+#include "virtio/virtq_packed.h"
 #include "virtio/virtq_split.h"
 #include "virtio/virtq_state.h"
 
 /*
- * Translate the ring addresses that a front-end gave in its own address space. -EINVAL: size no
- * power of two or an address misaligned; -EFAULT: an area that is not wholly inside one region.
+ * Translate the ring addresses that a front-end gave in its own address space. -EINVAL: a size that
+ * the layout does not have or an address misaligned; -EFAULT: an area that is not wholly inside one
+ * region.
  */
 int virtq_resolve(struct virtq_rings *rings, const struct gmem *mem, unsigned size,
 		  uint64_t desc_uva, uint64_t avail_uva, uint64_t used_uva);
+/* The same of a packed ring: descriptors, driver's and device's event area. */
+int virtq_resolve_packed(struct virtq_rings *rings, const struct gmem *mem, unsigned size,
+			 uint64_t desc_uva, uint64_t driver_uva, uint64_t device_uva);
 
 /*
- * Begin where the device stopped: a split ring at its used index, whatever cfg->base says. Clears a
- * fault. Nothing is sent to the driver.
+ * Begin where the device stopped: a split ring at its used index, whatever cfg->base says, a packed
+ * one, which does not show it, at the used half of cfg->base. Clears a fault. Nothing is sent to
+ * the driver.
  */
 void virtq_start(struct virtq *vq, const struct virtq_config *cfg);
+
+/* What GET_VRING_BASE tells: where to start the next time. */
+uint32_t virtq_base(const struct virtq *vq);
 
 /* The same rings at another place in our address space (the memory table changed); indices stay. */
 void virtq_move(struct virtq *vq, const struct virtq_rings *rings);
@@ -50,10 +58,21 @@ const char *virtq_fault_name(enum virtq_fault fault);
 /* Signal call_fd whatever the driver asked for; nothing without one. */
 void virtq_call_now(struct virtq *vq);
 
-/* Chains that wait; at most 65535 even if the driver's index is wild: pop finds that fault. */
+/*
+ * Chains that wait; at most 65535 even if the driver's index is wild: pop finds that fault. A
+ * packed ring does not tell how many: 1 is "some".
+ */
 static inline unsigned virtq_peek(struct virtq *vq)
 {
-	return virtq_split_peek(vq);
+	return vq->packed ? virtq_packed_peek(vq) : virtq_split_peek(vq);
+}
+
+/* What of that was seen by the last peek, pop or arm and not popped since: no look at the ring. */
+static inline unsigned virtq_seen(const struct virtq *vq)
+{
+	if (vq->packed)
+		return vq->avail_idx != vq->last_avail;
+	return (uint16_t)(vq->avail_idx - vq->last_avail);
 }
 
 /*
@@ -64,31 +83,44 @@ static inline unsigned virtq_peek(struct virtq *vq)
 static inline unsigned virtq_pop(struct virtq *vq, struct chain *chains, unsigned n,
 				 struct iov_pool *pool)
 {
-	return virtq_split_pop(vq, chains, n, pool);
+	return vq->packed ? virtq_packed_pop(vq, chains, n, pool)
+			  : virtq_split_pop(vq, chains, n, pool);
 }
 
 /* The last n of the chains popped were not used: the next pop returns them again. */
 static inline void virtq_rewind(struct virtq *vq, const struct chain *chains, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++)
-		vq->last_avail = (uint16_t)(vq->last_avail - chains[i].elem.slots);
+	if (vq->packed)
+		virtq_packed_rewind(vq, chains, n);
+	else
+		vq->last_avail = (uint16_t)(vq->last_avail - n);
 }
 
 /* len: bytes that the device wrote into the chain. Visible to the driver with the next publish. */
 static inline void virtq_push(struct virtq *vq, struct virtq_elem elem, uint32_t len)
 {
-	virtq_split_push(vq, elem, len);
+	if (vq->packed)
+		virtq_packed_push(vq, elem, len);
+	else
+		virtq_split_push(vq, elem, len);
 }
 
+/* All at once: the driver never sees a part of what was pushed since the last publish. */
 static inline void virtq_publish(struct virtq *vq)
 {
-	virtq_split_publish(vq);
+	if (vq->packed)
+		virtq_packed_publish(vq);
+	else
+		virtq_split_publish(vq);
 }
 
-/* After publish: interrupt the driver if it asked for that. True if it was. */
+/*
+ * After publish: interrupt the driver if it asked for that. True if it was. To be asked at least
+ * once for each ring size of descriptors that were published.
+ */
 static inline bool virtq_call(struct virtq *vq)
 {
-	if (!virtq_split_call_wanted(vq))
+	if (!(vq->packed ? virtq_packed_call_wanted(vq) : virtq_split_call_wanted(vq)))
 		return false;
 	virtq_call_now(vq);
 	return true;
@@ -96,7 +128,10 @@ static inline bool virtq_call(struct virtq *vq)
 
 static inline void virtq_disarm_notify(struct virtq *vq)
 {
-	virtq_split_disarm_notify(vq);
+	if (vq->packed)
+		virtq_packed_disarm_notify(vq);
+	else
+		virtq_split_disarm_notify(vq);
 }
 
 /*
@@ -105,15 +140,18 @@ static inline void virtq_disarm_notify(struct virtq *vq)
  */
 static inline bool virtq_arm_notify(struct virtq *vq)
 {
-	return virtq_split_arm_notify(vq, vq->last_avail);
+	return vq->packed ? virtq_packed_arm_notify(vq, vq->last_avail)
+			  : virtq_split_arm_notify(vq, vq->last_avail);
 }
 
 /*
- * The same for chains beyond those that the last peek or pop saw: what waits already is not enough.
+ * The same for chains beyond those that the last pop found, rewound or not, when it found fewer
+ * than it was asked for: what waits already is not enough.
  */
 static inline bool virtq_arm_notify_more(struct virtq *vq)
 {
-	return virtq_split_arm_notify(vq, vq->avail_idx);
+	return vq->packed ? virtq_packed_arm_notify(vq, vq->avail_idx)
+			  : virtq_split_arm_notify(vq, vq->avail_idx);
 }
 
 #endif

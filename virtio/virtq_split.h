@@ -30,7 +30,7 @@
 
 #include "virtio/virtq_state.h"
 
-/* A chain of several descriptors or an indirect table; the general case, in virtq.c. */
+/* A chain of several descriptors or an indirect table: the general case, in virtq.c. */
 enum virtq_fault virtq_split_walk(struct virtq *vq, struct vring_desc first, struct chain *c,
 				  struct iov_pool *pool);
 
@@ -54,43 +54,11 @@ static inline struct vring_desc virtq_split_read_desc(const struct vring_desc *d
 	return d;
 }
 
-static inline enum virtq_fault virtq_split_pop_one(struct virtq *vq, struct chain *c,
-						   struct iov_pool *pool)
-{
-	uint16_t head = load_relaxed(&vq->rings.avail->ring[vq->last_avail & (vq->size - 1)]);
-	struct vring_desc d;
-
-	if (head >= vq->size)
-		return VIRTQ_FAULT_HEAD;
-	d = virtq_split_read_desc(&vq->rings.desc[head]);
-	*c = (struct chain){ .elem = { .id = head, .slots = 1 }, .iov = &pool->iov[pool->n] };
-	if (!(d.flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT))) {
-		uint64_t len = d.len;
-		void *host = gmem_at(vq->mem, d.addr, &len, &vq->mem_hint);
-
-		if (host && len == d.len && len) {
-			bool in = d.flags & VRING_DESC_F_WRITE;
-
-			pool->iov[pool->n++] = (struct iovec){ .iov_base = host, .iov_len = len };
-			c->n_in = in;
-			c->n_out = !in;
-			c->in_len = in ? d.len : 0;
-			c->out_len = in ? 0 : d.len;
-			return VIRTQ_OK;
-		}
-	}
-	return virtq_split_walk(vq, d, c, pool);
-}
-
-static inline unsigned virtq_split_pop(struct virtq *vq, struct chain *chains, unsigned n,
-				       struct iov_pool *pool)
+/* How many of n chains may be popped; a wild index is a fault. */
+static inline unsigned virtq_split_waiting(struct virtq *vq, unsigned n)
 {
 	unsigned waiting = (uint16_t)(vq->avail_idx - vq->last_avail);
-	enum virtq_fault fault;
-	unsigned i;
 
-	if (vq->fault)
-		return 0;
 	if (waiting < n)
 		waiting = virtq_split_peek(vq);
 	/* Also when an earlier peek read the index: that one does not judge. */
@@ -98,17 +66,75 @@ static inline unsigned virtq_split_pop(struct virtq *vq, struct chain *chains, u
 		virtq_break(vq, VIRTQ_FAULT_AVAIL_IDX);
 		return 0;
 	}
-	if (waiting < n)
-		n = waiting;
+	return waiting < n ? waiting : n;
+}
+
+/*
+ * The short way: up to n chains, which wait, of one descriptor that lies in the region that served
+ * last. What is not such a chain ends it.
+ */
+static inline unsigned virtq_split_pop_plain(struct virtq *vq, struct chain *chains, unsigned n,
+					     struct iovec *iov)
+{
+	const struct gmem_window w = gmem_window(vq->mem, vq->mem_hint);
+	const struct vring_desc *desc = vq->rings.desc;
+	const uint16_t *ring = vq->rings.avail->ring;
+	unsigned size = vq->size, idx = vq->last_avail, i;
+
 	for (i = 0; i < n; i++) {
-		if (pool->cap - pool->n < CHAIN_MAX_IOV)
+		uint16_t head = load_relaxed(&ring[(idx + i) & (size - 1)]);
+		struct vring_desc d;
+		void *host;
+
+		if (head >= size)
 			break;
-		fault = virtq_split_pop_one(vq, &chains[i], pool);
-		if (fault) {
-			virtq_break(vq, fault);
+		d = virtq_split_read_desc(&desc[head]);
+		host = gmem_window_at(&w, d.addr, d.len);
+		if ((d.flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)) || !host)
 			break;
-		}
-		vq->last_avail++;
+		chain_single(&chains[i], &iov[i], (struct virtq_elem){ head, 1 }, d.len,
+			     d.flags & VRING_DESC_F_WRITE, host);
+	}
+	vq->last_avail = (uint16_t)(idx + i);
+	return i;
+}
+
+/* The long way: one chain, which waits, of any shape. False: a fault. */
+static inline bool virtq_split_pop_any(struct virtq *vq, struct chain *c, struct iov_pool *pool)
+{
+	uint16_t head = load_relaxed(&vq->rings.avail->ring[vq->last_avail & (vq->size - 1)]);
+	enum virtq_fault fault = VIRTQ_FAULT_HEAD;
+
+	*c = (struct chain){ .elem = { head, 1 }, .iov = &pool->iov[pool->n] };
+	if (head < vq->size)
+		fault = virtq_split_walk(vq, virtq_split_read_desc(&vq->rings.desc[head]), c, pool);
+	if (fault) {
+		virtq_break(vq, fault);
+		return false;
+	}
+	vq->last_avail++;
+	return true;
+}
+
+static inline unsigned virtq_split_pop(struct virtq *vq, struct chain *chains, unsigned n,
+				       struct iov_pool *pool)
+{
+	unsigned i = 0, plain;
+
+	if (vq->fault)
+		return 0;
+	n = virtq_split_waiting(vq, n);
+	while (i < n && pool->cap - pool->n >= CHAIN_MAX_IOV) {
+		plain = pool->cap - pool->n - CHAIN_MAX_IOV + 1;
+		plain = plain < n - i ? plain : n - i;
+		plain = virtq_split_pop_plain(vq, &chains[i], plain, &pool->iov[pool->n]);
+		pool->n += plain;
+		i += plain;
+		if (plain)
+			continue;
+		if (!virtq_split_pop_any(vq, &chains[i], pool))
+			break;
+		i++;
 	}
 	return i;
 }
@@ -147,8 +173,10 @@ static inline bool virtq_split_call_wanted(struct virtq *vq)
  */
 static inline void virtq_split_disarm_notify(struct virtq *vq)
 {
-	if (!vq->event_idx)
-		store_relaxed(&vq->rings.used->flags, VRING_USED_F_NO_NOTIFY);
+	if (vq->event_idx || vq->disarmed)
+		return;
+	store_relaxed(&vq->rings.used->flags, VRING_USED_F_NO_NOTIFY);
+	vq->disarmed = true;
 }
 
 /* Kick me when chain number seen is made available. True: it is already. */
@@ -158,6 +186,7 @@ static inline bool virtq_split_arm_notify(struct virtq *vq, uint16_t seen)
 		store_relaxed(vring_used_avail_event(vq->rings.used, vq->size), seen);
 	else
 		store_relaxed(&vq->rings.used->flags, 0);
+	vq->disarmed = false;
 	full_fence(); /* B */
 	virtq_split_peek(vq);
 	return vq->avail_idx != seen;

@@ -11,19 +11,28 @@
 #include "virtio/gmem.h"
 #include "virtio/vring.h"
 
-/* The three areas of a split ring, in our address space. */
+/* The three areas of a ring, in our address space: descriptors, the driver's, the device's. */
 struct virtq_rings {
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *packed;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver_event;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device_event;
+	};
 };
 
 struct virtq_config {
 	const struct gmem *mem; /* borrowed while the queue is started */
 	struct virtq_rings rings;
 	uint64_t features; /* negotiated */
-	uint16_t size;     /* entries, a power of two */
-	uint16_t base;     /* as SET_VRING_BASE gives it */
+	uint16_t size;     /* entries; a power of two if split */
+	uint32_t base;     /* of SET_VRING_BASE; packed: vring_packed_base() is in the ring */
 	int call_fd;       /* borrowed eventfd, O_NONBLOCK, or -1: the driver polls */
 	int err_fd;        /* borrowed eventfd, O_NONBLOCK, or -1 */
 };
@@ -33,20 +42,27 @@ struct virtq {
 	struct virtq_rings rings;
 	const struct gmem *mem;
 	uint16_t size;
+	bool packed;
 	bool event_idx;
 	bool indirect;
 	int call_fd;
 	int err_fd;
 
-	/* hot: written by the owner of the running queue */
-	uint16_t avail_idx cache_aligned; /* the driver's index as last read */
-	uint16_t last_avail;              /* next entry to pop, runs free */
-	uint16_t used_idx;                /* next entry to push, runs free */
+	/*
+	 * hot: written by the owner of the running queue. An index runs free if the ring is split,
+	 * and is a place (vring.h) if it is packed.
+	 */
+	uint16_t avail_idx cache_aligned; /* behind the last chain that was seen */
+	uint16_t last_avail;              /* next entry to pop */
+	uint16_t used_idx;                /* next entry to push */
+	uint16_t published_idx;           /* packed: next entry to publish */
 	uint16_t signalled_used;          /* used_idx at the last decision to call or not */
 	bool signalled_valid; /* false: a call was never decided, so call once too often */
+	bool disarmed;        /* the driver was told so: that need not be written again */
 	enum virtq_fault fault;
-	uint16_t fault_idx; /* the available index at which the fault was found */
+	uint16_t fault_idx; /* the available index, or slot, at which the fault was found */
 	unsigned mem_hint;
+	uint64_t first_used; /* packed: what goes to published_idx, and makes the batch visible */
 };
 
 /* Mark the queue broken (the first fault stays) and signal err_fd. */

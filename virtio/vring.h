@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wire layout of a split virtqueue (virtio 1.2 section 2.7). The structures are the kernel's UAPI;
- * this page adds their sizes, alignments and the two event words that hang off their ends. The
- * packed ring's layout comes beside it.
+ * Wire layout of split and packed virtqueues (virtio 1.2 sections 2.7 and 2.8). The structures are
+ * the kernel's UAPI; this page adds their sizes and alignments, the two event words that hang off
+ * the ends of a split ring, and how one counts in a packed ring.
  */
 #ifndef VIRTIO_VRING_H
 #define VIRTIO_VRING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <linux/virtio_ring.h>
 
-/* Largest split ring (2.7: Queue Size is a power of two, at most 32768). */
+/* Largest ring of either layout; a split one is a power of two as well. */
 #define VRING_MAX_SIZE 32768
 
-/* The upper half of a descriptor (len, flags, next) in one load or store. */
+/* The upper half of a descriptor (len and two more words) in one load or store. */
 typedef uint64_t __attribute__((may_alias)) vring_u64;
+
+/* An event suppression structure of a packed ring likewise: place, then flags. */
+typedef uint32_t __attribute__((may_alias)) vring_u32;
 
 #define VRING_DESC_ALIGN  16
 #define VRING_AVAIL_ALIGN 2
 #define VRING_USED_ALIGN  4
+#define VRING_EVENT_ALIGN 4
 
 static inline size_t vring_desc_len(unsigned size)
 {
@@ -50,6 +55,139 @@ static inline uint16_t *vring_avail_used_event(struct vring_avail *avail, unsign
 static inline uint16_t *vring_used_avail_event(struct vring_used *used, unsigned size)
 {
 	return (uint16_t *)(void *)&used->ring[size];
+}
+
+/*
+ * A place in a packed ring is its slot and, above it, the wrap counter of the lap that one is in:
+ * as the event areas and SET_VRING_BASE write it. Places of two laps after one another are told
+ * apart.
+ */
+#define VRING_PACKED_WRAP (1U << 15)
+#define VRING_PACKED_SLOT (VRING_PACKED_WRAP - 1)
+
+/* Where a new ring begins. */
+#define VRING_PACKED_START VRING_PACKED_WRAP
+
+#define VRING_PACKED_AVAIL (1U << VRING_PACKED_DESC_F_AVAIL)
+#define VRING_PACKED_USED  (1U << VRING_PACKED_DESC_F_USED)
+
+static inline unsigned vring_packed_slot(uint16_t at)
+{
+	return at & VRING_PACKED_SLOT;
+}
+
+/* n <= size slots further on. */
+static inline uint16_t vring_packed_forward(uint16_t at, unsigned n, unsigned size)
+{
+	unsigned slot = vring_packed_slot(at) + n;
+
+	if (slot < size)
+		return (uint16_t)(at + n);
+	return (uint16_t)((slot - size) | (~at & VRING_PACKED_WRAP));
+}
+
+/* n <= size slots back. */
+static inline uint16_t vring_packed_back(uint16_t at, unsigned n, unsigned size)
+{
+	unsigned slot = vring_packed_slot(at);
+
+	if (n <= slot)
+		return (uint16_t)(at - n);
+	return (uint16_t)((slot + size - n) | (~at & VRING_PACKED_WRAP));
+}
+
+/* Slots from one place forward to another: 0 .. 2 * size - 1. */
+static inline unsigned vring_packed_distance(uint16_t from, uint16_t to, unsigned size)
+{
+	int n = (int)vring_packed_slot(to) - (int)vring_packed_slot(from);
+
+	if ((from ^ to) & VRING_PACKED_WRAP)
+		n += (int)size;
+	else if (n < 0)
+		n += 2 * (int)size;
+	return (unsigned)n;
+}
+
+/*
+ * Has the way from old to now, less than two laps, led over event? The other side asks for an event
+ * less than a lap before or behind old.
+ */
+static inline bool vring_packed_passed(uint16_t event, uint16_t now, uint16_t old, unsigned size)
+{
+	return vring_packed_distance(old, event, size) < vring_packed_distance(old, now, size);
+}
+
+/* What AVAIL and USED are together in a descriptor that is available, or used, in the lap of at. */
+static inline uint16_t vring_packed_avail_flags(uint16_t at)
+{
+	return at & VRING_PACKED_WRAP ? VRING_PACKED_AVAIL : VRING_PACKED_USED;
+}
+
+static inline uint16_t vring_packed_used_flags(uint16_t at)
+{
+	return at & VRING_PACKED_WRAP ? VRING_PACKED_AVAIL | VRING_PACKED_USED : 0;
+}
+
+static inline bool vring_packed_is_avail(uint16_t flags, uint16_t at)
+{
+	return (flags & (VRING_PACKED_AVAIL | VRING_PACKED_USED)) == vring_packed_avail_flags(at);
+}
+
+static inline bool vring_packed_is_used(uint16_t flags, uint16_t at)
+{
+	return (flags & (VRING_PACKED_AVAIL | VRING_PACKED_USED)) == vring_packed_used_flags(at);
+}
+
+/* len, id and flags, which both sides read and write as one. */
+static inline vring_u64 *vring_packed_word(struct vring_packed_desc *desc)
+{
+	return (vring_u64 *)(void *)&desc->len;
+}
+
+static inline uint64_t vring_packed_join(uint32_t len, uint16_t id, uint16_t flags)
+{
+	return len | (uint64_t)id << 32 | (uint64_t)flags << 48;
+}
+
+static inline vring_u32 *vring_packed_event(struct vring_packed_desc_event *event)
+{
+	return (vring_u32 *)(void *)event;
+}
+
+/* "Notify me when you pass at." */
+static inline uint32_t vring_packed_event_at(uint16_t at)
+{
+	return at | (uint32_t)VRING_PACKED_EVENT_FLAG_DESC << 16;
+}
+
+/* "Always" or "never": ENABLE or DISABLE. */
+static inline uint32_t vring_packed_event_flag(unsigned flag)
+{
+	return (uint32_t)flag << 16;
+}
+
+/*
+ * Does the other side's event word ask for a notification of what came between old and now? Both
+ * sides decide so. A flag that is reserved, or means nothing without EVENT_IDX, asks for all.
+ */
+static inline bool vring_packed_event_wanted(uint32_t event, bool event_idx, uint16_t now,
+					     uint16_t old, unsigned size)
+{
+	unsigned flag = (event >> 16) & 3;
+
+	if (event_idx && flag == VRING_PACKED_EVENT_FLAG_DESC)
+		return vring_packed_passed((uint16_t)event, now, old, size);
+	return flag != VRING_PACKED_EVENT_FLAG_DISABLE;
+}
+
+/*
+ * Where a device goes on that is told this SET_VRING_BASE: the next available chain and, above it,
+ * the next used one. Chains are completed in order, so it is the latter; but DPDK's virtio-user
+ * says the former only.
+ */
+static inline uint16_t vring_packed_base(uint32_t base)
+{
+	return (uint16_t)(base >> 16 ? base >> 16 : base);
 }
 
 #endif

@@ -23,10 +23,11 @@ struct loop_frame {
 struct loop_queue {
 	struct backend_queue base;
 	/*
-	 * hot: the iothread. Indices run free; frames wait in [frame_head, frame_tail), iovecs
-	 * likewise
+	 * hot: the iothread. Indices run free; frames wait from frame_head on, iovecs in
+	 * [iov_head, iov_tail)
 	 */
-	uint32_t frame_head, frame_tail;
+	uint32_t frame_head;
+	uint32_t waiting; /* frames */
 	uint32_t iov_head, iov_tail;
 	unsigned done; /* complete, but not yet reported by tx_done */
 	struct loop_frame frames[LOOP_FRAMES];
@@ -56,15 +57,9 @@ static void loop_free(struct backend *backend)
 	free(lb);
 }
 
-static bool loop_empty(const struct loop_queue *q)
-{
-	return q->frame_head == q->frame_tail;
-}
-
 static bool loop_fits(const struct loop_queue *q, const struct frame *f)
 {
-	return q->frame_tail - q->frame_head < LOOP_FRAMES &&
-	       q->iov_tail - q->iov_head + f->n_iov <= LOOP_IOVS;
+	return q->waiting < LOOP_FRAMES && q->iov_tail - q->iov_head + f->n_iov <= LOOP_IOVS;
 }
 
 static unsigned loop_tx(struct backend_queue *base, const struct frame *frames, unsigned n,
@@ -77,11 +72,12 @@ static unsigned loop_tx(struct backend_queue *base, const struct frame *frames, 
 	for (i = 0; i < n && loop_fits(q, &frames[i]); i++) {
 		const struct frame *f = &frames[i];
 
-		q->frames[q->frame_tail++ % LOOP_FRAMES] = (struct loop_frame){ f->len, f->n_iov };
+		q->frames[(q->frame_head + q->waiting++) % LOOP_FRAMES] =
+			(struct loop_frame){ f->len, f->n_iov };
 		for (k = 0; k < f->n_iov; k++)
 			q->iov[q->iov_tail++ % LOOP_IOVS] = f->iov[k];
 	}
-	if (!loop_empty(q))
+	if (q->waiting)
 		backend_wake(base, BACKEND_RX);
 	return i;
 }
@@ -99,6 +95,7 @@ static unsigned loop_tx_done(struct backend_queue *base)
 static void loop_drop_first(struct loop_queue *q)
 {
 	q->iov_head += q->frames[q->frame_head++ % LOOP_FRAMES].n_iov;
+	q->waiting--;
 	q->done++;
 }
 
@@ -106,8 +103,8 @@ static void loop_tx_cancel(struct backend_queue *base, struct tx_stats *stats)
 {
 	struct loop_queue *q = container_of(base, struct loop_queue, base);
 
-	count_add(&stats->drop_backend, q->frame_tail - q->frame_head);
-	while (!loop_empty(q))
+	count_add(&stats->drop_backend, q->waiting);
+	while (q->waiting)
 		loop_drop_first(q);
 }
 
@@ -139,6 +136,31 @@ static void loop_copy(struct loop_cursor *to, const uint8_t *from, size_t len)
 	to->spill->used += (uint32_t)len;
 }
 
+/*
+ * Frames of one piece that fit into the first piece of their room, as most are: how many were
+ * delivered before one that is not.
+ */
+static unsigned loop_deliver_simple(struct loop_queue *q, struct frame *frames, unsigned n)
+{
+	uint32_t head = q->frame_head, iov_head = q->iov_head;
+	unsigned i;
+
+	for (i = 0; i < n && i < q->waiting; i++) {
+		const struct loop_frame *from = &q->frames[(head + i) % LOOP_FRAMES];
+		const struct iovec *room = frames[i].iov;
+
+		if (from->n_iov != 1 || from->len > room->iov_len)
+			break;
+		memmove(room->iov_base, q->iov[(iov_head + i) % LOOP_IOVS].iov_base, from->len);
+		frames[i].len = from->len;
+	}
+	q->frame_head += i;
+	q->iov_head += i;
+	q->waiting -= i;
+	q->done += i;
+	return i;
+}
+
 /* The first frame into f. */
 static void loop_deliver(struct loop_queue *q, struct frame *f, struct spill *spill)
 {
@@ -158,10 +180,10 @@ static unsigned loop_rx(struct backend_queue *base, struct frame *frames, unsign
 			struct spill *spill, struct rx_stats *stats)
 {
 	struct loop_queue *q = container_of(base, struct loop_queue, base);
-	unsigned got = 0;
+	unsigned got = loop_deliver_simple(q, frames, n);
 
 	spill->used = 0;
-	while (got < n && !spill->used && !loop_empty(q)) {
+	while (got < n && !spill->used && q->waiting) {
 		if (q->frames[q->frame_head % LOOP_FRAMES].len > frames[got].len + SPILL_SIZE)
 			count_add(&stats->drop_size, 1);
 		else
@@ -196,8 +218,10 @@ int loop_backend_new(struct backend **backend, unsigned n_queues)
 		return -ENOMEM;
 	}
 	for (i = 0; i < n_queues; i++) {
-		lb->list[i].base =
-			(struct backend_queue){ .ops = &loop_ops, .tx_fd = -1, .rx_fd = -1 };
+		lb->list[i].base = (struct backend_queue){ .ops = &loop_ops,
+							   .tx_fd = -1,
+							   .rx_fd = -1,
+							   .rx_waiting = &lb->list[i].waiting };
 		lb->queues[i] = &lb->list[i].base;
 	}
 	snprintf(lb->describe, sizeof(lb->describe), "loop (%u queue%s)", n_queues,

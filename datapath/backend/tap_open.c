@@ -19,6 +19,10 @@
 
 #define TAP_DEVICE "/dev/net/tun"
 
+/* A tap that is in use may be about to become free: about a second is waited for that. */
+#define BUSY_WAIT_US 20000
+#define BUSY_TRIES   50
+
 /* What an interface name is now. */
 enum tap_kind {
 	TAP_ABSENT,
@@ -163,17 +167,29 @@ static int attach(int fd, const char *name, int flags)
 	return ioctl(fd, TUNSETIFF, &ifr) ? -errno : 0;
 }
 
-/* One queue of n. */
-static int open_queue(const char *name, unsigned n, char err[BACKEND_ERR_LEN])
+static int attach_any(int fd, const char *name, unsigned n)
 {
-	int fd = open_device(name, err), code;
+	int code = attach(fd, name, n > 1 ? IFF_MULTI_QUEUE : 0);
 
-	if (fd < 0)
-		return fd;
-	code = attach(fd, name, n > 1 ? IFF_MULTI_QUEUE : 0);
 	/* A tap that was made for several queues may be used with one. */
 	if (code == -EINVAL && n == 1 && kind_of(name) == TAP_THERE)
 		code = attach(fd, name, IFF_MULTI_QUEUE);
+	return code;
+}
+
+/* One queue of n. */
+static int open_queue(const char *name, unsigned n, char err[BACKEND_ERR_LEN])
+{
+	int fd = open_device(name, err), code, tries;
+
+	if (fd < 0)
+		return fd;
+	code = attach_any(fd, name, n);
+	/* A killed process lets go of its tap only when the kernel has ended its io_uring. */
+	for (tries = 0; code == -EBUSY && tries < BUSY_TRIES; tries++) {
+		usleep(BUSY_WAIT_US);
+		code = attach_any(fd, name, n);
+	}
 	if (!code)
 		return fd;
 	close(fd);

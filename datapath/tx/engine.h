@@ -50,7 +50,7 @@ struct tx_view {
 	uint64_t now_ns;   /* monotonic */
 	uint32_t sent;     /* TX_RAN, TX_RECHECKED: frames of this run, dropped ones included */
 	enum tx_stop stop; /* TX_RAN, TX_RECHECKED */
-	uint32_t pending;  /* frames waiting in the ring, as last seen; more may have come */
+	uint32_t pending;  /* frames seen waiting, there may be more; packed: 1 means some */
 	uint32_t ring_size;
 };
 
@@ -104,5 +104,6 @@ struct tx_mode {
 
 extern const struct tx_engine iothread_tx_engine;
 extern const struct tx_engine timer_tx_engine;
+extern const struct tx_engine poll_tx_engine;
 
 #endif

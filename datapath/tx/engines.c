@@ -8,6 +8,7 @@
 const struct tx_engine *const tx_engines[] = {
 	&iothread_tx_engine,
 	&timer_tx_engine,
+	&poll_tx_engine,
 	NULL,
 };
 

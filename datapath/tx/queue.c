@@ -22,16 +22,21 @@ static uint16_t in_flight(const struct tx_queue *q)
 
 static struct tx_flight *flight_at(struct tx_queue *q, uint16_t idx)
 {
-	return &q->flight[idx & (q->vq.size - 1)];
+	return &q->flight[idx & q->flight_mask];
 }
 
 static void tx_queue_broken(struct tx_queue *q)
 {
 	count_add(&q->stats.broken, 1);
-	iothread_work_cancel(q->thread, &q->run_work);
-	iothread_timer_cancel(q->thread, &q->timer);
 	if (q->on_broken)
 		q->on_broken(q);
+}
+
+static void tx_queue_publish(struct tx_queue *q)
+{
+	virtq_publish(&q->vq);
+	if (virtq_call(&q->vq))
+		count_add(&q->stats.calls, 1);
 }
 
 /*
@@ -40,10 +45,10 @@ static void tx_queue_broken(struct tx_queue *q)
  */
 static void tx_queue_complete(struct tx_queue *q, unsigned done)
 {
-	bool any = false;
+	uint16_t head = q->flight_head, tail = q->flight_tail;
 
-	while (in_flight(q)) {
-		const struct tx_flight *f = flight_at(q, q->flight_head);
+	for (; head != tail; head++) {
+		const struct tx_flight *f = flight_at(q, head);
 
 		if (!f->dropped) {
 			if (!done)
@@ -51,14 +56,11 @@ static void tx_queue_complete(struct tx_queue *q, unsigned done)
 			done--;
 		}
 		virtq_push(&q->vq, f->elem, 0);
-		q->flight_head++;
-		any = true;
 	}
-	if (!any)
+	if (head == q->flight_head)
 		return;
-	virtq_publish(&q->vq);
-	if (virtq_call(&q->vq))
-		count_add(&q->stats.calls, 1);
+	q->flight_head = head;
+	tx_queue_publish(q);
 }
 
 static void tx_queue_reap(struct tx_queue *q)
@@ -67,18 +69,27 @@ static void tx_queue_reap(struct tx_queue *q)
 		tx_queue_complete(q, q->bq->ops->tx_done(q->bq));
 }
 
-/* The counter that a chain is dropped for, or NULL: it goes out as frame f. */
-static uint64_t *tx_queue_frame(struct tx_queue *q, const struct chain *c, struct frame *f)
+/*
+ * The counter that a chain is dropped for, or NULL: it goes out as frame f.
+ *
+ * Only a copy of the header is judged; but the tap gets the guest's own by address, which may have
+ * changed by then. So this finds honest mistakes and names them; it keeps nothing from the kernel,
+ * which judges again what it copies itself.
+ */
+static uint64_t *tx_queue_frame(struct tx_queue *q, const struct chain *c, struct frame *f,
+				unsigned hdr_len)
 {
 	struct virtio_net_hdr_v1 hdr;
+	enum net_hdr_fault fault;
 
 	if (!q->enabled)
 		return &q->stats.drop_disabled;
-	if (c->out_len > NET_FRAME_MAX + q->hdr_len)
+	if (c->out_len > NET_FRAME_MAX + hdr_len)
 		return &q->stats.drop_size;
 	net_hdr_get(&hdr, NET_HDR_LEN_LEGACY, c->iov);
-	if (!net_hdr_tx_ok(&hdr, c->out_len - q->hdr_len, q->features))
-		return &q->stats.drop_header;
+	fault = net_hdr_check(&hdr, c->out_len - hdr_len, q->features);
+	if (fault)
+		return &q->stats.drop_header[fault];
 	*f = (struct frame){ .iov = c->iov, .n_iov = c->n_out, .len = c->out_len };
 	return NULL;
 }
@@ -97,21 +108,22 @@ struct tx_batch {
 /* Take up to n chains and make frames of them. */
 static void tx_batch_pop(struct tx_batch *b, struct tx_queue *q, unsigned n, struct iov_pool *pool)
 {
-	unsigned popped = virtq_pop(&q->vq, b->chains, n, pool), i;
+	unsigned popped = virtq_pop(&q->vq, b->chains, n, pool), n_frames = 0, i;
+	unsigned hdr_len = q->hdr_len;
 
-	b->n_frames = 0;
 	b->headless = false;
 	for (i = 0; i < popped; i++) {
-		if (b->chains[i].out_len < q->hdr_len) {
+		if (b->chains[i].out_len < hdr_len) {
 			virtq_rewind(&q->vq, &b->chains[i], popped - i);
 			b->headless = true;
 			break;
 		}
-		b->drop[i] = tx_queue_frame(q, &b->chains[i], &b->frames[b->n_frames]);
-		if (!b->drop[i])
-			b->chain_of[b->n_frames++] = (uint8_t)i;
+		b->drop[i] = tx_queue_frame(q, &b->chains[i], &b->frames[n_frames], hdr_len);
+		b->chain_of[n_frames] = (uint8_t)i;
+		n_frames += !b->drop[i];
 	}
 	b->n_chains = i;
+	b->n_frames = n_frames;
 }
 
 /*
@@ -121,15 +133,34 @@ static void tx_batch_pop(struct tx_batch *b, struct tx_queue *q, unsigned n, str
 static void tx_batch_settle(struct tx_batch *b, struct tx_queue *q, unsigned taken)
 {
 	unsigned n = taken < b->n_frames ? b->chain_of[taken] : b->n_chains, i;
+	bool dropped = b->n_frames < b->n_chains;
 
 	virtq_rewind(&q->vq, &b->chains[n], b->n_chains - n);
 	b->n_chains = n;
-	for (i = 0; i < n; i++) {
-		*flight_at(q, q->flight_tail++) =
-			(struct tx_flight){ .elem = b->chains[i].elem, .dropped = b->drop[i] };
+	for (i = 0; i < n && dropped; i++) {
 		if (b->drop[i])
 			count_add(b->drop[i], 1);
 	}
+}
+
+/* Who is sent waits for the backend, in ring order; one that completes in tx() knows no waiting. */
+static void tx_batch_complete(const struct tx_batch *b, struct tx_queue *q)
+{
+	uint16_t tail = q->flight_tail;
+	unsigned i;
+
+	if (q->bq->ops->tx_done) {
+		for (i = 0; i < b->n_chains; i++, tail++)
+			*flight_at(q, tail) = (struct tx_flight){ .elem = b->chains[i].elem,
+								  .dropped = b->drop[i] };
+		q->flight_tail = tail;
+		tx_queue_complete(q, q->bq->ops->tx_done(q->bq));
+		return;
+	}
+	for (i = 0; i < b->n_chains; i++)
+		virtq_push(&q->vq, b->chains[i].elem, 0);
+	if (b->n_chains)
+		tx_queue_publish(q);
 }
 
 /*
@@ -157,7 +188,7 @@ static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, bool *full)
 		bytes += b.frames[i].len - q->hdr_len;
 	count_add(&q->stats.frames, taken - (q->stats.drop_backend - refused));
 	count_add(&q->stats.bytes, bytes);
-	tx_queue_complete(q, q->bq->ops->tx_done ? q->bq->ops->tx_done(q->bq) : taken);
+	tx_batch_complete(&b, q);
 	return b.n_chains;
 }
 
@@ -190,8 +221,6 @@ static struct tx_view tx_queue_run(struct tx_queue *q)
 
 	count_add(&q->stats.runs, 1);
 	q->waiting_ns = 0;
-	iothread_work_cancel(q->thread, &q->run_work);
-	iothread_timer_cancel(q->thread, &q->timer);
 	do {
 		done = tx_queue_batch(q, (unsigned)min_u64(q->burst - view.sent, TX_BATCH), &full);
 		view.sent += done;
@@ -233,7 +262,7 @@ static struct tx_plan tx_queue_ask(struct tx_queue *q, enum tx_event event, stru
 		virtq_peek(&q->vq);
 		q->waiting_ns = 0;
 	}
-	view->pending = (uint16_t)(q->vq.avail_idx - q->vq.last_avail);
+	view->pending = virtq_seen(&q->vq);
 	plan = q->engine->plan(q->state, event, view);
 	if (!tx_queue_mend(q, &plan, view->now_ns))
 		count_add(&q->stats.unsafe_plans, 1);
@@ -248,7 +277,7 @@ static bool tx_queue_follow(struct tx_queue *q, struct tx_plan plan, enum tx_eve
 {
 	bool ran = *event == TX_RAN || *event == TX_RECHECKED;
 
-	/* The plan before is void; but who waits for a turn keeps the place in it. */
+	/* The plan before is void: a run never finds one. Who waits for a turn keeps the place. */
 	iothread_timer_cancel(q->thread, &q->timer);
 	if (plan.when != TX_SOON)
 		iothread_work_cancel(q->thread, &q->run_work);
@@ -284,6 +313,8 @@ static void tx_queue_event(struct tx_queue *q, enum tx_event event, struct tx_vi
 		plan = tx_queue_ask(q, event, &view);
 		if (q->vq.fault || q->blocked || !tx_queue_follow(q, plan, &event))
 			return;
+		/* One burst a turn: what is found after a run gets what that left of it. */
+		q->burst -= (uint32_t)min_u64(view.sent, q->burst - 1);
 		view = tx_queue_run(q);
 	}
 }
@@ -329,9 +360,7 @@ static void tx_queue_on_ready(struct iothread_work *work)
 
 static void tx_queue_on_backend(struct iothread_watch *watch)
 {
-	struct tx_queue *q = container_of(watch, struct tx_queue, ready_watch);
-
-	tx_queue_on_ready(&q->ready_work);
+	tx_queue_ready(container_of(watch, struct tx_queue, ready_watch));
 }
 
 void tx_queue_ready(struct tx_queue *q)
@@ -367,12 +396,18 @@ void tx_queue_deinit(struct tx_queue *q)
 
 int tx_queue_start(struct tx_queue *q, const struct tx_queue_config *cfg)
 {
-	struct tx_flight *flight = realloc(q->flight, cfg->vq.size * sizeof(*flight));
+	struct tx_flight *flight;
+	size_t n = 1;
 	int err;
 
+	/* A packed ring's size may be any; indices run free, so this one is a power of two. */
+	while (n < cfg->vq.size)
+		n *= 2;
+	flight = realloc(q->flight, n * sizeof(*flight));
 	if (!flight)
 		return -ENOMEM;
 	q->flight = flight;
+	q->flight_mask = (uint16_t)(n - 1);
 	q->flight_head = q->flight_tail = 0;
 	q->features = cfg->vq.features;
 	q->hdr_len = cfg->hdr_len;
@@ -408,11 +443,11 @@ void tx_queue_resume(struct tx_queue *q)
 		tx_queue_event(q, TX_START, (struct tx_view){ 0 });
 }
 
-uint16_t tx_queue_stop(struct tx_queue *q)
+uint32_t tx_queue_stop(struct tx_queue *q)
 {
 	tx_queue_pause(q);
 	iothread_watch_disarm(q->thread, &q->kick_watch);
-	return q->vq.last_avail;
+	return virtq_base(&q->vq);
 }
 
 void tx_queue_enable(struct tx_queue *q, bool enabled)
@@ -427,8 +462,6 @@ void tx_queue_enable(struct tx_queue *q, bool enabled)
 
 void tx_queue_set_mode(struct tx_queue *q, const struct tx_mode *mode)
 {
-	iothread_work_cancel(q->thread, &q->run_work);
-	iothread_timer_cancel(q->thread, &q->timer);
 	q->engine = mode->engine;
 	memset(q->state, 0, sizeof(q->state));
 	q->engine->init(q->state, mode->values);

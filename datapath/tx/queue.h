@@ -33,7 +33,8 @@ struct tx_queue {
 	const struct tx_engine *engine;
 	uint64_t features;
 	unsigned hdr_len;
-	struct tx_flight *flight;              /* as many as the ring has entries */
+	struct tx_flight *flight;              /* at least as many as the ring has entries */
+	uint16_t flight_mask;                  /* how many that are, less one */
 	void (*on_broken)(struct tx_queue *q); /* on the iothread, once per fault; may be NULL */
 
 	/* hot: the iothread */
@@ -74,8 +75,8 @@ int tx_queue_start(struct tx_queue *q, const struct tx_queue_config *cfg);
 void tx_queue_pause(struct tx_queue *q);
 void tx_queue_resume(struct tx_queue *q);
 
-/* Pause for good; the next available index. */
-uint16_t tx_queue_stop(struct tx_queue *q);
+/* Pause for good; virtq_base(). */
+uint32_t tx_queue_stop(struct tx_queue *q);
 
 /* While not enabled, frames are completed unsent. */
 void tx_queue_enable(struct tx_queue *q, bool enabled);

@@ -27,6 +27,7 @@
 #define MAX_LEN    65549
 #define POOL       (2 * CHAIN_MAX_IOV)
 #define MAX_GATHER 64
+#define PACKED     FEATURE(VIRTIO_F_RING_PACKED)
 
 /* The device's side: all of it on its own thread, between device_start() and device_stop(). */
 struct echo {
@@ -39,6 +40,7 @@ struct echo {
 	int stop_fd;
 	int hang_up_fd; /* end the session as if the back-end had died */
 	char dir[32], path[64];
+	uint8_t rarp[6]; /* the last SEND_RARP's */
 	pthread_t thread;
 	uint8_t frame[MAX_LEN + NET_HDR_LEN];
 };
@@ -61,12 +63,12 @@ static int ring_start(void *dev, unsigned ring, const struct virtq_config *cfg, 
 	return 0;
 }
 
-static uint16_t ring_stop(void *dev, unsigned ring)
+static uint32_t ring_stop(void *dev, unsigned ring)
 {
 	struct echo *e = dev;
 
 	e->started[ring] = false;
-	return e->vq[ring].last_avail;
+	return virtq_base(&e->vq[ring]);
 }
 
 static void ring_enable(void *dev, unsigned ring, bool enabled)
@@ -103,6 +105,13 @@ static int set_mtu(void *dev, uint16_t mtu)
 	return mtu < 68 ? -EINVAL : 0;
 }
 
+static void send_rarp(void *dev, const uint8_t mac[6])
+{
+	struct echo *e = dev;
+
+	memcpy(e->rarp, mac, sizeof(e->rarp));
+}
+
 static void log_line(void *dev, const char *fmt, va_list args)
 {
 	(void)dev;
@@ -120,6 +129,7 @@ static const struct vhost_user_ops echo_ops = {
 	.ring_moved = ring_moved,
 	.resume = quiesce,
 	.set_mtu = set_mtu,
+	.send_rarp = send_rarp,
 	.log = log_line,
 };
 
@@ -284,7 +294,7 @@ static void echo_stop(struct echo *e)
 static struct driver_net_config config(const struct echo *e)
 {
 	return (struct driver_net_config){ .path = e->path,
-					   .features = DRIVER_NET_FEATURES,
+					   .features = DRIVER_NET_FEATURES | PACKED,
 					   .protocol = DRIVER_NET_PROTOCOL,
 					   .n_pairs = 1,
 					   .ring_size = 256,
@@ -345,6 +355,10 @@ static void test_round_trips(void **state)
 		{ all, 1200, 3, 1000, 0, MAX_LEN },
 		{ all & ~FEATURE(VIRTIO_NET_F_MRG_RXBUF), 0, 17, 2048, 0, MAX_LEN },
 		{ all & ~FEATURE(VIRTIO_RING_F_EVENT_IDX), 0, 1, 2048, 65000, MAX_LEN },
+		{ all | PACKED, 0, 1, 2048, 65000, MAX_LEN },
+		{ all | PACKED, 1200, 3, 1000, 0, MAX_LEN },
+		{ (all & ~FEATURE(VIRTIO_F_IN_ORDER)) | PACKED, 1200, 3, 1000, 5, MAX_LEN },
+		{ (all & ~FEATURE(VIRTIO_RING_F_EVENT_IDX)) | PACKED, 0, 1, 2048, 255, MAX_LEN },
 		{ legacy, 0, 1, 700, 0, 2038 },
 		{ legacy, 0, 2, 12, 0, 60 },
 	};
@@ -363,7 +377,7 @@ static void test_round_trips(void **state)
 		assert_int_equal(driver_net_new(&net, &cfg), 0);
 		assert_int_equal(net->features & ~FEATURE(VHOST_USER_F_PROTOCOL_FEATURES),
 				 e->offered);
-		assert_int_equal(net->hdr_len, i < 4 ? 12 : 10);
+		assert_int_equal(net->hdr_len, cases[i].offered == legacy ? 10 : 12);
 		all_lengths(net, 0, cases[i].max);
 		driver_net_free(net);
 		echo_stop(e);
@@ -373,12 +387,11 @@ static void test_round_trips(void **state)
 /* More than the rings hold, held back in bursts: sent all, back all, in order; pairs do not mix. */
 static void test_stream(void **state)
 {
-	struct echo *e = echo_start(DRIVER_NET_FEATURES);
+	struct echo *e = echo_start(DRIVER_NET_FEATURES | *(const uint64_t *)*state);
 	struct driver_net_config cfg = config(e);
 	struct driver_net *net;
 	uint32_t sent[PAIRS] = { 0 }, back[PAIRS] = { 0 }, frame[25];
 
-	(void)state;
 	cfg.n_pairs = PAIRS;
 	cfg.ring_size = 32;
 	assert_int_equal(driver_net_new(&net, &cfg), 0);
@@ -408,12 +421,11 @@ static void test_stream(void **state)
 /* Stopped and started, rebooted, and left by its back-end: the card goes on where it was. */
 static void test_life(void **state)
 {
-	struct echo *e = echo_start(DRIVER_NET_FEATURES);
+	struct echo *e = echo_start(DRIVER_NET_FEATURES | *(const uint64_t *)*state);
 	struct driver_net_config cfg = config(e);
 	struct driver_net *net;
 	uint8_t frame[60] = { 0 };
 
-	(void)state;
 	cfg.base = 65530;
 	cfg.mtu = 1500;
 	assert_int_equal(driver_net_new(&net, &cfg), 0);
@@ -428,8 +440,16 @@ static void test_life(void **state)
 		assert_int_equal(driver_net_wait(net, 1, 5000), 1);
 		assert_int_equal(driver_net_reap(net, 0), 1);
 	}
+	/* One ring after the other, emptied alone. */
+	for (unsigned ring = 0; ring < 4; ring++) {
+		assert_int_equal(driver_net_ring_stop(net, ring % 2), 0);
+		assert_int_equal(driver_net_ring_restart(net, ring % 2), 0);
+		round_trip(net, 0, 60 + ring, 0);
+	}
 	assert_int_equal(driver_net_reset(net), 0);
 	round_trip(net, 0, 1514, 0);
+	assert_int_equal(frontend_send_rarp(&net->frontend, (uint8_t[]){ 2, 3, 5, 7, 11, 13 }), 0);
+	assert_memory_equal(e->rarp, ((uint8_t[]){ 2, 3, 5, 7, 11, 13 }), sizeof(e->rarp));
 	eventfd_write(e->hang_up_fd, 1);
 	assert_int_equal(frontend_wait_closed(&net->frontend), 0);
 	assert_int_equal(driver_net_stop(net), -ECONNRESET);
@@ -571,12 +591,22 @@ static void test_accept(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+#define BOTH(test) \
+	{ "split " #test, test, NULL, NULL, (void *)&split }, \
+	{ \
+		"packed " #test, test, NULL, NULL, (void *)&packed \
+	}
+
 int main(void)
 {
+	static const uint64_t split, packed = PACKED;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trips), cmocka_unit_test(test_stream),
-		cmocka_unit_test(test_life),        cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_bad_device),  cmocka_unit_test(test_frontend_errors),
+		cmocka_unit_test(test_round_trips),
+		BOTH(test_stream),
+		BOTH(test_life),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_bad_device),
+		cmocka_unit_test(test_frontend_errors),
 		cmocka_unit_test(test_accept),
 	};
 

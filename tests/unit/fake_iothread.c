@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The functions of datapath/iothread.h in virtual time; see fake_iothread.h. Host failures abort: this is a test. */
+/*
+ * The functions of datapath/iothread.h in virtual time; see fake_iothread.h. Host failures abort:
+ * this is a test.
+ */
 #include "tests/unit/fake_iothread.h"
 
 #include <assert.h>

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * datapath/iothread.h without a thread: the test makes the turns and owns the clock, so every order of events can be
- * had, and had again. No io_uring, and no promise about real time.
+ * datapath/iothread.h without a thread: the test makes the turns and owns the clock, so every order
+ * of events can be had, and had again. No io_uring, and no promise about real time.
  *
- * Link it in place of datapath/iothread.c. Time stands still within a turn. Kick eventfds (watches with every) and one-shot watches
- * are looked at with poll(2) once a turn; a counter that an every-watch saw is read, so that each write is one event. What is armed or queued stands in
- * the structs of the caller's (timer.armed, timer.at_ns, work.queued, watch.armed): tests look there.
+ * Link it in place of datapath/iothread.c. Time stands still within a turn. Kick eventfds (watches
+ * with every) and one-shot watches are looked at with poll(2) once a turn; a counter that an
+ * every-watch saw is read, so that each write is one event. What is armed or queued stands in the
+ * structs of the caller's (timer.armed, timer.at_ns, work.queued, watch.armed): tests look there.
  */
 #ifndef TESTS_UNIT_FAKE_IOTHREAD_H
 #define TESTS_UNIT_FAKE_IOTHREAD_H

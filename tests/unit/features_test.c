@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of feature bits: what a log line shows. */
+/* Names of feature bits, what a log line shows; and what contradicts each other. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "virtio/base.h"
 #include "virtio/features.h"
 
 /* The numbers are the specification's, also of bits that the build machine's headers may lack. */
@@ -63,13 +64,107 @@ static void test_all_names_fit(void **state)
 	assert_string_equal(strrchr(buf, ' ') + 1, features_name(63));
 }
 
+#define BIT(name) FEATURE(VIRTIO_NET_F_##name)
+
+/* Each feature is fine with what it needs, and named with it when that lacks. */
+static void test_check(void **state)
+{
+	static const struct {
+		uint64_t features;
+		uint64_t needs; /* any of them */
+		const char *why;
+	} rules[] = {
+		{ BIT(GUEST_TSO4), BIT(GUEST_CSUM), "GUEST_TSO4 without GUEST_CSUM" },
+		{ BIT(GUEST_TSO6), BIT(GUEST_CSUM), "GUEST_TSO6 without GUEST_CSUM" },
+		{ BIT(GUEST_ECN), BIT(GUEST_TSO4) | BIT(GUEST_TSO6),
+		  "GUEST_ECN without GUEST_TSO4 or GUEST_TSO6" },
+		{ BIT(GUEST_UFO), BIT(GUEST_CSUM), "GUEST_UFO without GUEST_CSUM" },
+		{ BIT(GUEST_USO4), BIT(GUEST_CSUM), "GUEST_USO4 without GUEST_CSUM" },
+		{ BIT(GUEST_USO6), BIT(GUEST_CSUM), "GUEST_USO6 without GUEST_CSUM" },
+		{ BIT(HOST_TSO4), BIT(CSUM), "HOST_TSO4 without CSUM" },
+		{ BIT(HOST_TSO6), BIT(CSUM), "HOST_TSO6 without CSUM" },
+		{ BIT(HOST_ECN), BIT(HOST_TSO4) | BIT(HOST_TSO6),
+		  "HOST_ECN without HOST_TSO4 or HOST_TSO6" },
+		{ BIT(HOST_UFO), BIT(CSUM), "HOST_UFO without CSUM" },
+		{ BIT(HOST_USO), BIT(CSUM), "HOST_USO without CSUM" },
+		{ BIT(RSC_EXT), BIT(HOST_TSO4) | BIT(HOST_TSO6),
+		  "RSC_EXT without HOST_TSO4 or HOST_TSO6" },
+		{ FEATURE(VIRTIO_F_RING_PACKED), FEATURE(VIRTIO_F_VERSION_1),
+		  "RING_PACKED without VERSION_1" },
+		{ FEATURE(VIRTIO_F_IN_ORDER), FEATURE(VIRTIO_F_VERSION_1),
+		  "IN_ORDER without VERSION_1" },
+	};
+	const uint64_t base = BIT(CSUM) | BIT(GUEST_CSUM) | FEATURE(VIRTIO_F_VERSION_1);
+	char why[FEATURES_NAMES_LEN];
+
+	(void)state;
+	for (unsigned i = 0; i < array_size(rules); i++) {
+		assert_false(features_check(rules[i].features, why));
+		assert_string_equal(why, rules[i].why);
+		/* All but what it needs is no help. */
+		assert_false(features_check(~rules[i].needs, why));
+		assert_non_null(strstr(why, rules[i].why));
+		for (unsigned bit = 0; bit < 64; bit++) {
+			if (feature_has(rules[i].needs, bit))
+				assert_true(features_check(rules[i].features | FEATURE(bit) | base,
+							   why));
+		}
+	}
+}
+
+/* Nothing at all, everything, what a legacy driver and what a modern one takes: all fine. */
+static void test_check_good(void **state)
+{
+	char why[FEATURES_NAMES_LEN];
+
+	(void)state;
+	assert_true(features_check(0, why));
+	assert_string_equal(why, "");
+	assert_true(features_check(UINT64_MAX, why));
+	assert_true(features_check(FEATURES_RING, why));
+	assert_true(features_check(BIT(MRG_RXBUF) | BIT(MQ), why));
+	assert_true(features_check(BIT(CSUM) | FEATURES_HOST_TSO | BIT(GUEST_CSUM) |
+					   FEATURES_GUEST_LARGE | FEATURE(VIRTIO_F_ANY_LAYOUT) |
+					   FEATURE(VIRTIO_RING_F_EVENT_IDX),
+				   why));
+}
+
+/* All that can be wrong at once fits into the promised room. */
+static void test_check_all(void **state)
+{
+	char why[FEATURES_NAMES_LEN];
+	uint64_t roots = BIT(CSUM) | BIT(GUEST_CSUM) | FEATURE(VIRTIO_F_VERSION_1);
+
+	(void)state;
+	assert_false(features_check(~roots, why));
+	assert_true(strlen(why) < FEATURES_NAMES_LEN - 2);
+	assert_non_null(strstr(why, "GUEST_TSO4 without GUEST_CSUM, GUEST_TSO6 without"));
+	assert_non_null(strstr(why, ", IN_ORDER without VERSION_1"));
+}
+
+/* What goes takes with it what needs it; what does not contradict stays. */
+static void test_settle(void **state)
+{
+	char why[FEATURES_NAMES_LEN];
+	uint64_t good = BIT(MRG_RXBUF) | BIT(GUEST_CSUM) | BIT(GUEST_TSO4) |
+			FEATURE(VIRTIO_F_VERSION_1);
+
+	(void)state;
+	assert_int_equal(features_settle(good, why), good);
+	assert_string_equal(why, "");
+	assert_int_equal(features_settle(good | FEATURES_HOST_TSO, why), good);
+	assert_non_null(strstr(why, "HOST_TSO4 without CSUM"));
+	assert_int_equal(features_settle(FEATURE(VIRTIO_F_IN_ORDER), why),
+			 FEATURE(VIRTIO_F_IN_ORDER));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_name),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_all_names_fit),
+		cmocka_unit_test(test_numbers),   cmocka_unit_test(test_name),
+		cmocka_unit_test(test_names),     cmocka_unit_test(test_all_names_fit),
+		cmocka_unit_test(test_check),     cmocka_unit_test(test_check_good),
+		cmocka_unit_test(test_check_all), cmocka_unit_test(test_settle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest for the queues' unit tests: one region of memory, the driver's half of one ring, its eventfds, and the device's
- * own mapping of it all. Well-behaved; a test that wants otherwise writes into guest.ring.areas. Failures abort.
+ * A guest for the queues' unit tests: one region of memory, the driver's half of one ring, its
+ * eventfds, and the device's own mapping of it all. Well-behaved; a test that wants otherwise
+ * writes into guest.ring.areas. Failures abort.
  */
 #ifndef TESTS_UNIT_GUEST_H
 #define TESTS_UNIT_GUEST_H
@@ -81,7 +82,7 @@ static inline struct chain_part guest_part(const struct guest *g, const void *p,
 }
 
 /* What a front-end would tell the device about the ring. */
-static inline struct virtq_config guest_vq(const struct guest *g, uint16_t base)
+static inline struct virtq_config guest_vq(const struct guest *g, uint32_t base)
 {
 	struct virtq_config cfg = { .mem = &g->mem,
 				    .features = g->features,
@@ -89,19 +90,70 @@ static inline struct virtq_config guest_vq(const struct guest *g, uint16_t base)
 				    .base = base,
 				    .call_fd = g->call_fd,
 				    .err_fd = g->err_fd };
-	int err = virtq_resolve(&cfg.rings, &g->mem, g->ring.size, (uintptr_t)g->ring.areas.desc,
-				(uintptr_t)g->ring.areas.avail, (uintptr_t)g->ring.areas.used);
+	int err = (g->ring.packed ? virtq_resolve_packed : virtq_resolve)(
+		&cfg.rings, &g->mem, g->ring.size, (uintptr_t)g->ring.areas.desc,
+		(uintptr_t)g->ring.areas.avail, (uintptr_t)g->ring.areas.used);
 
 	assert(!err);
 	(void)err;
 	return cfg;
 }
 
+/*
+ * A hostile driver's tool: the chain that was filled last, of one descriptor, now says that it is a
+ * table of n entries at table.
+ */
+static inline void guest_make_table(struct guest *g, const void *table, unsigned n)
+{
+	uint64_t addr = arena_gpa(&g->arena, table);
+	uint32_t len = n * (uint32_t)sizeof(struct vring_desc);
+	struct ring *r = &g->ring;
+	uint16_t at, id;
+	uint64_t word;
+
+	if (!r->packed) {
+		id = r->areas.avail->ring[(uint16_t)(r->avail_idx - 1) & (r->size - 1)];
+		r->areas.desc[id] = (struct vring_desc){ addr, len, VRING_DESC_F_INDIRECT, 0 };
+		return;
+	}
+	at = vring_packed_back(r->avail_idx, 1, r->size);
+	id = r->next[r->free_head ? r->free_head - 1 : r->size - 1];
+	word = vring_packed_join(len, id, vring_packed_avail_flags(at) | VRING_DESC_F_INDIRECT);
+	r->areas.packed[vring_packed_slot(at)].addr = addr;
+	if (at == r->submitted_idx)
+		r->first_avail = word;
+	else
+		*vring_packed_word(&r->areas.packed[vring_packed_slot(at)]) = word;
+}
+
+/* Likewise: n descriptors that the device has not used yet are available again. */
+static inline void guest_offer_again(struct guest *g, unsigned n)
+{
+	struct vring_avail *avail = g->ring.areas.avail;
+	struct ring *r = &g->ring;
+	uint16_t at = r->avail_idx;
+	unsigned i;
+
+	for (i = 0; i < n && r->packed; i++, at = vring_packed_forward(at, 1, r->size))
+		r->areas.packed[vring_packed_slot(at)].flags = vring_packed_avail_flags(at);
+	if (r->packed)
+		return;
+	for (i = 0; i < n; i++)
+		avail->ring[(avail->idx + i) & (r->size - 1U)] =
+			avail->ring[(avail->idx - n + i) & (r->size - 1U)];
+	store_release(&avail->idx, (uint16_t)(avail->idx + n));
+}
+
 /* Whether the driver, with the next chain that it adds, would see that the device wants a kick. */
 static inline bool guest_kick_armed(const struct guest *g)
 {
 	const struct ring *r = &g->ring;
+	uint32_t event;
 
+	if (r->packed) {
+		event = load_relaxed(vring_packed_event(r->areas.device_event));
+		return event == (r->event_idx ? vring_packed_event_at(r->submitted_idx) : 0);
+	}
 	if (r->event_idx)
 		return load_relaxed(vring_used_avail_event(r->areas.used, r->size)) ==
 		       r->submitted_idx;

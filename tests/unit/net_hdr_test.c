@@ -81,15 +81,16 @@ static void test_num_buffers(void **state)
 	}
 }
 
-static bool ok(uint8_t flags, uint8_t gso, uint16_t gso_size, uint64_t features)
+static enum net_hdr_fault judge(uint8_t flags, uint8_t gso, uint16_t gso_size, uint64_t features)
 {
 	struct virtio_net_hdr_v1 h = { .flags = flags, .gso_type = gso, .gso_size = gso_size };
 
-	return net_hdr_tx_ok(&h, 1500, features);
+	return net_hdr_check(&h, 1500, features);
 }
 
 /*
- * Each kind of unfinished frame needs its feature, a segment size and a checksum to be filled in.
+ * Each kind of unfinished frame needs its feature, a segment size and a checksum to be filled in;
+ * the reason is the right one.
  */
 static void test_tx_gso(void **state)
 {
@@ -99,6 +100,7 @@ static void test_tx_gso(void **state)
 	} kinds[] = {
 		{ VIRTIO_NET_HDR_GSO_TCPV4, BIT(HOST_TSO4) },
 		{ VIRTIO_NET_HDR_GSO_TCPV6, BIT(HOST_TSO6) },
+		{ VIRTIO_NET_HDR_GSO_UDP, BIT(HOST_UFO) },
 		{ VIRTIO_NET_HDR_GSO_UDP_L4, BIT(HOST_USO) },
 	};
 
@@ -106,21 +108,32 @@ static void test_tx_gso(void **state)
 	for (unsigned i = 0; i < array_size(kinds); i++) {
 		uint8_t type = kinds[i].type;
 
-		assert_true(ok(CSUM, type, 1448, BIT(CSUM) | kinds[i].feature));
-		assert_false(ok(CSUM, type, 1448, ALL & ~kinds[i].feature));
-		assert_false(ok(CSUM, type, 1448, ALL & ~BIT(CSUM)));
-		assert_false(ok(CSUM, type, 0, ALL));
-		assert_false(ok(0, type, 1448, ALL));
+		assert_int_equal(judge(CSUM, type, 1448, BIT(CSUM) | kinds[i].feature), NET_HDR_OK);
+		assert_int_equal(judge(CSUM, type, 1448, ALL & ~kinds[i].feature),
+				 NET_HDR_GSO_TYPE);
+		assert_int_equal(judge(CSUM, type, 1448, ALL & ~BIT(CSUM)), NET_HDR_CSUM);
+		assert_int_equal(judge(CSUM, type, 0, ALL), NET_HDR_GSO_SIZE);
+		assert_int_equal(judge(0, type, 1448, ALL), NET_HDR_GSO_CSUM);
 	}
-	assert_true(ok(CSUM, VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN, 1448, ALL));
-	assert_false(ok(CSUM, VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN, 1448,
-			ALL & ~BIT(HOST_ECN)));
-	assert_false(ok(CSUM, VIRTIO_NET_HDR_GSO_UDP_L4 | VIRTIO_NET_HDR_GSO_ECN, 1448, ALL));
-	assert_false(ok(0, VIRTIO_NET_HDR_GSO_ECN, 0, ALL));
-	/* UFO is history, the rest never was. */
-	assert_false(ok(CSUM, VIRTIO_NET_HDR_GSO_UDP, 1448, ALL));
-	assert_false(ok(CSUM, 2, 1448, ALL));
-	assert_false(ok(CSUM, 0x7f, 1448, ALL));
+	for (unsigned type = 0; type < 0x80; type++) {
+		if (type > 1 && type != 3 && type != 4 && type != 5)
+			assert_int_equal(judge(CSUM, (uint8_t)type, 1448, ALL), NET_HDR_GSO_TYPE);
+	}
+}
+
+/* ECN goes with TCP only, and is a feature of its own. */
+static void test_tx_ecn(void **state)
+{
+	const uint8_t ecn = VIRTIO_NET_HDR_GSO_ECN;
+
+	(void)state;
+	assert_int_equal(judge(CSUM, VIRTIO_NET_HDR_GSO_TCPV4 | ecn, 1448, ALL), NET_HDR_OK);
+	assert_int_equal(judge(CSUM, VIRTIO_NET_HDR_GSO_TCPV6 | ecn, 1448, ALL), NET_HDR_OK);
+	assert_int_equal(judge(CSUM, VIRTIO_NET_HDR_GSO_TCPV4 | ecn, 1448, ALL & ~BIT(HOST_ECN)),
+			 NET_HDR_ECN);
+	assert_int_equal(judge(CSUM, VIRTIO_NET_HDR_GSO_UDP_L4 | ecn, 1448, ALL), NET_HDR_ECN);
+	assert_int_equal(judge(CSUM, VIRTIO_NET_HDR_GSO_UDP | ecn, 1448, ALL), NET_HDR_ECN);
+	assert_int_equal(judge(0, ecn, 0, ALL), NET_HDR_ECN);
 }
 
 /* The checksum's place must lie within the frame. */
@@ -129,13 +142,40 @@ static void test_tx_csum(void **state)
 	struct virtio_net_hdr_v1 h = { .flags = CSUM, .csum_start = 34, .csum_offset = 16 };
 
 	(void)state;
-	assert_true(net_hdr_tx_ok(&h, 52, BIT(CSUM)));
-	assert_false(net_hdr_tx_ok(&h, 51, BIT(CSUM)));
-	assert_false(net_hdr_tx_ok(&h, 52, ALL & ~BIT(CSUM)));
+	assert_int_equal(net_hdr_check(&h, 52, BIT(CSUM)), NET_HDR_OK);
+	assert_int_equal(net_hdr_check(&h, 51, BIT(CSUM)), NET_HDR_CSUM);
+	assert_int_equal(net_hdr_check(&h, 52, ALL & ~BIT(CSUM)), NET_HDR_CSUM);
 	h.csum_start = h.csum_offset = UINT16_MAX;
-	assert_false(net_hdr_tx_ok(&h, 65535, ALL));
+	assert_int_equal(net_hdr_check(&h, 65535, ALL), NET_HDR_CSUM);
 	h.flags = 0;
-	assert_true(net_hdr_tx_ok(&h, 0, 0));
+	assert_int_equal(net_hdr_check(&h, 0, 0), NET_HDR_OK);
+}
+
+/* A segment's headers lie within the frame; of a frame that is whole nobody asks for them. */
+static void test_tx_hdr_len(void **state)
+{
+	struct virtio_net_hdr_v1 h = {
+		.flags = CSUM, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 10, .hdr_len = 54
+	};
+
+	(void)state;
+	assert_int_equal(net_hdr_check(&h, 54, ALL), NET_HDR_OK);
+	assert_int_equal(net_hdr_check(&h, 53, ALL), NET_HDR_HDR_LEN);
+	h.gso_type = VIRTIO_NET_HDR_GSO_NONE;
+	assert_int_equal(net_hdr_check(&h, 53, ALL), NET_HDR_OK);
+}
+
+/* Each reason has a name of its own: it becomes a counter's. */
+static void test_fault_names(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < NET_HDR_FAULTS; i++) {
+		assert_non_null(net_hdr_fault_name(i));
+		for (unsigned k = 0; k < i; k++)
+			assert_string_not_equal(net_hdr_fault_name(i), net_hdr_fault_name(k));
+	}
+	assert_string_equal(net_hdr_fault_name(NET_HDR_GSO_TYPE), "gso_type");
+	assert_string_equal(net_hdr_fault_name(NET_HDR_FAULTS), "unknown");
 }
 
 int main(void)
@@ -146,7 +186,10 @@ int main(void)
 		cmocka_unit_test(test_get_byte_by_byte),
 		cmocka_unit_test(test_num_buffers),
 		cmocka_unit_test(test_tx_gso),
+		cmocka_unit_test(test_tx_ecn),
 		cmocka_unit_test(test_tx_csum),
+		cmocka_unit_test(test_tx_hdr_len),
+		cmocka_unit_test(test_fault_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A difficult backend: takes few frames at a time, says "full", completes late and in pieces, and refuses frames. It reads a
- * frame only when that completes, so memory that was given back to the driver too early shows. Not for speed.
+ * A difficult backend: takes few frames at a time, says "full", completes late and in pieces, and
+ * refuses frames. It reads a frame only when that completes, so memory that was given back to the
+ * driver too early shows. Not for speed.
  *
- * Scripted (delay_ns 0), it does what the functions below say, called on the queue's iothread: a wake-up follows by itself
- * when there is news. By itself (delay_ns not 0), it chooses from the seed, for a real iothread: with fds at random times up to delay_ns
- * apart (a timerfd), without fds from turn to turn.
+ * Scripted (delay_ns 0), it does what the functions below say, called on the queue's iothread: a
+ * wake-up follows by itself when there is news. By itself (delay_ns not 0), it chooses from the
+ * seed, for a real iothread: with fds at random times up to delay_ns apart (a timerfd), without fds
+ * from turn to turn.
  */
 #ifndef TESTS_UNIT_TEST_BACKEND_H
 #define TESTS_UNIT_TEST_BACKEND_H
@@ -26,14 +28,17 @@ struct test_backend_config {
 	uint64_t seed;
 	uint64_t features;
 	/*
-	 * Each frame taken, header included, once, in order of completion; arrived is false for one that was refused or
-	 * cancelled. On the queue's iothread. May be NULL.
+	 * Each frame taken, header included, once, in order of completion; arrived is false for one
+	 * that was refused or cancelled. On the queue's iothread. May be NULL.
 	 */
 	void (*sent)(void *ctx, unsigned queue, const uint8_t *bytes, uint32_t len, bool arrived);
 	void *ctx;
 };
 
-/* What a queue saw. misuse: calls that break backend.h's contract (no frame, no room, lengths that are not the iovecs'). */
+/*
+ * What a queue saw. misuse: calls that break backend.h's contract (no frame, no room, lengths that
+ * are not the iovecs').
+ */
 struct test_backend_counts {
 	uint64_t tx_calls;
 	uint64_t rx_calls;

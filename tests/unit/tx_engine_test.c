@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The two tx engines alone, in injected time: what each answers to each event. Nothing is sent here. */
+/*
+ * The tx engines alone, in injected time: what each answers to each event. Nothing is sent
+ * here.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +15,7 @@
 #include "virtio/base.h"
 
 #define DELAY 150000
+#define SPIN  50000
 #define BURST 256
 #define NOW   7000000000
 
@@ -61,10 +65,13 @@ static void expect_at(struct machine *m, enum tx_event event, enum tx_stop stop,
 	assert_int_equal(plan.burst, BURST);
 }
 
-/* A user's parameters are checked against these ranges: they must be sane, and the defaults QEMU's. */
+/*
+ * A user's parameters are checked against these ranges: they must be sane, and the defaults QEMU's.
+ */
 static void test_parameters(void **state)
 {
-	static const struct tx_engine *const engines[] = { &iothread_tx_engine, &timer_tx_engine };
+	static const struct tx_engine *const engines[] = { &iothread_tx_engine, &timer_tx_engine,
+							   &poll_tx_engine };
 	const struct tx_param *p;
 	unsigned i;
 
@@ -80,6 +87,8 @@ static void test_parameters(void **state)
 				assert_int_equal(p->def, BURST);
 			else if (!strcmp(p->name, "delay"))
 				assert_int_equal(p->def, DELAY);
+			else if (!strcmp(p->name, "spin"))
+				assert_int_equal(p->def, SPIN);
 		}
 	}
 	assert_string_equal(iothread_tx_engine.alias, "bh");
@@ -114,7 +123,10 @@ static void test_iothread_kick(void **state)
 	expect_when(&m, TX_KICK, TX_STOP_EMPTY, TX_SOON);
 }
 
-/* bh: a full burst runs again without a kick, a drained ring sleeps, what the re-check found means an active driver. */
+/*
+ * bh: a full burst runs again without a kick, a drained ring sleeps, what the re-check found means
+ * an active driver.
+ */
 static void test_iothread_ran(void **state)
 {
 	struct machine m;
@@ -168,7 +180,10 @@ static void test_timer_second_kick(void **state)
 	expect_at(&m, TX_KICK, TX_STOP_EMPTY, NOW);
 }
 
-/* timer: a full burst and what the re-check found arm again for the whole delay, and count as armed for the next kick. */
+/*
+ * timer: a full burst and what the re-check found arm again for the whole delay, and count as armed
+ * for the next kick.
+ */
 static void test_timer_rearm(void **state)
 {
 	struct machine m;
@@ -182,7 +197,10 @@ static void test_timer_rearm(void **state)
 	expect_at(&m, TX_RECHECKED, TX_STOP_BURST, NOW + 6);
 }
 
-/* timer: a start with work owed arms, so that a kick is a second one; with none the first kick waits its delay. */
+/*
+ * timer: a start with work owed arms, so that a kick is a second one; with none the first kick
+ * waits its delay.
+ */
 static void test_timer_start(void **state)
 {
 	struct tx_view empty = { .now_ns = NOW };
@@ -197,6 +215,72 @@ static void test_timer_start(void **state)
 	expect_at(&m, TX_KICK, TX_STOP_EMPTY, NOW + 1);
 }
 
+/* What a run without a frame leads to, at a time. */
+static enum tx_when nothing_at(struct machine *m, uint64_t now)
+{
+	struct tx_view view = { .now_ns = now, .stop = TX_STOP_EMPTY, .ring_size = 256 };
+
+	return m->engine->plan(m->state, TX_RAN, &view).when;
+}
+
+/* poll: runs as iothread does while there is work. */
+static void test_poll_busy(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	machine_init(&m, &poll_tx_engine);
+	expect_when(&m, TX_START, TX_STOP_EMPTY, TX_SOON);
+	expect_when(&m, TX_KICK, TX_STOP_EMPTY, TX_SOON);
+	expect_when(&m, TX_RAN, TX_STOP_BURST, TX_SOON);
+	expect_when(&m, TX_RAN, TX_STOP_EMPTY, TX_SOON);
+	expect_when(&m, TX_RECHECKED, TX_STOP_EMPTY, TX_SOON);
+	expect_when(&m, TX_WRITABLE, TX_STOP_EMPTY, TX_NOW);
+}
+
+/* poll: the time to sleep counts from the last frame; a drained ring sleeps then, not before. */
+static void test_poll_spins(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	machine_init(&m, &poll_tx_engine);
+	expect_when(&m, TX_KICK, TX_STOP_EMPTY, TX_SOON);
+	assert_int_equal(tell(&m, TX_RAN, TX_STOP_EMPTY, NOW).when, TX_SOON);
+	assert_int_equal(nothing_at(&m, NOW + SPIN - 1), TX_SOON);
+	/* Three frames more: the time begins again. */
+	assert_int_equal(tell(&m, TX_RAN, TX_STOP_EMPTY, NOW + SPIN).when, TX_SOON);
+	assert_int_equal(nothing_at(&m, NOW + 2 * SPIN - 1), TX_SOON);
+	assert_int_equal(nothing_at(&m, NOW + 2 * SPIN), TX_ON_KICK);
+}
+
+/* poll: after a wake-up that brought nothing it spins its whole time again, not the rest of it. */
+static void test_poll_wakes(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	machine_init(&m, &poll_tx_engine);
+	assert_int_equal(nothing_at(&m, NOW), TX_SOON);
+	assert_int_equal(nothing_at(&m, NOW + SPIN), TX_ON_KICK);
+	expect_when(&m, TX_KICK, TX_STOP_EMPTY, TX_SOON);
+	assert_int_equal(nothing_at(&m, NOW + 3 * SPIN), TX_SOON);
+	assert_int_equal(nothing_at(&m, NOW + 4 * SPIN), TX_ON_KICK);
+}
+
+/* poll: a backend that was full ends the idle time, too. */
+static void test_poll_full(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	machine_init(&m, &poll_tx_engine);
+	assert_int_equal(nothing_at(&m, NOW), TX_SOON);
+	expect_when(&m, TX_RAN, TX_STOP_FULL, TX_SOON);
+	assert_int_equal(nothing_at(&m, NOW + SPIN), TX_SOON);
+	assert_int_equal(nothing_at(&m, NOW + 2 * SPIN), TX_ON_KICK);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -204,7 +288,9 @@ int main(void)
 		cmocka_unit_test(test_iothread_kick),     cmocka_unit_test(test_iothread_ran),
 		cmocka_unit_test(test_writable),          cmocka_unit_test(test_timer_kick),
 		cmocka_unit_test(test_timer_second_kick), cmocka_unit_test(test_timer_rearm),
-		cmocka_unit_test(test_timer_start),
+		cmocka_unit_test(test_timer_start),       cmocka_unit_test(test_poll_busy),
+		cmocka_unit_test(test_poll_spins),        cmocka_unit_test(test_poll_wakes),
+		cmocka_unit_test(test_poll_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

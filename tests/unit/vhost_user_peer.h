@@ -38,10 +38,12 @@
 #define OFFERED \
 	(FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | \
 	 FEATURE(VIRTIO_NET_F_MRG_RXBUF))
+#define PACKED  FEATURE(VIRTIO_F_RING_PACKED)
 #define BIT30   FEATURE(VHOST_USER_F_PROTOCOL_FEATURES)
 #define P(name) FEATURE(VHOST_USER_PROTOCOL_F_##name)
 #define PROTOCOL \
-	(P(MQ) | P(REPLY_ACK) | P(MTU) | P(RESET_DEVICE) | P(CONFIGURE_MEM_SLOTS) | P(STATUS))
+	(P(MQ) | P(RARP) | P(REPLY_ACK) | P(MTU) | P(RESET_DEVICE) | P(CONFIGURE_MEM_SLOTS) | \
+	 P(STATUS))
 
 /* Guest memory: two regions of one file, far apart in both address spaces. Rings 0, 1 live in A. */
 #define REGION_SIZE 0x10000
@@ -87,7 +89,7 @@ static inline int fake_set_features(void *opaque, uint64_t features)
 
 	for (i = 0; i < RINGS; i++)
 		assert_false(dev->started[i]);
-	assert_int_equal(features & ~OFFERED, 0);
+	assert_int_equal(features & ~(OFFERED | PACKED), 0);
 	event(dev, "features %" PRIx64 "; ", features);
 	return dev->refuse;
 }
@@ -120,7 +122,7 @@ static inline int fake_ring_start(void *opaque, unsigned ring, const struct virt
 }
 
 /* Reports 7 chains taken, and touches the ring: memory and fds must still be there. */
-static inline uint16_t fake_ring_stop(void *opaque, unsigned ring)
+static inline uint32_t fake_ring_stop(void *opaque, unsigned ring)
 {
 	struct fake *dev = opaque;
 
@@ -131,7 +133,7 @@ static inline uint16_t fake_ring_stop(void *opaque, unsigned ring)
 	check_fd(dev->cfg[ring].err_fd);
 	event(dev, "stop %u; ", ring);
 	dev->started[ring] = false;
-	return (uint16_t)(dev->cfg[ring].base + 7);
+	return dev->cfg[ring].base + 7;
 }
 
 static inline void fake_ring_enable(void *opaque, unsigned ring, bool enabled)
@@ -194,6 +196,14 @@ static inline int fake_set_mtu(void *opaque, uint16_t mtu)
 	return dev->refuse;
 }
 
+static inline void fake_send_rarp(void *opaque, const uint8_t mac[6])
+{
+	struct fake *dev = opaque;
+
+	event(dev, "rarp %02x%02x%02x%02x%02x%02x; ", mac[0], mac[1], mac[2], mac[3], mac[4],
+	      mac[5]);
+}
+
 static inline void fake_log(void *opaque, const char *fmt, va_list args)
 {
 	struct fake *dev = opaque;
@@ -214,6 +224,7 @@ static const struct vhost_user_ops fake_ops = {
 	.ring_moved = fake_ring_moved,
 	.resume = fake_resume,
 	.set_mtu = fake_set_mtu,
+	.send_rarp = fake_send_rarp,
 	.log = fake_log,
 };
 
@@ -227,6 +238,7 @@ struct fixture {
 	int event; /* what is sent where an eventfd is wanted */
 	int n_fds; /* open before */
 	bool need_reply;
+	uint64_t more; /* offered on top of OFFERED */
 };
 
 static inline int open_fds(void)
@@ -259,7 +271,7 @@ static inline void connect_session(struct fixture *f, bool has_mac)
 	struct vhost_user_config cfg = {
 		.ops = &fake_ops,
 		.dev = &f->dev,
-		.features = OFFERED,
+		.features = OFFERED | f->more,
 		.max_pairs = PAIRS,
 		.has_mac = has_mac,
 		.mac = { 2, 3, 5, 7, 11, 13 },

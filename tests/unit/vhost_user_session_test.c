@@ -283,6 +283,60 @@ static void test_features_not_offered(void **state)
 	refuse_u64(f, VHOST_USER_SET_FEATURES, OFFERED, "the device does not take");
 }
 
+/* An offload without its ground is named and left out; a layout without it ends the session. */
+static void test_contradictory_features(void **state)
+{
+	struct fixture *f = *state;
+	struct vhost_user_config cfg = {
+		.ops = &fake_ops,
+		.dev = &f->dev,
+		.features = FEATURE(VIRTIO_NET_F_CSUM) | FEATURES_HOST_TSO |
+			    FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_F_IN_ORDER),
+		.max_pairs = PAIRS,
+	};
+	int socks[2];
+
+	disconnect(f);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks), 0);
+	assert_int_equal(vhost_user_session_new(&f->session, &cfg, socks[1]), 0);
+	f->sock = socks[0];
+	tell_u64(f, VHOST_USER_SET_FEATURES,
+		 FEATURE(VIRTIO_NET_F_HOST_TSO4) | FEATURE(VIRTIO_NET_F_HOST_ECN) |
+			 FEATURE(VIRTIO_F_VERSION_1) | BIT30);
+	assert_events(f, "features 100000000; ");
+	assert_log(f, "SET_FEATURES: without effect: HOST_TSO4 without CSUM");
+	refuse_u64(f, VHOST_USER_SET_FEATURES, FEATURE(VIRTIO_F_IN_ORDER),
+		   "SET_FEATURES: contradictory: IN_ORDER without VERSION_1");
+	assert_events(f, "");
+	disconnect(f);
+	cfg.features = FEATURES_HOST_TSO;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks), 0);
+	assert_int_equal(vhost_user_session_new(&f->session, &cfg, socks[1]), -EINVAL);
+	f->sock = socks[0];
+}
+
+/* SEND_RARP carries a MAC in its first six bytes, and needs its protocol feature. */
+static void test_rarp(void **state)
+{
+	static const uint8_t payload[8] = { 2, 3, 5, 7, 11, 13, 0xee, 0xee };
+	struct fixture *f = *state;
+
+	negotiate(f);
+	tell(f, VHOST_USER_SEND_RARP, payload, sizeof(payload), NULL, 0);
+	assert_events(f, "rarp 020305070b0d; ");
+	f->need_reply = true;
+	tell(f, VHOST_USER_SEND_RARP, payload, sizeof(payload), NULL, 0);
+	assert_events(f, "rarp 020305070b0d; ");
+	f->need_reply = false;
+	reconnect(f);
+	refuse(f, VHOST_USER_SEND_RARP, payload, sizeof(payload),
+	       "SEND_RARP: its protocol feature was not acknowledged");
+	reconnect(f);
+	negotiate(f);
+	refuse(f, VHOST_USER_SEND_RARP, payload, 6, "SEND_RARP: a payload of 6 bytes");
+	assert_events(f, "");
+}
+
 /* Nothing about a running ring may change under it. */
 static void test_features_while_started(void **state)
 {
@@ -295,11 +349,11 @@ static void test_features_while_started(void **state)
 		   "changes while a ring is started: VERSION_1");
 }
 
-/* Protocol features come first, are a subset of the offer, and RARP and the log are not in it. */
+/* Protocol features come first, are a subset of the offer, and the log is not in it. */
 static void test_protocol_features(void **state)
 {
 	struct fixture *f = *state;
-	static const unsigned absent[] = { 1, 2, 5, 8, 9, 12, 14, 17, 63 };
+	static const unsigned absent[] = { 1, 5, 8, 9, 12, 14, 17, 63 };
 	unsigned i;
 
 	for (i = 0; i < array_size(absent); i++) {
@@ -732,6 +786,63 @@ static void test_base(void **state)
 		      "stop 0; start 0 (256 from 7); stop 0; start 0 (256 from 65534); stop 0; ");
 }
 
+/* What start_rings() does, for ring 0 as a packed one. */
+static void lay_packed(struct fixture *f, uint32_t size, uint32_t base)
+{
+	struct vhost_user_vring_addr addr = ring_addr(0);
+
+	f->more = PACKED;
+	reconnect(f);
+	tell_u64(f, VHOST_USER_SET_PROTOCOL_FEATURES, PROTOCOL);
+	tell_table(f);
+	tell_state(f, VHOST_USER_SET_VRING_NUM, 0, size);
+	tell_state(f, VHOST_USER_SET_VRING_BASE, 0, base);
+	/* The event areas are the region's last bytes: a split ring would not fit. */
+	addr.avail = region_a.uva + region_a.size - 8;
+	addr.used = region_a.uva + region_a.size - 4;
+	tell(f, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+}
+
+static void refuse_kick(struct fixture *f, uint64_t features, const char *text)
+{
+	uint64_t ring = 0;
+
+	tell_u64(f, VHOST_USER_SET_FEATURES, features);
+	put_message(f, VHOST_USER_SET_VRING_KICK, &ring, sizeof(ring), &f->event, 1);
+	assert_violation(f, text);
+}
+
+/*
+ * A packed ring has any size, 32 bits of base and small areas, in a new memory table too. What
+ * does not fit the layout shows at the start, since features may come last.
+ */
+static void test_packed(void **state)
+{
+	struct fixture *f = *state;
+
+	lay_packed(f, 255, 0x80fe80fe);
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | PACKED);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	tell_table(f);
+	assert_true(f->dev.started[0]);
+	assert_int_equal(f->dev.cfg[0].base, 0x80fe80fe);
+	assert_int_equal(f->dev.cfg[0].size, 255);
+	assert_int_equal(get_base(f, 0), 0x80fe80fe + 7);
+
+	lay_packed(f, 255, 0x80ff8000);
+	refuse_kick(f, OFFERED | BIT30 | PACKED, "base 0x80ff8000 is not in a ring of 255");
+	lay_packed(f, 255, 0x000000ff);
+	refuse_kick(f, OFFERED | BIT30 | PACKED, "base 0xff is not in a ring of 255");
+	lay_packed(f, 255, 0);
+	refuse_kick(f, OFFERED | BIT30, "255 is no power of two");
+	lay_packed(f, 256, 0);
+	refuse_kick(f, OFFERED | BIT30, "not inside a memory region");
+	lay_packed(f, 256, 0);
+	refuse_state(f, VHOST_USER_SET_VRING_NUM, 0, 0, "0 is no size up to 32768");
+	lay_packed(f, 256, 0);
+	refuse_state(f, VHOST_USER_SET_VRING_NUM, 0, 32769, "32769 is no size up to 32768");
+}
+
 /* The device as a whole */
 
 /* A reset stops all rings; memory and err fds stay for the next driver. */
@@ -887,6 +998,8 @@ int main(void)
 		TEST(test_enabled_without_bit30),
 		TEST(test_enable),
 		TEST(test_features_not_offered),
+		TEST(test_contradictory_features),
+		TEST(test_rarp),
 		TEST(test_features_while_started),
 		TEST(test_protocol_features),
 		TEST(test_config),
@@ -906,6 +1019,7 @@ int main(void)
 		TEST(test_bad_notifiers),
 		TEST(test_call_err),
 		TEST(test_base),
+		TEST(test_packed),
 		TEST(test_reset),
 		TEST(test_base_after_status),
 		TEST(test_reset_forgets),

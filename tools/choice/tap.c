@@ -36,7 +36,7 @@ static int open_fds(struct backend **backend, const char *spec, unsigned n_queue
 		fd = strtol(s, &end, 10);
 		if (end == s || errno || fd < 0 || fd > INT32_MAX || (*end && *end != ',')) {
 			snprintf(err, BACKEND_ERR_LEN,
-				 "%s: '%s' is no file descriptor, use tap-fd:N[,N...]", spec, s);
+				 "'%s' is no file descriptor, use tap-fd:N[,N...]", s);
 			return -EINVAL;
 		}
 		if (n < TAP_MAX_QUEUES)
@@ -47,8 +47,8 @@ static int open_fds(struct backend **backend, const char *spec, unsigned n_queue
 	}
 	if (n != n_queues) {
 		snprintf(err, BACKEND_ERR_LEN,
-			 "%s: %u file descriptors for %u queues, give one for each (--queues)",
-			 spec, n, n_queues);
+			 "%u file descriptors for %u queues, give one for each (--queues)", n,
+			 n_queues);
 		return -EINVAL;
 	}
 	return tap_backend_from_fds(backend, fds, n, err);

@@ -461,7 +461,7 @@ static int request_fd(struct frontend *f, uint32_t request, unsigned ring, int f
 }
 
 int frontend_ring_start(struct frontend *f, unsigned ring, const struct virtq_rings *areas,
-			unsigned size, uint16_t base)
+			unsigned size, uint32_t base)
 {
 	const struct frontend_ring *r = &f->rings[ring];
 	struct vhost_user_vring_addr addr = {
@@ -491,7 +491,7 @@ int frontend_ring_enable(struct frontend *f, unsigned ring, bool enabled)
 	return request_state(f, VHOST_USER_SET_VRING_ENABLE, ring, enabled);
 }
 
-int frontend_ring_stop(struct frontend *f, unsigned ring)
+int frontend_ring_stop(struct frontend *f, unsigned ring, uint32_t *base)
 {
 	struct vhost_user_vring_state state = { .index = ring };
 	struct vhost_user_msg reply;
@@ -500,9 +500,10 @@ int frontend_ring_stop(struct frontend *f, unsigned ring)
 
 	if (err)
 		return err;
-	if (reply.payload.state.index != ring || reply.payload.state.num > UINT16_MAX)
+	if (reply.payload.state.index != ring)
 		return -EPROTO;
-	return (int)reply.payload.state.num;
+	*base = reply.payload.state.num;
+	return 0;
 }
 
 /* The device. */
@@ -524,6 +525,14 @@ int frontend_get_status(struct frontend *f, uint8_t *status)
 int frontend_set_mtu(struct frontend *f, uint16_t mtu)
 {
 	return request_u64(f, VHOST_USER_NET_SET_MTU, mtu);
+}
+
+int frontend_send_rarp(struct frontend *f, const uint8_t mac[6])
+{
+	uint64_t value = 0;
+
+	memcpy(&value, mac, 6);
+	return request_u64(f, VHOST_USER_SEND_RARP, value);
 }
 
 int frontend_get_config(struct frontend *f, uint32_t offset, void *data, uint32_t len)

@@ -75,14 +75,15 @@ int frontend_remove_region(struct frontend *f, const struct arena *arena, unsign
 
 /* NUM, BASE, ADDR, ERR, CALL and KICK: the ring runs, once it is enabled. */
 int frontend_ring_start(struct frontend *f, unsigned ring, const struct virtq_rings *areas,
-			unsigned size, uint16_t base);
+			unsigned size, uint32_t base);
 int frontend_ring_enable(struct frontend *f, unsigned ring, bool enabled);
-/* GET_VRING_BASE: the next available index, or a negative errno. */
-int frontend_ring_stop(struct frontend *f, unsigned ring);
+/* GET_VRING_BASE. */
+int frontend_ring_stop(struct frontend *f, unsigned ring, uint32_t *base);
 
 int frontend_set_status(struct frontend *f, uint8_t status);
 int frontend_get_status(struct frontend *f, uint8_t *status);
 int frontend_set_mtu(struct frontend *f, uint16_t mtu);
+int frontend_send_rarp(struct frontend *f, const uint8_t mac[6]);
 /* len <= VHOST_USER_MAX_CONFIG bytes of the device's configuration. -EREMOTEIO: it has none. */
 int frontend_get_config(struct frontend *f, uint32_t offset, void *data, uint32_t len);
 int frontend_reset_device(struct frontend *f);

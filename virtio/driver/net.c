@@ -141,16 +141,28 @@ static void post_rx(struct driver_net *net, struct driver_net_pair *p, uint64_t 
 }
 
 /* All buffers are the driver's: after a reset, or at first. */
-static void post_all(struct driver_net *net, struct driver_net_pair *p)
+static void post_all_rx(struct driver_net *net, struct driver_net_pair *p)
 {
 	unsigned i;
 
 	for (i = 0; i < net->n_rx; i++)
 		post_rx(net, p, i);
 	ring_submit(&p->rx);
+}
+
+static void free_all_tx(struct driver_net *net, struct driver_net_pair *p)
+{
+	unsigned i;
+
 	for (i = 0; i < net->cfg.ring_size; i++)
 		p->tx_free[i] = (uint16_t)i;
 	p->n_tx_free = net->cfg.ring_size;
+}
+
+static void post_all(struct driver_net *net, struct driver_net_pair *p)
+{
+	post_all_rx(net, p);
+	free_all_tx(net, p);
 }
 
 /* The device's life. */
@@ -171,8 +183,7 @@ static int open_connection(struct driver_net *net)
 static int start_ring(struct driver_net *net, unsigned i)
 {
 	struct ring *ring = driver_net_ring(net, i);
-	uint16_t base = load_acquire(&ring->areas.used->idx);
-	int err = frontend_ring_start(&net->frontend, i, &ring->areas, ring->size, base);
+	int err = frontend_ring_start(&net->frontend, i, &ring->areas, ring->size, ring_base(ring));
 
 	if (!err && feature_has(net->frontend.features, VHOST_USER_F_PROTOCOL_FEATURES))
 		err = frontend_ring_enable(&net->frontend, i, true);
@@ -208,17 +219,18 @@ static int set_up_device(struct driver_net *net)
 
 int driver_net_stop(struct driver_net *net)
 {
+	uint32_t base;
 	unsigned i;
-	int base;
+	int err;
 
 	for (i = 0; i < 2 * net->cfg.n_pairs; i++) {
 		const struct ring *ring = driver_net_ring(net, i);
 
-		base = frontend_ring_stop(&net->frontend, i);
-		if (base < 0)
-			return base;
+		err = frontend_ring_stop(&net->frontend, i, &base);
+		if (err)
+			return err;
 		/* Stopped means drained: nothing is popped that is not used. */
-		if ((uint16_t)base != load_acquire(&ring->areas.used->idx))
+		if (base != ring_base(ring))
 			return -EPROTO;
 	}
 	return 0;
@@ -244,6 +256,25 @@ int driver_net_reset(struct driver_net *net)
 	}
 	err = set_up_device(net);
 	return err ? err : driver_net_start(net);
+}
+
+int driver_net_ring_stop(struct driver_net *net, unsigned index)
+{
+	uint32_t base;
+
+	return frontend_ring_stop(&net->frontend, index, &base);
+}
+
+int driver_net_ring_restart(struct driver_net *net, unsigned index)
+{
+	struct driver_net_pair *p = &net->pairs[index / 2];
+
+	ring_reset(driver_net_ring(net, index), 0);
+	if (index % 2)
+		free_all_tx(net, p);
+	else
+		post_all_rx(net, p);
+	return start_ring(net, index);
 }
 
 int driver_net_reconnect(struct driver_net *net)

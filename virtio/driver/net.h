@@ -22,14 +22,16 @@
 
 /* What a present-day Linux guest takes of what is offered, the packed ring aside. */
 #define DRIVER_NET_FEATURES \
-	(FEATURES_RING | FEATURE(VHOST_USER_F_PROTOCOL_FEATURES) | FEATURE(VIRTIO_NET_F_CSUM) | \
+	((FEATURES_RING & ~FEATURE(VIRTIO_F_RING_PACKED)) | \
+	 FEATURE(VHOST_USER_F_PROTOCOL_FEATURES) | FEATURE(VIRTIO_NET_F_CSUM) | \
 	 FEATURE(VIRTIO_NET_F_GUEST_CSUM) | FEATURES_HOST_TSO | FEATURES_GUEST_LARGE | \
 	 FEATURE(VIRTIO_NET_F_HOST_USO) | FEATURE(VIRTIO_NET_F_MRG_RXBUF) | \
 	 FEATURE(VIRTIO_NET_F_MTU) | FEATURE(VIRTIO_NET_F_STATUS))
 
 #define DRIVER_NET_PROTOCOL \
-	(FEATURE(VHOST_USER_PROTOCOL_F_MQ) | FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
-	 FEATURE(VHOST_USER_PROTOCOL_F_MTU) | FEATURE(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
+	(FEATURE(VHOST_USER_PROTOCOL_F_MQ) | FEATURE(VHOST_USER_PROTOCOL_F_RARP) | \
+	 FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) | FEATURE(VHOST_USER_PROTOCOL_F_MTU) | \
+	 FEATURE(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
 	 FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | \
 	 FEATURE(VHOST_USER_PROTOCOL_F_STATUS))
 
@@ -49,7 +51,7 @@ struct driver_net_config {
 
 	unsigned n_pairs;
 	unsigned ring_size;
-	uint16_t base;       /* where the rings' indices begin */
+	uint16_t base;       /* entries of the rings that went before */
 	unsigned rx_buf_len; /* with header; 0: as the features need */
 	unsigned rx_parts;   /* descriptors of one rx buffer; 0: 1 */
 	unsigned tx_buf_len; /* of a frame's pieces, at least a header; 0: 2048 */
@@ -100,6 +102,13 @@ int driver_net_start(struct driver_net *net);
  * first.
  */
 int driver_net_reset(struct driver_net *net);
+/*
+ * RING_RESET of one ring (2 * pair: rx, 2 * pair + 1: tx) while the others run. Between the two,
+ * what the device had done can be taken; what it had not even seen is lost with the second, which
+ * starts the ring with buffers as at first.
+ */
+int driver_net_ring_stop(struct driver_net *net, unsigned ring);
+int driver_net_ring_restart(struct driver_net *net, unsigned ring);
 /* The back-end is gone: connect to its successor and go on. -ENOTSUP: it offers less. */
 int driver_net_reconnect(struct driver_net *net);
 
@@ -134,7 +143,7 @@ ssize_t driver_net_receive(struct driver_net *net, unsigned pair, struct virtio_
 
 /*
  * Wait for used chains in a ring (2 * pair: rx, 2 * pair + 1: tx), asleep on its call eventfd.
- * How many wait, or -ETIMEDOUT.
+ * How many wait, as ring_peek() counts, or -ETIMEDOUT.
  */
 int driver_net_wait(struct driver_net *net, unsigned ring, int timeout_ms);
 

@@ -13,9 +13,6 @@
 
 #include "virtio/driver/ring_state.h"
 
-/* A device used a batch by its last element only: whose turn it is. False: the ring broke. */
-bool ring_split_skip(struct ring *r, uint32_t *id, uint32_t *len);
-
 static inline void ring_split_write_desc(struct vring_desc *desc, struct chain_part p,
 					 uint16_t flags, uint16_t next)
 {
@@ -126,7 +123,7 @@ static inline enum ring_outcome ring_split_use(struct ring *r, struct ring_used 
 		return ring_break(r, RING_FAULT_USED_IDX);
 	id = load_relaxed(&e->id);
 	len = load_relaxed(&e->len);
-	if (r->in_order && (r->skip || id != r->oldest) && !ring_split_skip(r, &id, &len))
+	if (r->in_order && (r->skip || id != r->oldest) && !ring_skip(r, waiting, &id, &len))
 		return RING_BROKEN;
 	if (id >= r->size)
 		return ring_break(r, RING_FAULT_ID);

@@ -111,6 +111,7 @@ enum vhost_user_answer vhost_user_memory_set_table(struct vhost_user_session *s,
 						s->conn.n_fds, msg->hdr.size);
 	if (gmem_init(&fresh) < 0)
 		return vhost_user_session_fault(s, ANSWER_REFUSED, "out of memory");
+	fresh.watcher = s->mem.watcher;
 	answer = map_table(s, &fresh, table);
 	if (answer != ANSWER_DONE) {
 		gmem_deinit(&fresh);

@@ -48,11 +48,12 @@ static uint64_t offered_features(const struct vhost_user_session *s)
 
 static uint64_t offered_protocol_features(const struct vhost_user_session *s)
 {
-	uint64_t offered =
-		FEATURE(VHOST_USER_PROTOCOL_F_MQ) | FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) |
-		FEATURE(VHOST_USER_PROTOCOL_F_MTU) | FEATURE(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |
-		FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
-		FEATURE(VHOST_USER_PROTOCOL_F_STATUS);
+	uint64_t offered = FEATURE(VHOST_USER_PROTOCOL_F_MQ) | FEATURE(VHOST_USER_PROTOCOL_F_RARP) |
+			   FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) |
+			   FEATURE(VHOST_USER_PROTOCOL_F_MTU) |
+			   FEATURE(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |
+			   FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
+			   FEATURE(VHOST_USER_PROTOCOL_F_STATUS);
 
 	return s->cfg.has_mac ? offered | FEATURE(VHOST_USER_PROTOCOL_F_CONFIG) : offered;
 }
@@ -86,15 +87,20 @@ static void enable_by_features(struct vhost_user_session *s, uint64_t features)
 static enum vhost_user_answer set_features(struct vhost_user_session *s, struct vhost_user_msg *msg)
 {
 	uint64_t features = msg->payload.u64, excess = features & ~offered_features(s);
-	char names[FEATURES_NAMES_LEN];
+	char names[FEATURES_NAMES_LEN], lacking[FEATURES_NAMES_LEN];
 	int err;
 
 	if (excess)
 		return vhost_user_session_fault(s, ANSWER_BROKEN, "never offered: %s",
 						features_names(excess, names));
+	features = features_settle(features, lacking);
+	if (!features_check(features, names))
+		return vhost_user_session_fault(s, ANSWER_BROKEN, "contradictory: %s", names);
 	/* QEMU says it once for every queue pair. */
 	if (s->has_features && features == s->features)
 		return ANSWER_DONE;
+	if (lacking[0])
+		vhost_user_session_fault(s, ANSWER_DONE, "without effect: %s", lacking);
 	if (any_started(s))
 		return vhost_user_session_fault(s, ANSWER_BROKEN,
 						"changes while a ring is started: %s",
@@ -150,6 +156,16 @@ static enum vhost_user_answer net_set_mtu(struct vhost_user_session *s, struct v
 		return vhost_user_session_fault(s, ANSWER_REFUSED,
 						"the device does not take %" PRIu64 ": %s", mtu,
 						strerror(-err));
+	return ANSWER_DONE;
+}
+
+/* The guest has moved here and cannot say so itself. The first six bytes are its MAC. */
+static enum vhost_user_answer send_rarp(struct vhost_user_session *s, struct vhost_user_msg *msg)
+{
+	uint8_t mac[6];
+
+	memcpy(mac, &msg->payload.u64, sizeof(mac));
+	s->cfg.ops->send_rarp(s->cfg.dev, mac);
 	return ANSWER_DONE;
 }
 
@@ -285,7 +301,7 @@ static const struct request requests[VHOST_USER_REQUESTS] = {
 	REQUEST(SET_PROTOCOL_FEATURES, RUN(set_protocol_features), U64),
 	REQUEST(GET_QUEUE_NUM, RUN(get_queue_num)),
 	REQUEST(SET_VRING_ENABLE, RUN(vhost_user_ring_set_enable), RING_U32, RING(STATE)),
-	REQUEST(SEND_RARP, NAME_ONLY),
+	REQUEST(SEND_RARP, RUN(send_rarp), U64, NEEDS(RARP)),
 	REQUEST(NET_SET_MTU, RUN(net_set_mtu), U64, NEEDS(MTU)),
 	REQUEST(SET_BACKEND_REQ_FD, NAME_ONLY),
 	REQUEST(IOTLB_MSG, NAME_ONLY),

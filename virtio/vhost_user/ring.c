@@ -19,6 +19,9 @@
 
 int vhost_user_ring_resolve(struct vhost_user_ring *ring, const struct gmem *mem)
 {
+	if (ring->packed)
+		return virtq_resolve_packed(&ring->areas, mem, ring->size, ring->addr.desc,
+					    ring->addr.avail, ring->addr.used);
 	return virtq_resolve(&ring->areas, mem, ring->size, ring->addr.desc, ring->addr.avail,
 			     ring->addr.used);
 }
@@ -47,16 +50,55 @@ static enum vhost_user_answer unresolved(struct vhost_user_session *s, unsigned 
 		err == -EFAULT ? "not inside a memory region" : "misaligned");
 }
 
+/* 2.7: a split ring's size is a power of two; 2.8: a packed one's need not be. */
+static bool split_size(uint32_t size)
+{
+	return !(size & (size - 1));
+}
+
+static bool is_packed(const struct vhost_user_session *s)
+{
+	return feature_has(s->features, VIRTIO_F_RING_PACKED);
+}
+
+/* A split ring has an index of 16 bits; what a packed ring puts above it means nothing there. */
+static uint32_t base_of(const struct vhost_user_session *s, const struct vhost_user_ring *ring)
+{
+	return is_packed(s) ? ring->base : (uint16_t)ring->base;
+}
+
+/* What a ring of this layout, whose size and base came without it, cannot be. */
+static enum vhost_user_answer check_layout(struct vhost_user_session *s, unsigned idx)
+{
+	const struct vhost_user_ring *ring = &s->rings[idx];
+
+	if (!ring->packed && !split_size(ring->size))
+		return vhost_user_session_fault(s, ANSWER_BROKEN,
+						"ring %u: %u is no power of two and RING_PACKED "
+						"was not negotiated",
+						idx, ring->size);
+	if (ring->packed && vring_packed_slot(vring_packed_base(ring->base)) >= ring->size)
+		return vhost_user_session_fault(s, ANSWER_BROKEN,
+						"ring %u: base 0x%x is not in a ring of %u", idx,
+						ring->base, ring->size);
+	return ANSWER_DONE;
+}
+
 static enum vhost_user_answer start(struct vhost_user_session *s, unsigned idx)
 {
 	struct vhost_user_ring *ring = &s->rings[idx];
 	const char *lack = missing(s, ring);
+	enum vhost_user_answer answer;
 	struct virtq_config cfg;
 	int err;
 
 	if (lack)
 		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u cannot start before %s",
 						idx, lack);
+	ring->packed = is_packed(s);
+	answer = check_layout(s, idx);
+	if (answer != ANSWER_DONE)
+		return answer;
 	err = vhost_user_ring_resolve(ring, &s->mem);
 	if (err)
 		return unresolved(s, idx, err);
@@ -65,7 +107,7 @@ static enum vhost_user_answer start(struct vhost_user_session *s, unsigned idx)
 		.rings = ring->areas,
 		.features = s->features & ~FEATURE(VHOST_USER_F_PROTOCOL_FEATURES),
 		.size = ring->size,
-		.base = ring->base,
+		.base = base_of(s, ring),
 		.call_fd = ring->call_fd,
 		.err_fd = ring->err_fd,
 	};
@@ -121,11 +163,12 @@ enum vhost_user_answer vhost_user_ring_set_num(struct vhost_user_session *s,
 					       struct vhost_user_msg *msg)
 {
 	struct vhost_user_vring_state v = msg->payload.state;
+	bool any = feature_has(s->cfg.features, VIRTIO_F_RING_PACKED);
 
-	if (!v.num || v.num > VRING_MAX_SIZE || (v.num & (v.num - 1)))
-		return vhost_user_session_fault(s, ANSWER_BROKEN,
-						"ring %u: %u is no power of two up to %d", v.index,
-						v.num, VRING_MAX_SIZE);
+	if (!v.num || v.num > VRING_MAX_SIZE || (!any && !split_size(v.num)))
+		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u: %u is no %s up to %d",
+						v.index, v.num, any ? "size" : "power of two",
+						VRING_MAX_SIZE);
 	s->rings[v.index].size = (uint16_t)v.num;
 	return ANSWER_DONE;
 }
@@ -153,11 +196,11 @@ enum vhost_user_answer vhost_user_ring_set_addr(struct vhost_user_session *s,
 	return ANSWER_DONE;
 }
 
-/* A split ring has an index of 16 bits; what a packed ring puts above it means nothing here. */
+/* Which layout this is for shows when the ring starts. */
 enum vhost_user_answer vhost_user_ring_set_base(struct vhost_user_session *s,
 						struct vhost_user_msg *msg)
 {
-	s->rings[msg->payload.state.index].base = (uint16_t)msg->payload.state.num;
+	s->rings[msg->payload.state.index].base = msg->payload.state.num;
 	return ANSWER_DONE;
 }
 
@@ -167,7 +210,7 @@ enum vhost_user_answer vhost_user_ring_get_base(struct vhost_user_session *s,
 	unsigned idx = msg->payload.state.index;
 
 	vhost_user_ring_stop(s, idx);
-	msg->payload.state.num = s->rings[idx].base;
+	msg->payload.state.num = base_of(s, &s->rings[idx]);
 	return ANSWER_REPLY;
 }
 

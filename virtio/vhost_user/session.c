@@ -23,9 +23,11 @@ int vhost_user_session_new(struct vhost_user_session **session, const struct vho
 {
 	struct vhost_user_session *s;
 	unsigned i, n_rings = 2 * cfg->max_pairs;
+	char why[FEATURES_NAMES_LEN];
 	int err = -EINVAL;
 
-	if (!cfg->max_pairs || cfg->max_pairs > VHOST_USER_MAX_RINGS / 2)
+	if (!cfg->max_pairs || cfg->max_pairs > VHOST_USER_MAX_RINGS / 2 ||
+	    !features_check(cfg->features, why))
 		goto close_fd;
 	err = -ENOMEM;
 	s = calloc(1, sizeof(*s) + n_rings * sizeof(s->rings[0]));
@@ -34,6 +36,7 @@ int vhost_user_session_new(struct vhost_user_session **session, const struct vho
 	err = gmem_init(&s->mem);
 	if (err)
 		goto free_session;
+	s->mem.watcher = cfg->watcher;
 	s->cfg = *cfg;
 	s->n_rings = n_rings;
 	for (i = 0; i < n_rings; i++) {

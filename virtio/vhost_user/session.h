@@ -39,10 +39,10 @@ struct vhost_user_ops {
 	 */
 	int (*ring_start)(void *dev, unsigned ring, const struct virtq_config *cfg, int kick_fd);
 	/*
-	 * Stop ring: in-flight work finished, nothing of the guest's touched afterwards. The next
-	 * available index. Never between quiesce and resume.
+	 * Stop ring: in-flight work finished, nothing of the guest's touched afterwards. What
+	 * GET_VRING_BASE answers: virtq_base(). Never between quiesce and resume.
 	 */
-	uint16_t (*ring_stop)(void *dev, unsigned ring);
+	uint32_t (*ring_stop)(void *dev, unsigned ring);
 	/*
 	 * A disabled tx ring is drained and its frames dropped; a disabled rx ring gets none. Told
 	 * when it changes, of a stopped ring too. Rings are disabled when the session begins and
@@ -61,6 +61,8 @@ struct vhost_user_ops {
 	void (*resume)(void *dev);
 	/* NET_SET_MTU. */
 	int (*set_mtu)(void *dev, uint16_t mtu);
+	/* SEND_RARP: tell the network where the guest of this MAC is now, as well as can be. */
+	void (*send_rarp)(void *dev, const uint8_t mac[6]);
 	/* Never called from a data path. fmt has no newline. */
 	void (*log)(void *dev, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
 };
@@ -72,14 +74,16 @@ struct vhost_user_config {
 	unsigned max_pairs; /* queue pairs, 1 .. VHOST_USER_MAX_RINGS / 2 */
 	bool has_mac; /* offer CONFIG and answer GET_CONFIG with mac (and mtu); else neither */
 	uint8_t mac[6];
-	uint16_t mtu; /* 0: none; only shown in GET_CONFIG */
+	uint16_t mtu;                 /* 0: none; only shown in GET_CONFIG */
+	struct gmem_watcher *watcher; /* of guest memory, borrowed, or NULL */
 };
 
 struct vhost_user_session;
 
 /*
  * The session owns fd (a connected unix stream socket) from here on, also on failure. cfg is
- * copied, ops and dev are borrowed. 0, -EINVAL for max_pairs out of range, or -ENOMEM.
+ * copied, ops and dev are borrowed. 0, -EINVAL for max_pairs out of range or features that
+ * contradict each other, or -ENOMEM.
  */
 int vhost_user_session_new(struct vhost_user_session **session, const struct vhost_user_config *cfg,
 			   int fd);

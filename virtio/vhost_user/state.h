@@ -20,8 +20,9 @@ struct vhost_user_ring {
 	bool has_addr;
 	bool started;
 	bool enabled;
+	bool packed;   /* while started */
 	uint16_t size; /* 0: not set */
-	uint16_t base; /* where the next start begins */
+	uint32_t base; /* where the next start begins */
 	int kick_fd;   /* -1 while stopped */
 	int call_fd;   /* -1: none */
 	int err_fd;    /* -1: none */
@@ -57,7 +58,7 @@ const char *vhost_user_requests_name(uint32_t request);
 /* Check the present message against what its request allows, and carry it out. */
 enum vhost_user_answer vhost_user_requests_run(struct vhost_user_session *s);
 
-/* Find the areas of ring in mem. 0, or what virtq_resolve() says. */
+/* Find the areas of ring in mem, by ring->packed. 0, or what virtq_resolve() says. */
 int vhost_user_ring_resolve(struct vhost_user_ring *ring, const struct gmem *mem);
 /* Nothing if it is stopped. */
 void vhost_user_ring_stop(struct vhost_user_session *s, unsigned idx);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Driver and device of a split ring on two threads, each with its own mapping of the same memory.
- * Both sleep on their eventfds whenever they find nothing to do, after stalls of random length, so
- * that each kick and each call counts: one that is lost leaves a side asleep for ever, which the
- * two-second limit of its sleep reports. Sequence numbers show what is lost, doubled, or read
- * before it was written.
+ * Driver and device of one ring, split or packed, on two threads, each with its own mapping of the
+ * same memory. Both sleep on their eventfds whenever they find nothing to do, after stalls of
+ * random length, so that each kick and each call counts: one that is lost leaves a side asleep for
+ * ever, which the two-second limit of its sleep reports. Sequence numbers show what is lost,
+ * doubled, or read before it was written.
  *
- * The barriers at stake are A to D of virtio/virtq_split.h. Build it with -fsanitize=thread as
- * well.
+ * The barriers at stake are A to D of virtio/virtq_split.h and virtq_packed.h. Build it with
+ * -fsanitize=thread as well.
  */
 #include <errno.h>
 #include <poll.h>
@@ -34,10 +34,13 @@
 
 #define EVENT_IDX FEATURE(VIRTIO_RING_F_EVENT_IDX)
 #define IN_ORDER  FEATURE(VIRTIO_F_IN_ORDER)
+#define PACKED    FEATURE(VIRTIO_F_RING_PACKED)
 
 /*
  * With one frame at a time and one side that never sleeps, almost each frame meets the other side
- * between arming and falling asleep: that finds a missing fence. Bursts find the rest.
+ * between arming and falling asleep: that finds a missing fence. Bursts find the rest. One mapping
+ * for both sides lets the thread sanitizer see that they share memory: it judges acquire and
+ * release.
  */
 struct mode {
 	const char *name;
@@ -46,17 +49,29 @@ struct mode {
 	unsigned burst;
 	bool device_sleeps;
 	bool driver_sleeps;
+	bool one_mapping;
 };
 
 static const struct mode modes[] = {
-	{ "flags, bursts", 0, 256, BURST, true, true },
-	{ "EVENT_IDX, bursts", EVENT_IDX, 256, BURST, true, true },
-	{ "flags, small ring", 0, 2, BURST, true, true },
-	{ "EVENT_IDX, IN_ORDER, small ring", EVENT_IDX | IN_ORDER, 4, BURST, true, true },
-	{ "flags, device asleep", 0, 256, 1, true, false },
-	{ "EVENT_IDX, device asleep", EVENT_IDX, 256, 1, true, false },
-	{ "flags, driver asleep", 0, 256, 1, false, true },
-	{ "EVENT_IDX, driver asleep", EVENT_IDX, 256, 1, false, true },
+	{ "flags, bursts", 0, 256, BURST, true, true, false },
+	{ "EVENT_IDX, bursts", EVENT_IDX, 256, BURST, true, true, false },
+	{ "flags, small ring", 0, 2, BURST, true, true, false },
+	{ "EVENT_IDX, IN_ORDER, small ring", EVENT_IDX | IN_ORDER, 4, BURST, true, true, false },
+	{ "flags, device asleep", 0, 256, 1, true, false, false },
+	{ "EVENT_IDX, device asleep", EVENT_IDX, 256, 1, true, false, false },
+	{ "flags, driver asleep", 0, 256, 1, false, true, false },
+	{ "EVENT_IDX, driver asleep", EVENT_IDX, 256, 1, false, true, false },
+	{ "flags, bursts, one mapping", 0, 256, BURST, true, true, true },
+	{ "packed, flags, bursts", PACKED, 256, BURST, true, true, false },
+	{ "packed, EVENT_IDX, bursts", PACKED | EVENT_IDX, 256, BURST, true, true, false },
+	{ "packed, flags, small ring", PACKED, 2, BURST, true, true, false },
+	{ "packed, EVENT_IDX, IN_ORDER, small ring", PACKED | EVENT_IDX | IN_ORDER, 3, BURST, true,
+	  true, false },
+	{ "packed, flags, device asleep", PACKED, 256, 1, true, false, false },
+	{ "packed, EVENT_IDX, device asleep", PACKED | EVENT_IDX, 256, 1, true, false, false },
+	{ "packed, flags, driver asleep", PACKED, 256, 1, false, true, false },
+	{ "packed, EVENT_IDX, driver asleep", PACKED | EVENT_IDX, 256, 1, false, true, false },
+	{ "packed, flags, bursts, one mapping", PACKED, 256, BURST, true, true, true },
 };
 
 /* What a frame's buffer holds: the driver's number there, the device's answer back. */
@@ -275,6 +290,8 @@ static int set_up(struct race *race, const struct mode *mode)
 			       race->arena.fd, 0);
 	if (err)
 		return err;
+	if (mode->one_mapping)
+		race->mem.regions[0].host = region->host;
 	race->mode = mode;
 	race->kick_fd = rc.kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	race->call_fd = vc.call_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -284,14 +301,15 @@ static int set_up(struct race *race, const struct mode *mode)
 	if (!err)
 		err = ring_init(&race->ring, &rc);
 	if (!err)
-		err = virtq_resolve(&vc.rings, &race->mem, mode->size, (uintptr_t)rc.areas.desc,
-				    (uintptr_t)rc.areas.avail, (uintptr_t)rc.areas.used);
+		err = (race->ring.packed ? virtq_resolve_packed : virtq_resolve)(
+			&vc.rings, &race->mem, mode->size, (uintptr_t)rc.areas.desc,
+			(uintptr_t)rc.areas.avail, (uintptr_t)rc.areas.used);
 	if (err)
 		return err;
 	race->frames = arena_alloc(&race->arena, 0, mode->size * sizeof(struct frame), CACHE_LINE);
 	race->frames_gpa = arena_gpa(&race->arena, race->frames);
 	vc.mem = &race->mem;
-	vc.base = rc.base;
+	vc.base = ring_base(&race->ring);
 	vc.err_fd = -1;
 	virtq_start(&race->vq, &vc);
 	return 0;

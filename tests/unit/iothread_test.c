@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The real iothread: who gets a turn when, with an event that comes again as soon as it is told, as
+ * from a driver that kicks without pause. All runs on the iothread, so the order is certain.
+ */
+#include "datapath/iothread.h"
+
+#include <poll.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "virtio/base.h"
+
+#define MAX_TOLD 64
+#define ENOUGH   50000 /* turns after which nobody else will get one any more */
+#define PATIENCE 10    /* s */
+
+static struct {
+	struct iothread *thread;
+	int storm_fd;
+	struct iothread_watch storm;
+	struct iothread_timer timer;
+	struct iothread_work busy;
+	struct iothread_work fresh;
+	unsigned n_storm;
+	unsigned n_events; /* of the storm, until all was done */
+	unsigned n_busy;
+	char told[MAX_TOLD]; /* a letter for each call, in their order */
+	unsigned n_told;
+	sem_t done;
+} rig;
+
+static void tell(char who)
+{
+	if (rig.n_told < MAX_TOLD - 1)
+		rig.told[rig.n_told++] = who;
+}
+
+static void finish(void)
+{
+	rig.n_events = rig.n_storm;
+	sem_post(&rig.done);
+}
+
+/* Comes again before it is through; gives up only when nobody else had a turn for very long. */
+static void on_storm(struct iothread_watch *watch)
+{
+	eventfd_write(watch->fd, 1);
+	if (rig.n_storm++ == ENOUGH)
+		finish();
+}
+
+static void on_timer(struct iothread_timer *timer)
+{
+	(void)timer;
+	tell('t');
+	finish();
+}
+
+static void on_busy(struct iothread_work *work)
+{
+	tell('b');
+	if (++rig.n_busy < 5)
+		iothread_work_queue(rig.thread, work);
+	else
+		finish();
+}
+
+static void on_fresh(struct iothread_work *work)
+{
+	(void)work;
+	tell('f');
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	memset(&rig, 0, sizeof(rig));
+	sem_init(&rig.done, 0, 0);
+	rig.storm_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	rig.storm = (struct iothread_watch){
+		.fn = on_storm, .fd = rig.storm_fd, .events = POLLIN, .every = true
+	};
+	rig.timer.fn = on_timer;
+	rig.busy.fn = on_busy;
+	rig.fresh.fn = on_fresh;
+	return iothread_new(&rig.thread, "test");
+}
+
+static void disarm(void *arg)
+{
+	(void)arg;
+	iothread_watch_disarm(rig.thread, &rig.storm);
+	iothread_timer_cancel(rig.thread, &rig.timer);
+	iothread_work_cancel(rig.thread, &rig.busy);
+	iothread_work_cancel(rig.thread, &rig.fresh);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	iothread_call(rig.thread, disarm, NULL);
+	iothread_free(rig.thread);
+	close(rig.storm_fd);
+	sem_destroy(&rig.done);
+	return 0;
+}
+
+static void start(void (*fn)(void *arg))
+{
+	struct timespec ts;
+
+	iothread_call(rig.thread, fn, NULL);
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_sec += PATIENCE;
+	assert_int_equal(sem_timedwait(&rig.done, &ts), 0);
+	/* Between two turns. */
+	iothread_call(rig.thread, disarm, NULL);
+}
+
+static void storm_and_timer(void *arg)
+{
+	(void)arg;
+	iothread_timer_set(rig.thread, &rig.timer, iothread_now_ns(rig.thread) + 1000000);
+	iothread_watch_arm(rig.thread, &rig.storm);
+	eventfd_write(rig.storm_fd, 1);
+}
+
+/* Events without end do not keep timers from their time. */
+static void storm_starves_no_timer(void **state)
+{
+	(void)state;
+	start(storm_and_timer);
+	assert_string_equal(rig.told, "t");
+	assert_true(rig.n_events > 0);
+}
+
+static void storm_and_work(void *arg)
+{
+	(void)arg;
+	iothread_work_queue(rig.thread, &rig.busy);
+	iothread_watch_arm(rig.thread, &rig.storm);
+	eventfd_write(rig.storm_fd, 1);
+}
+
+/* Nor work: each turn does its share, and tells of the storm once at most. */
+static void storm_starves_no_work(void **state)
+{
+	(void)state;
+	start(storm_and_work);
+	assert_string_equal(rig.told, "bbbbb");
+	assert_true(rig.n_events <= 5);
+}
+
+/* Wakes up the first time only, and has work then. */
+static void on_once(struct iothread_watch *watch)
+{
+	(void)watch;
+	tell('w');
+	iothread_work_queue(rig.thread, &rig.fresh);
+}
+
+/* The event comes while the busy work runs for the first time. */
+static void on_busy_with_event(struct iothread_work *work)
+{
+	if (!rig.n_busy)
+		eventfd_write(rig.storm_fd, 1);
+	on_busy(work);
+}
+
+static void busy_and_event(void *arg)
+{
+	(void)arg;
+	rig.busy.fn = on_busy_with_event;
+	rig.storm.fn = on_once;
+	iothread_work_queue(rig.thread, &rig.busy);
+	iothread_watch_arm(rig.thread, &rig.storm);
+}
+
+/* Who has just come does not wait behind who is always busy: one piece of work, not two. */
+static void fresh_before_busy(void **state)
+{
+	(void)state;
+	start(busy_and_event);
+	assert_string_equal(rig.told, "bwfbbbb");
+}
+
+/* Due as soon as it is set. */
+static void on_storm_with_timer(struct iothread_watch *watch)
+{
+	(void)watch;
+	tell('w');
+	iothread_timer_set(rig.thread, &rig.timer, iothread_now_ns(rig.thread));
+	iothread_work_queue(rig.thread, &rig.fresh);
+}
+
+static void event_and_timer(void *arg)
+{
+	(void)arg;
+	rig.storm.fn = on_storm_with_timer;
+	iothread_watch_arm(rig.thread, &rig.storm);
+	eventfd_write(rig.storm_fd, 1);
+}
+
+/* A timer set at an event is for the next turn, however short: nobody runs twice in one. */
+static void timer_in_next_turn(void **state)
+{
+	(void)state;
+	start(event_and_timer);
+	assert_string_equal(rig.told, "wft");
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(storm_starves_no_timer),
+		TEST(storm_starves_no_work),
+		TEST(fresh_before_busy),
+		TEST(timer_in_next_turn),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
