@@ -1,0 +1,183 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# usage: run.sh cli_test.sh TXRINGD
+# What a wrong command line gives: status 1 and one line on stderr that names the option, the value and
+# what is allowed or helps; no socket, no interface. Runs in a network namespace of its own.
+set -uo pipefail
+scratch=$(mktemp -d)
+daemon=
+cleanup()
+{
+	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
+	wait
+	rm -rf "$scratch"
+}
+trap cleanup EXIT
+chmod 755 "$scratch"
+mkdir -m 777 "$scratch/run"
+sock=$scratch/run/socket
+tap=txring0
+bad=0
+n=0
+
+# A copy, which any user can reach.
+install -m 755 "$1" "$scratch/txringd"
+txringd=$scratch/txringd
+
+interfaces()
+{
+	ip -o link show | cut -d: -f2 | tr -d '\n'
+}
+
+fail()
+{
+	echo "FAILED: $1"
+	[ ! -s "$scratch/out" ] || sed 's/^/	stdout: /' "$scratch/out"
+	[ ! -s "$scratch/err" ] || sed 's/^/	stderr: /' "$scratch/err"
+	bad=1
+}
+
+# says TEXT... -- COMMAND...: it ends with status 1, and its only line has each TEXT.
+says()
+{
+	local texts=() text before status
+	while [ "$1" != -- ]; do
+		texts+=("$1")
+		shift
+	done
+	shift
+	before=$(interfaces)
+	timeout 5 "$@" >"$scratch/out" 2>"$scratch/err"
+	status=$?
+	n=$((n + 1))
+	[ "$status" = 1 ] || fail "${*:2}: status $status"
+	[ "$(wc -l <"$scratch/err")" = 1 ] || fail "${*:2}: not one line"
+	[ ! -s "$scratch/out" ] || fail "${*:2}: writes to stdout"
+	for text in "${texts[@]}"; do
+		grep -qF -- "$text" "$scratch/err" || fail "${*:2}: no word of '$text'"
+	done
+	[ ! -e "$sock" ] || [ -n "$daemon" ] || fail "${*:2}: leaves a socket"
+	[ "$(interfaces)" = "$before" ] || fail "${*:2}: interfaces were $before, are $(interfaces)"
+}
+
+# refuses TEXT... -- ARGUMENT...: the same, of txringd with a socket path.
+refuses()
+{
+	local texts=()
+	while [ "$1" != -- ]; do
+		texts+=("$1")
+		shift
+	done
+	shift
+	says "${texts[@]}" -- "$txringd" --socket-path "$sock" "$@"
+}
+
+# Options.
+refuses "'--bogus'" --help -- --backend null --bogus
+refuses "'--queues'" -- --backend null --queues
+refuses "'stray'" -- --backend null stray
+refuses --backend -- --queues 1
+refuses --backend "'nil'" tap:NAME null loop -- --backend nil
+says --socket-path --fd -- "$txringd" --backend null
+says --socket-path --fd -- "$txringd" --backend null --socket-path "$sock" --fd 0
+says --fd "'0'" socket -- "$txringd" --backend null --fd 0 </dev/null
+says --fd "'99'" socket -- "$txringd" --backend null --fd 99
+for value in 0 129 -1 four "" 1x; do
+	refuses --queues "'$value'" "1 to 128" -- --backend null --queues "$value"
+done
+refuses --iothreads "'2'" --queues -- --backend null --iothreads 2
+more=(--nic --fd 0 --backend null --queues 128)
+refuses --iothreads "'1'" "512 queue pairs" -- --backend null --queues 128 "${more[@]}" "${more[@]}" "${more[@]}"
+refuses --backend -- --backend null --nic --fd 0
+refuses --socket-path --fd -- --backend null --nic --backend null
+for value in 67 65536 big; do
+	refuses --mtu "'$value'" "68 to 65535" -- --backend null --mtu "$value"
+done
+for value in 52:54:00:12:34 52:54:00:12:34:5g 01:00:5e:00:00:01 525400123456 ""; do
+	refuses --mac "'$value'" 52:54:00:12:34:56 -- --backend null --mac "$value"
+done
+
+# tx modes.
+refuses --txmode "'fast'" iothread bh timer -- --backend null --txmode fast
+refuses --txmode "'speed'" delay burst -- --backend null --txmode timer,speed=1
+refuses --txmode "'delay'" iothread burst -- --backend null --txmode iothread,delay=1us
+for param in delay=1h delay=100s delay=-1us delay= burst=0 burst=many; do
+	refuses --txmode "${param%=*}" "'${param#*=}'" must -- --backend null --txmode "timer,$param"
+done
+
+# Sockets.
+refuses_path()
+{
+	local path=$1
+	shift
+	says --socket-path "$@" -- "$txringd" --backend null --socket-path "$path"
+}
+refuses_path "" characters
+refuses_path "$scratch/$(printf 'x%.0s' {1..120})" characters
+refuses_path "$scratch/none/socket" "'$scratch/none/socket'" "No such file or directory"
+echo precious >"$scratch/file"
+refuses_path "$scratch/file" "'$scratch/file'" "no socket"
+[ "$(cat "$scratch/file")" = precious ] || fail "a file was overwritten"
+
+# Taps.
+refuses --backend "'tap:'" name -- --backend tap:
+refuses --backend "'tap:sixteen-letters-'" "15 characters" -- --backend tap:sixteen-letters-
+refuses --backend "'tap:a/b'" "cannot be" -- --backend tap:a/b
+refuses --backend "'tap:lo'" "not a tap" -- --backend tap:lo
+refuses --backend "'tap-fd:99'" "fd 99 is not open" -- --backend tap-fd:99
+refuses --backend "'tap-fd:0'" "fd 0 is not a tap" -- --backend tap-fd:0 </dev/null
+refuses --backend "'tap-fd:0'" --queues -- --backend tap-fd:0 --queues 2
+refuses --backend "'tap-fd:x'" tap-fd:N -- --backend tap-fd:x
+refuses --mtu "'65535'" "$tap" -- --backend "tap:$tap" --mtu 65535
+ip tuntap add "$tap" mode tap
+refuses --backend "'tap:$tap'" multi_queue -- --backend "tap:$tap" --queues 2
+ip link del "$tap"
+says --backend "'tap:$tap'" CAP_NET_ADMIN "ip tuntap add $tap mode tap vnet_hdr user" -- \
+	setpriv --inh-caps=-all --bounding-set=-net_admin "$txringd" --socket-path "$sock" \
+	--backend "tap:$tap"
+ip tuntap add "$tap" mode tap vnet_hdr user 1
+says --backend "'tap:$tap'" "another user" -- \
+	setpriv --inh-caps=-all --bounding-set=-net_admin "$txringd" --socket-path "$sock" \
+	--backend "tap:$tap"
+ip link del "$tap"
+
+# A /dev/net of our own, in a mount namespace that ends with the command.
+# shellcheck disable=SC2016
+empty='mount -t tmpfs -o mode=755 none /dev/net && exec "$@"'
+# shellcheck disable=SC2016
+mode600='mount -t tmpfs -o mode=755 none /dev/net && mknod -m 600 /dev/net/tun c 10 200 &&
+	exec setpriv --reuid=65534 --clear-groups "$@"'
+if unshare -m sh -c "$empty" sh true 2>/dev/null; then
+	says --backend "'tap:$tap'" /dev/net/tun "modprobe tun" -- \
+		unshare -m sh -c "$empty" sh "$txringd" --socket-path "$sock" --backend "tap:$tap"
+	says --backend "'tap:$tap'" /dev/net/tun permission -- \
+		unshare -m sh -c "$mode600" sh "$txringd" --socket-path "$sock" --backend "tap:$tap"
+else
+	echo "left out: no mount namespace, so /dev/net/tun cannot be hidden"
+fi
+
+# What another one has already. It must not notice.
+"$txringd" --socket-path "$sock" --backend "tap:$tap" 2>"$scratch/log" &
+daemon=$!
+for _ in {1..100}; do
+	[ ! -S "$sock" ] || [ ! -e "/proc/$daemon" ] || ! grep -q listening "$scratch/log" || break
+	sleep 0.02
+done
+refuses_path "$sock" "'$sock'" "in use"
+says --backend "'tap:$tap'" "in use" -- "$txringd" --socket-path "$scratch/run/other" \
+	--backend "tap:$tap"
+[ ! -e "$scratch/run/other" ] || fail "leaves a socket"
+[ -S "$sock" ] || fail "another daemon's socket was removed"
+kill "$daemon"
+wait "$daemon" || fail "the daemon that had tap and socket ended with status $?"
+daemon=
+[ ! -e "$sock" ] || fail "SIGTERM leaves the socket"
+
+# What ends at once with status 0.
+for arg in --help --version --print-capabilities; do
+	"$txringd" "$arg" >"$scratch/out" 2>"$scratch/err" || fail "$arg: status $?"
+	[ -s "$scratch/out" ] && [ ! -s "$scratch/err" ] || fail "$arg: not on stdout"
+done
+
+echo "$n wrong command lines"
+exit "$bad"
