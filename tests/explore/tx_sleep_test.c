@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tx queue's decision to sleep: datapath/tx/queue.c with both engines as the device's side, in
+ * all orders against a driver. The iothread here has the contract of datapath/iothread.h and no
+ * thread: when it has work it may look at the kick first or not, when it waits for a time that time
+ * may come at any moment. Then without the fence and without the look-again of arming, where an
+ * order must be found in which both sides sleep for ever.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datapath/tx/queue.h"
+#include "tests/explore/guest.h"
+#include "virtio/base.h"
+#include "virtio/features.h"
+#include "virtio/net_hdr.h"
+
+#define EVENT_IDX FEATURE(VIRTIO_RING_F_EVENT_IDX)
+#define PACKED    FEATURE(VIRTIO_F_RING_PACKED)
+#define LEN       (NET_HDR_LEN + 14)
+
+/* The iothread: one watch, one timer, and the queue's two pieces of work. */
+struct iothread {
+	struct iothread_watch *watch;
+	struct iothread_timer *timer;
+	struct iothread_work *work;
+};
+
+/* The device's private state. */
+static struct device {
+	struct iothread thread;
+	struct backend_queue bq;
+	struct tx_queue q;
+	struct tx_flight flight[GUEST_SIZE_MAX];
+	unsigned sent;
+	bool started;
+} device;
+
+static struct guest guest;
+static struct explore explore;
+static struct tx_queue_config config;
+
+uint64_t iothread_now_ns(struct iothread *thread)
+{
+	(void)thread;
+	return 1000000000;
+}
+
+int iothread_watch_arm(struct iothread *thread, struct iothread_watch *watch)
+{
+	watch->armed = true;
+	thread->watch = watch;
+	return 0;
+}
+
+void iothread_watch_disarm(struct iothread *thread, struct iothread_watch *watch)
+{
+	if (watch->armed)
+		thread->watch = NULL;
+	watch->armed = false;
+}
+
+void iothread_timer_set(struct iothread *thread, struct iothread_timer *timer, uint64_t at_ns)
+{
+	timer->at_ns = at_ns;
+	timer->armed = true;
+	thread->timer = timer;
+}
+
+void iothread_timer_cancel(struct iothread *thread, struct iothread_timer *timer)
+{
+	timer->armed = false;
+	thread->timer = NULL;
+}
+
+void iothread_work_queue(struct iothread *thread, struct iothread_work *work)
+{
+	explore_require(!thread->work || thread->work == work);
+	work->queued = true;
+	thread->work = work;
+}
+
+void iothread_work_cancel(struct iothread *thread, struct iothread_work *work)
+{
+	work->queued = false;
+	if (thread->work == work)
+		thread->work = NULL;
+}
+
+/* Takes everything, in order, each once. */
+static unsigned backend_tx(struct backend_queue *bq, const struct frame *frames, unsigned n,
+			   struct tx_stats *stats)
+{
+	(void)bq;
+	(void)stats;
+	for (unsigned i = 0; i < n; i++)
+		explore_require(guest_number(frames[i].iov) == device.sent++);
+	return n;
+}
+
+static const struct backend_ops backend_ops = { .name = "explored", .tx = backend_tx };
+
+static void timer_comes(struct iothread *t)
+{
+	struct iothread_timer *timer = t->timer;
+
+	iothread_timer_cancel(t, timer);
+	timer->fn(timer);
+}
+
+/* One turn, or the wait before it. */
+static void turn(struct iothread *t)
+{
+	struct iothread_work *work = t->work;
+
+	if (work) {
+		if (explore_poll(EXPLORE_KICK))
+			t->watch->fn(t->watch);
+		if (t->work == work) {
+			iothread_work_cancel(t, work);
+			work->fn(work);
+		}
+	} else if (!t->timer) {
+		explore_require(t->watch);
+		explore_sleep(EXPLORE_KICK);
+		t->watch->fn(t->watch);
+	} else if (explore_sleep_or_timer(EXPLORE_KICK)) {
+		t->watch->fn(t->watch);
+	} else {
+		timer_comes(t);
+	}
+}
+
+/* Counters decide nothing, so states that differ in them only are one. */
+static void device_iterate(void)
+{
+	if (device.started)
+		turn(&device.thread);
+	else
+		tx_queue_resume(&device.q);
+	device.started = true;
+	explore_require(!device.q.vq.fault);
+	memset(&device.q.stats, 0, sizeof(device.q.stats));
+}
+
+/* As after tx_queue_start(), but for the first look into the ring, which is explored. */
+static void device_set_up(const struct tx_mode *mode)
+{
+	memset(&device, 0, sizeof(device));
+	device.bq = (struct backend_queue){ .ops = &backend_ops, .tx_fd = -1, .rx_fd = -1 };
+	tx_queue_init(&device.q, &device.thread, &device.bq, mode);
+	tx_queue_enable(&device.q, true);
+	config = (struct tx_queue_config){ .vq = guest.vq, .kick_fd = 0, .hdr_len = NET_HDR_LEN };
+	if (tx_queue_start(&device.q, &config) < 0)
+		abort();
+	tx_queue_pause(&device.q);
+	memcpy(device.flight, device.q.flight, guest.vq.size * sizeof(device.flight[0]));
+	tx_queue_deinit(&device.q);
+	device.q.flight = device.flight;
+}
+
+static void run(const struct tx_mode *mode, uint64_t features, unsigned n_chains,
+		struct explore_break brk, struct explore_result *result)
+{
+	struct guest_config cfg = { .features = features | FEATURE(VIRTIO_F_VERSION_1),
+				    .size = 2,
+				    .n_chains = n_chains,
+				    .batch_max = 2,
+				    .out_len = LEN };
+
+	guest_set_up(&guest, &explore, &cfg);
+	device_set_up(mode);
+	explore.brk = brk;
+	explore.quiet = brk.func;
+	explore.programs[EXPLORE_DEVICE] =
+		(struct explore_program){ device_iterate, &device, sizeof(device) };
+	explore_run(&explore, result);
+}
+
+static const struct {
+	const char *name;
+	uint64_t features;
+} rings[] = {
+	{ "split, flags", 0 },
+	{ "split, EVENT_IDX", EVENT_IDX },
+	{ "packed, flags", PACKED },
+	{ "packed, EVENT_IDX", PACKED | EVENT_IDX },
+};
+
+/* A burst of 1 ends many runs full, one of 8 none. */
+static const struct tx_mode modes[] = {
+	{ &iothread_tx_engine, { 1 } },
+	{ &iothread_tx_engine, { 8 } },
+	{ &timer_tx_engine, { 150000, 1 } },
+	{ &timer_tx_engine, { 150000, 8 } },
+};
+
+int main(void)
+{
+	static const struct explore_break none = { 0 }, fence = { "arm_notify", false },
+					  again = { "arm_notify", true };
+	struct explore_result result;
+	unsigned r, m;
+	int failed = 0;
+
+	setbuf(stdout, NULL);
+	for (r = 0; r < array_size(rings); r++) {
+		for (m = 0; m < array_size(modes); m++) {
+			run(&modes[m], rings[r].features, 3, none, &result);
+			printf("%s, %s engine, bursts of %d: %" PRIu64 " states, %" PRIu64
+			       " steps, %.3g orders: %s\n",
+			       rings[r].name, modes[m].engine->name, m & 1 ? 8 : 1, result.states,
+			       result.steps, result.orders,
+			       result.failure ? result.failure : "holds in all");
+			failed |= result.failure != NULL;
+			run(&modes[m], rings[r].features, 3, fence, &result);
+			printf("  without the fence: %s after %" PRIu64 " states\n",
+			       result.failure ? result.failure : "NOT FOUND", result.states);
+			failed |= result.failure == NULL;
+			run(&modes[m], rings[r].features, 3, again, &result);
+			printf("  without the look-again: %s after %" PRIu64 " states\n",
+			       result.failure ? result.failure : "NOT FOUND", result.states);
+			failed |= result.failure == NULL;
+		}
+	}
+	return failed;
+}
