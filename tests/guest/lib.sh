@@ -261,6 +261,7 @@ have_feature()
 	GUEST_TSO6)	bit=8 ;;
 	HOST_TSO4)	bit=11 ;;
 	HOST_TSO6)	bit=12 ;;
+	HOST_UFO)	bit=14 ;;
 	MRG_RXBUF)	bit=15 ;;
 	STATUS)		bit=16 ;;
 	CTRL_VQ)	bit=17 ;;
@@ -268,6 +269,8 @@ have_feature()
 	INDIRECT_DESC)	bit=28 ;;
 	EVENT_IDX)	bit=29 ;;
 	VERSION_1)	bit=32 ;;
+	RING_PACKED)	bit=34 ;;
+	RING_RESET)	bit=40 ;;
 	*)		fail "no feature $1" ;;
 	esac
 	[ "${guest_features:$bit:1}" = 1 ]

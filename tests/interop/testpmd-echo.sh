@@ -31,6 +31,13 @@ echo_over "in order, not mergeable" "IN_ORDER !MRG_RXBUF" queue_size=256,mrg_rxb
 driver_quit
 echo_over "neither" "!IN_ORDER !MRG_RXBUF" queue_size=256,in_order=0,mrg_rxbuf=0
 driver_quit
+for order in "IN_ORDER in_order=1" "!IN_ORDER in_order=0"; do
+	for merge in "MRG_RXBUF mrg_rxbuf=1" "!MRG_RXBUF mrg_rxbuf=0"; do
+		echo_over "packed, ${order%% *}, ${merge%% *}" "RING_PACKED ${order%% *} ${merge%% *}" \
+			"queue_size=256,packed_vq=1,${order##* },${merge##* }"
+		driver_quit
+	done
+done
 echo_over "rings of 1024" IN_ORDER queue_size=1024 --rxd=1024 --txd=1024
 driver_quit
 
@@ -41,6 +48,8 @@ driver_quit
 echo_over "frames in pieces, indirect" "!IN_ORDER MRG_RXBUF INDIRECT_DESC" \
 	queue_size=256,in_order=0 "${small[@]}"
 driver_quit
+# Not so with a packed ring: DPDK 22.11 leaves WRITE in entries of its tx tables
+# (virtqueue_enqueue_xmit_packed: no flags where idx == head_idx), for which we break the ring.
 device_quit
 
 device_start --socket-path "$socket" --txmode "$txmode" --queues 2

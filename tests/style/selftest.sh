@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Shows that layering.sh and format.sh can fail: one small good tree passes, and with each rule
-# broken in it, one at a time, the rule is named. All of it in a scratch directory.
+# Shows that layering.sh, format.sh and specmap.sh can fail: one small good tree passes, and with
+# each rule broken in it, one at a time, the rule is named. All of it in a scratch directory.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 tree=$(mktemp -d)
@@ -158,6 +158,30 @@ if command -v clang-format >/dev/null; then
 			bad=1
 		fi
 	done
+fi
+# map ENTRY WHAT: specmap.sh says WHAT of a page with one row that names this.
+map()
+{
+	local out
+	n=$((n + 1))
+	printf '| 2.1 | `%s` | X |\n' "$1" >"$tree/docs/spec-map.md"
+	out=$("$here/specmap.sh" "$tree")
+	if ! grep -qF "$2" <<<"$out"; then
+		echo "specmap.sh did not say '$2' of '$1': $out"
+		bad=1
+	fi
+}
+good_tree
+mkdir -p "$tree/docs"
+put virtio/vhost_user/requests.c '	REQUEST(SET_X, RUN(set_x)),' '	REQUEST(SET_Y, NAME_ONLY),'
+map 'virtio/base.c: base_n' 'has no row for SET_X'
+map 'virtio/none.c: base_n' 'there is no virtio/none.c'
+map 'virtio/base.c: base_n, base_x' 'virtio/base.c has no base_x'
+map '' 'names nothing'
+printf '| SET_X | `virtio/base.c: base_n` |\n' >"$tree/docs/spec-map.md"
+if ! out=$("$here/specmap.sh" "$tree"); then
+	echo "specmap.sh fails on a good page: $out"
+	bad=1
 fi
 echo "selftest: $n broken trees tried"
 exit "$bad"

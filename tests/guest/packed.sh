@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Packed rings, two queue pairs: traffic both ways, after a reboot and with another QEMU, too. Not
+# after txringd was killed: QEMU does not know where a packed ring stood.
+# shellcheck source=checks.sh
+. "$(dirname "$0")/checks.sh"
+
+lab_begin 120 "$@"
+guest_cpus=2
+guest_netdev=,queues=2
+guest_device=disable-legacy=on,packed=on,mq=on
+txringd_start --queues 2
+guest_start
+guest_wait
+step "guest is up, Linux $guest_release"
+features yes VERSION_1 RING_PACKED EVENT_IDX INDIRECT_DESC MRG_RXBUF MQ
+
+ping_all 56 50
+ping_all 1472 50
+ping_all 4000 50
+tcp tx
+tcp rx
+udp tx
+udp rx
+transfer
+guest_tell "reboot -f"
+guest_wait
+works "guest rebooted"
+guest_stop KILL
+guest_device=disable-legacy=on,packed=on,mq=on,mrg_rxbuf=off,event_idx=off,indirect_desc=off
+guest_start
+guest_wait
+features yes RING_PACKED
+features no EVENT_IDX INDIRECT_DESC MRG_RXBUF
+works "without EVENT_IDX, INDIRECT_DESC and MRG_RXBUF"
+tcp tx
+tcp rx
+transfer
