@@ -47,16 +47,14 @@ static size_t make(uint8_t *frame, uint64_t seq)
 	return len;
 }
 
-/*
- * A frame completes when it has been delivered, or dropped; *lossy, looked at afterwards, allows
- * that.
- */
-static const char *one_frame(struct driver_net *net, unsigned pair, uint64_t seq, const bool *lossy)
+/* A frame completes when it has been delivered, or dropped: *lost. */
+static const char *one_frame(struct driver_net *net, unsigned pair, uint64_t seq, bool *lost)
 {
 	uint8_t sent[MAX_LEN], came[MAX_LEN];
 	size_t len = make(sent, seq);
 	ssize_t n;
 
+	*lost = false;
 	if (driver_net_send(net, pair, NULL, sent, len, 0))
 		return "no room for a single frame";
 	if (driver_net_wait(net, 2 * pair + 1, PATIENCE_MS) < 0)
@@ -64,28 +62,33 @@ static const char *one_frame(struct driver_net *net, unsigned pair, uint64_t seq
 	if (driver_net_reap(net, pair) < 0)
 		return "the device broke the tx ring";
 	n = driver_net_receive(net, pair, NULL, came, sizeof(came));
-	if (n == -EAGAIN)
-		return load_relaxed(lossy) ? NULL : "a frame was lost";
-	return n == (ssize_t)len && !memcmp(sent, came, len) ? NULL : "another frame came back";
+	*lost = n == -EAGAIN;
+	return *lost || (n == (ssize_t)len && !memcmp(sent, came, len)) ? NULL
+									: "another frame came back";
 }
 
 const char *echo_frames(struct driver_net *net, unsigned pair, unsigned n)
 {
 	const char *failed = NULL;
-	bool lossy = false;
+	bool lost = false;
 
-	for (unsigned i = 0; i < n && !failed; i++)
-		failed = one_frame(net, pair, i, &lossy);
-	return failed;
+	for (unsigned i = 0; i < n && !failed && !lost; i++)
+		failed = one_frame(net, pair, i, &lost);
+	return lost ? "a frame was lost" : failed;
 }
 
 static void *run(void *arg)
 {
 	struct echo *e = arg;
 	const char *failed = NULL;
+	bool lost;
 
 	while (!failed && !load_relaxed(&e->stop)) {
-		failed = one_frame(e->net, e->pair, e->done, &e->lossy);
+		failed = one_frame(e->net, e->pair, e->done, &lost);
+		e->lost += lost;
+		/* Looked at afterwards: it may have been allowed meanwhile. */
+		if (lost && !load_relaxed(&e->lossy))
+			failed = "a frame was lost";
 		store_relaxed(&e->done, e->done + 1);
 	}
 	store_release(&e->failed, failed);

@@ -36,6 +36,7 @@ struct echo {
 	pthread_t thread;
 	bool stop;
 	uint64_t done; /* frames so far */
+	uint64_t lost; /* of them */
 	const char *failed;
 };
 

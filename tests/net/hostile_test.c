@@ -162,6 +162,10 @@ static void close_lab(void)
 	assert_int_equal(daemon_log_count(&lab.daemon, "is broken"), lab.n_broken);
 	assert_null(echo_stop(&lab.mate));
 	assert_null(echo_stop(&lab.bystander));
+	/* What the loop dropped is in its counter, all of it. */
+	if (lab.mate.lossy)
+		assert_int_equal(daemon_counter(&lab.daemon, "nic0: tx1", "drop_backend"),
+				 lab.mate.lost);
 	daemon_stop(&lab.daemon);
 }
 
@@ -289,10 +293,12 @@ static const struct attack attacks[] = {
 	{ "table of no length", BOTH(INDIRECT), .ring = TABLE(0) },
 	{ "table of one and a half", BOTH(INDIRECT), .ring = TABLE(ENTRY * 3 / 2) },
 	{ "table nowhere", BOTH(INDIRECT), .ring = ONE(NOWHERE_GPA, ENTRY, INDIRECT, 0) },
-	{ "table past the end", BOTH(INDIRECT), .ring = ONE(END_GPA - ENTRY, 2 * ENTRY, INDIRECT) },
+	{ "table past the end", BOTH(INDIRECT),
+	  .ring = ONE(END_GPA - ENTRY, 2 * ENTRY, INDIRECT, 0) },
 	{ "table across regions", BOTH(INDIRECT),
-	  .ring = ONE(EDGE_GPA - ENTRY, 2 * ENTRY, INDIRECT) },
-	{ "table at an odd address", BOTH(INDIRECT), .ring = ONE(TABLE_GPA + 4, ENTRY, INDIRECT) },
+	  .ring = ONE(EDGE_GPA - ENTRY, 2 * ENTRY, INDIRECT, 0) },
+	{ "table at an odd address", BOTH(INDIRECT),
+	  .ring = ONE(TABLE_GPA + 4, ENTRY, INDIRECT, 0) },
 	{ "table as long as can be said", BOTH(INDIRECT), .ring = TABLE(0xfffffff0) },
 	{ "table that loops", SPLIT(LOOP), .ring = TABLE(ENTRY),
 	  .table = ONE(EXTRA_GPA, 16, NEXT, 0) },
