@@ -20,8 +20,8 @@ static const struct {
 	const char *name;
 	void (*run)(const struct bench_options *opt);
 } benches[] = {
-	{ "tx-null", bench_tx_null }, { "tx-tap", bench_tx_tap }, { "rx-tap", bench_rx_tap },
-	{ "timer", bench_timer },     { "idle", bench_idle },
+	{ "tx-null", bench_tx_null }, { "pairs", bench_pairs }, { "tx-tap", bench_tx_tap },
+	{ "rx-tap", bench_rx_tap },   { "timer", bench_timer }, { "idle", bench_idle },
 };
 
 static void usage(FILE *to)

@@ -26,11 +26,12 @@
 
 static void run_daemon(const struct subject_config *cfg, int sock, int log_fd)
 {
-	char fd[16], backend[24] = "null";
+	char fd[16], queues[16], backend[24] = "null";
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	measure_pin(MEASURE_CPU_SUBJECT);
 	snprintf(fd, sizeof(fd), "%d", CHILD_SOCKET);
+	snprintf(queues, sizeof(queues), "%u", cfg->pairs ? cfg->pairs : 1);
 	dup2(log_fd, STDERR_FILENO);
 	dup2(sock, CHILD_SOCKET);
 	if (cfg->tap_fd >= 0) {
@@ -38,7 +39,7 @@ static void run_daemon(const struct subject_config *cfg, int sock, int log_fd)
 		snprintf(backend, sizeof(backend), "tap-fd:%d", CHILD_TAP);
 	}
 	execl(cfg->program, cfg->program, "--fd", fd, "--backend", backend, "--txmode", cfg->txmode,
-	      (char *)NULL);
+	      "--queues", queues, (char *)NULL);
 	fprintf(stderr, "%s: %s\n", cfg->program, strerror(errno));
 	_exit(127);
 }
@@ -57,7 +58,7 @@ void subject_start(struct subject *s, const struct subject_config *cfg)
 	struct driver_net_config net = {
 		.features = cfg->features ? cfg->features : DRIVER_NET_FEATURES,
 		.protocol = DRIVER_NET_PROTOCOL,
-		.n_pairs = 1,
+		.n_pairs = cfg->pairs ? cfg->pairs : 1,
 		.ring_size = cfg->ring_size,
 	};
 	int socks[2], err;
@@ -95,15 +96,17 @@ void subject_stop(struct subject *s)
 
 void subject_fill_tx(struct subject *s, const void *frame, unsigned len)
 {
-	const struct driver_net_pair *p = &s->net->pairs[0];
+	for (unsigned k = 0; k < s->net->cfg.n_pairs; k++) {
+		struct driver_net_pair *p = &s->net->pairs[k];
 
-	for (unsigned i = 0; i < s->net->cfg.ring_size; i++) {
-		uint8_t *buf = p->tx_bufs + (size_t)i * s->net->tx_stride;
+		for (unsigned i = 0; i < s->net->cfg.ring_size; i++) {
+			uint8_t *buf = p->tx_bufs + (size_t)i * s->net->tx_stride;
 
-		memset(buf, 0, s->net->hdr_len);
-		memcpy(buf + s->net->hdr_len, frame, len);
+			memset(buf, 0, s->net->hdr_len);
+			memcpy(buf + s->net->hdr_len, frame, len);
+		}
+		ring_disarm_call(&p->tx);
 	}
-	ring_disarm_call(&s->net->pairs[0].tx);
 }
 
 void subject_write_headers(struct subject *s, struct measure_turns *turns, uint64_t rounds)
@@ -131,31 +134,41 @@ static void reap(struct ring *r, uint64_t *back)
 		measure_die("the device broke the ring: %s", ring_fault_name(r->fault));
 }
 
+/* Offer up to n frames on a pair, and take back what came. How many were offered. */
+static unsigned offer(struct subject *s, struct driver_net_pair *p, struct chain_part part,
+		      unsigned n, bool fresh, uint64_t *back)
+{
+	unsigned room = ring_reserve(&p->tx, n), i;
+
+	for (i = 0; i < room; i++) {
+		/* Chains come back in order: the free buffers are those behind the last one. */
+		uint64_t at = p->tx_next[0] * (uint64_t)s->net->tx_stride;
+
+		p->tx_next[0] = (uint16_t)((p->tx_next[0] + 1U) & (p->tx.size - 1U));
+		part.addr = p->tx_gpa + at;
+		if (fresh)
+			memset(p->tx_bufs + at, 0, NET_HDR_LEN);
+		ring_fill(&p->tx, part, 0);
+	}
+	if (room) {
+		ring_submit(&p->tx);
+		ring_kick(&p->tx);
+	}
+	if (room < OFFER_BATCH)
+		reap(&p->tx, back);
+	return room;
+}
+
 double subject_send(struct subject *s, unsigned len, bool fresh, uint64_t n)
 {
-	struct driver_net_pair *p = &s->net->pairs[0];
 	struct measure_times before = measure_task_times(&s->task);
 	struct chain_part part = { .len = len + s->net->hdr_len };
+	unsigned n_pairs = s->net->cfg.n_pairs, turn = 0;
 	uint64_t offered = 0, back = 0;
-	unsigned room, i;
 
-	while (back < n) {
-		room = ring_reserve(&p->tx, (unsigned)min_u64(OFFER_BATCH, n - offered));
-		for (i = 0; i < room; i++, offered++) {
-			uint64_t at = (offered & (p->tx.size - 1U)) * s->net->tx_stride;
-
-			part.addr = p->tx_gpa + at;
-			if (fresh)
-				memset(p->tx_bufs + at, 0, NET_HDR_LEN);
-			ring_fill(&p->tx, part, offered);
-		}
-		if (room) {
-			ring_submit(&p->tx);
-			ring_kick(&p->tx);
-		}
-		if (room < OFFER_BATCH)
-			reap(&p->tx, &back);
-	}
+	for (; back < n; turn = (turn + 1) % n_pairs)
+		offered += offer(s, &s->net->pairs[turn], part,
+				 (unsigned)min_u64(OFFER_BATCH, n - offered), fresh, &back);
 	if (!measure_task_sleeps(&s->task))
 		return -1;
 	return (double)(measure_task_times(&s->task).cpu_ns - before.cpu_ns) / (double)n;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The daemon that is measured: a txringd in a process of its own on MEASURE_CPU_SUBJECT, with one
- * queue pair, and a driver in this process connected to it. It dies with us.
+ * iothread, and a driver in this process connected to it. It dies with us.
  */
 #ifndef BENCH_SUBJECT_H
 #define BENCH_SUBJECT_H
@@ -26,18 +26,20 @@ struct subject_config {
 	int tap_fd;        /* -1: the null backend */
 	uint64_t features; /* taken where offered; 0: DRIVER_NET_FEATURES */
 	unsigned ring_size;
+	unsigned pairs; /* queue pairs, all on one iothread; 0: 1 */
 };
 
 /* Dies, with the daemon's own words, when it does not come up. */
 void subject_start(struct subject *s, const struct subject_config *cfg);
 void subject_stop(struct subject *s);
 
-/* The tx ring with all its buffers filled with one frame of len bytes behind an empty header. */
+/* The tx rings with all their buffers filled with one frame of len bytes behind an empty header. */
 void subject_fill_tx(struct subject *s, const void *frame, unsigned len);
 /*
- * Offer n of them as fast as the ring takes them, kick when it asks for that, and return when all
- * came back and the iothread sleeps. Its CPU time for each; negative: it did not go to sleep.
- * fresh: write each one's header anew, as a driver does, so that it has to come from our cache.
+ * Offer n of them, over all pairs in turn, as fast as the rings take them, kick when it asks for
+ * that, and return when all came back and the iothread sleeps. Its CPU time for each; negative: it
+ * did not go to sleep. fresh: write each one's header anew, as a driver does, so that it has to
+ * come from our cache.
  */
 double subject_send(struct subject *s, unsigned len, bool fresh, uint64_t n);
 

@@ -73,26 +73,27 @@ static inline unsigned virtq_packed_peek(struct virtq *vq)
 }
 
 /*
- * The short way: up to n chains of one descriptor that lies in the region that served last, to the
- * end of this lap. What is not such a chain ends it.
+ * The short way: up to n chains of one descriptor that lies in the region that served last, none
+ * beyond the end of the lap. What is not such a chain ends it, and is in *odd.
  */
 static inline unsigned virtq_packed_pop_plain(struct virtq *vq, struct chain *chains, unsigned n,
-					      struct iovec *iov)
+					      struct iovec *iov, struct vring_packed_desc *odd)
 {
 	const uint16_t mask = VRING_PACKED_AVAIL | VRING_PACKED_USED | VRING_DESC_F_NEXT |
 			      VRING_DESC_F_INDIRECT;
 	const uint16_t want = vring_packed_avail_flags(vq->last_avail);
 	const struct gmem_window w = gmem_window(vq->mem, vq->mem_hint);
-	unsigned slot = vring_packed_slot(vq->last_avail), i;
-	struct vring_packed_desc *desc = &vq->rings.packed[slot];
+	struct vring_packed_desc *desc = &vq->rings.packed[vring_packed_slot(vq->last_avail)];
+	unsigned i;
 
-	n = n < vq->size - slot ? n : vq->size - slot;
 	for (i = 0; i < n; i++) {
 		struct vring_packed_desc d = virtq_packed_read_desc(&desc[i]);
 		void *host = gmem_window_at(&w, d.addr, d.len);
 
-		if ((d.flags & mask) != want || !host)
+		if ((d.flags & mask) != want || !host) {
+			*odd = d;
 			break;
+		}
 		chain_single(&chains[i], &iov[i], (struct virtq_elem){ d.id, 1 }, d.len,
 			     d.flags & VRING_DESC_F_WRITE, host);
 	}
@@ -100,12 +101,10 @@ static inline unsigned virtq_packed_pop_plain(struct virtq *vq, struct chain *ch
 	return i;
 }
 
-/* The long way: one chain of any shape. False: none waits, or a fault. */
-static inline bool virtq_packed_pop_any(struct virtq *vq, struct chain *c, unsigned room,
-					struct iov_pool *pool)
+/* The long way: one chain of any shape, that begins with d. False: none waits, or a fault. */
+static inline bool virtq_packed_pop_any(struct virtq *vq, struct vring_packed_desc d,
+					struct chain *c, unsigned room, struct iov_pool *pool)
 {
-	struct vring_packed_desc d =
-		virtq_packed_read_desc(&vq->rings.packed[vring_packed_slot(vq->last_avail)]);
 	enum virtq_fault fault;
 
 	if (!vring_packed_is_avail(d.flags, vq->last_avail))
@@ -127,21 +126,27 @@ static inline unsigned virtq_packed_pop(struct virtq *vq, struct chain *chains, 
 					struct iov_pool *pool)
 {
 	unsigned room = vq->size - vring_packed_distance(vq->used_idx, vq->last_avail, vq->size);
-	unsigned i = 0, plain;
+	unsigned i = 0, lap, most, got;
+	struct vring_packed_desc d;
 
 	if (vq->fault)
 		return 0;
 	while (i < n && pool->cap - pool->n >= CHAIN_MAX_IOV) {
-		plain = pool->cap - pool->n - CHAIN_MAX_IOV + 1;
-		plain = plain < n - i ? plain : n - i;
-		plain = plain < room ? plain : room;
-		plain = virtq_packed_pop_plain(vq, &chains[i], plain, &pool->iov[pool->n]);
-		pool->n += plain;
-		room -= plain;
-		i += plain;
-		if (plain)
+		lap = vq->size - vring_packed_slot(vq->last_avail);
+		most = pool->cap - pool->n - CHAIN_MAX_IOV + 1;
+		most = most < n - i ? most : n - i;
+		most = most < room ? most : room;
+		most = most < lap ? most : lap;
+		got = virtq_packed_pop_plain(vq, &chains[i], most, &pool->iov[pool->n], &d);
+		pool->n += got;
+		room -= got;
+		i += got;
+		if (got && got == most)
 			continue;
-		if (!virtq_packed_pop_any(vq, &chains[i], room, pool))
+		if (!most)
+			d = virtq_packed_read_desc(
+				&vq->rings.packed[vring_packed_slot(vq->last_avail)]);
+		if (!virtq_packed_pop_any(vq, d, &chains[i], room, pool))
 			break;
 		room -= chains[i++].elem.slots;
 	}

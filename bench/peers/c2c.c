@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * c2c: prints the cache-line round trip between the two CPUs that bench/measure.h uses, in ns, and
+ * its class; for scripts that measure programs other than ours. Both CPUs have to be free.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "bench/measure.h"
+
+int main(void)
+{
+	double ns;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		measure_die("two CPUs are needed");
+	measure_pin(MEASURE_CPU_BENCH);
+	measure_worker_init();
+	ns = measure_c2c_ns();
+	printf("%.0f %s\n", ns, measure_class_names[measure_class_of(ns)]);
+	return 0;
+}
