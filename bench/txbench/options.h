@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* What `txbench run` was asked to do. Checked: what stands here can be tried. */
+#ifndef BENCH_TXBENCH_OPTIONS_H
+#define BENCH_TXBENCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum direction {
+	DIRECTION_TX, /* driver to wire */
+	DIRECTION_RX, /* wire to driver */
+	DIRECTION_RR, /* out, answered, and back */
+};
+
+enum load_kind {
+	LOAD_CONSTANT,
+	LOAD_POISSON,
+	LOAD_ONOFF,
+	LOAD_TRACE,
+	LOAD_INFLIGHT, /* closed-loop from here on */
+	LOAD_FLOOD,
+};
+
+enum size_kind {
+	SIZE_FIXED,
+	SIZE_IMIX,
+	SIZE_TRACE,
+};
+
+enum calls {
+	CALLS_LINUX, /* when 3/4 of what is in flight is used */
+	CALLS_EACH,
+	CALLS_NONE,
+};
+
+enum wire_kind {
+	WIRE_INTERFACE, /* a tap or one end of a veth */
+	WIRE_NONE,      /* the back-end swallows frames */
+	WIRE_LOOP,      /* the back-end gives them back through the rx ring */
+};
+
+struct options {
+	/* target */
+	const char *socket_path; /* vhost-user; or NULL: */
+	const char *qtest;       /* QEMU's qtest socket */
+	const char *memory;      /* and the file that is its memory */
+	pid_t pid;               /* whose CPU time counts; 0: who made the socket */
+	const char *label;       /* NULL: made of the target */
+	enum wire_kind wire_kind;
+	const char *wire; /* the interface's name */
+
+	/* ring */
+	unsigned ring_size;
+	bool packed;
+	bool event_idx;
+
+	/* load */
+	enum direction direction;
+	enum load_kind load;
+	double rate; /* frames per second */
+	uint64_t on_ns, off_ns;
+	unsigned inflight;
+	const char *trace;
+	enum size_kind size;
+	unsigned size_bytes; /* of SIZE_FIXED */
+	unsigned batch;      /* most frames for one kick */
+	enum calls calls;
+	bool watch; /* look at each frame on the wire */
+
+	/* measure */
+	uint64_t ns;         /* of one repetition */
+	uint64_t warm_up_ns; /* before each, does not count */
+	unsigned repeat;
+	uint64_t late_limit_ns; /* p99 of the generator's own lateness */
+	int cpu;                /* the driver's; -1: as inherited */
+	int backend_cpu;        /* where the noise of the back-end's CPU is measured; -1: found */
+	bool share_cpu;         /* the back-end has no other CPU: yield instead of spinning */
+	bool quiet;             /* no progress and no table */
+	const char *out;        /* result file, or NULL */
+
+	int argc; /* the command, for the result */
+	char **argv;
+};
+
+/* Open-loop: frames have a moment at which they are due. */
+static inline bool options_open_loop(const struct options *o)
+{
+	return o->load < LOAD_INFLIGHT;
+}
+
+/* Ends the program with one line on stderr and status 1 if the options make no sense. */
+void options_parse(struct options *o, int argc, char **argv);
+
+/* The words of the result file. */
+extern const char *const direction_names[];
+extern const char *const load_names[];
+extern const char *const calls_names[];
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPU time: of this thread, of the back-end's process and of the softirqs of the two CPUs; and the
+ * system calls of the back-end. Snapshots, to be subtracted.
+ */
+#ifndef BENCH_TXBENCH_USAGE_H
+#define BENCH_TXBENCH_USAGE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct usage {
+	uint64_t driver_ns;
+	uint64_t backend_ns;        /* all threads; exact while they sleep */
+	uint64_t backend_user_ns;   /* a part of it, to the kernel's tick */
+	uint64_t backend_kernel_ns; /* the rest of it */
+	uint64_t softirq_ns;        /* of all CPUs, to the kernel's tick */
+	uint64_t waited_ns;         /* this thread was ready to run, but had no CPU */
+	uint64_t steal_ns;          /* of all CPUs */
+	uint64_t wall_ns;
+};
+
+/* 0 or -ESRCH: there is no process pid. pid 0: none of a back-end's figures. */
+int usage_take(struct usage *u, pid_t pid);
+void usage_subtract(struct usage *u, const struct usage *from);
+
+/*
+ * Count the system calls of all threads that pid has now. An fd-like handle >= 0, or a negative
+ * errno: the kernel does not let us.
+ */
+int usage_syscalls_start(pid_t pid);
+/* How many since; ends the counting. */
+uint64_t usage_syscalls_stop(int handle);
+
+#endif
