@@ -38,7 +38,10 @@ enum rx_next {
 	RX_NO_BUFFERS, /* the ring has no more chains, or not enough for the parked frame */
 };
 
-/* Up to n chains more. One that no frame may be put into is a fault: it ends them. */
+/*
+ * Up to n chains more. One that no frame may be put into is a fault like those that pop finds: when
+ * it is the first.
+ */
 static unsigned rx_window_add(struct rx_window *w, struct rx_queue *q, unsigned n)
 {
 	struct chain *chains = &w->chains[w->n], *c;
@@ -48,8 +51,10 @@ static unsigned rx_window_add(struct rx_window *w, struct rx_queue *q, unsigned 
 		c = &chains[i];
 		if (c->n_out || c->in_len < q->hdr_len) {
 			virtq_rewind(&q->vq, c, popped - i);
-			virtq_break(&q->vq,
-				    c->n_out ? VIRTQ_FAULT_DIRECTION : VIRTQ_FAULT_NO_HEADER);
+			w->pool.n = (unsigned)(c->iov - w->iov);
+			if (!i)
+				virtq_break(&q->vq, c->n_out ? VIRTQ_FAULT_DIRECTION
+							     : VIRTQ_FAULT_NO_HEADER);
 			break;
 		}
 		w->room += c->in_len;
@@ -68,17 +73,9 @@ static void rx_window_init(struct rx_window *w)
 /* Take chains for room bytes. */
 static void rx_window_gather(struct rx_window *w, struct rx_queue *q, uint64_t room)
 {
-	unsigned n_iov;
-
 	rx_window_init(w);
-	while (w->n < RX_CHAINS && w->room < room) {
-		n_iov = w->pool.n;
-		if (!rx_window_add(w, q, 1)) {
-			/* A bad chain may have left pieces of itself there. */
-			w->pool.n = n_iov;
-			return;
-		}
-	}
+	while (w->n < RX_CHAINS && w->room < room && rx_window_add(w, q, 1))
+		;
 }
 
 /* The chains are for one read: give the last back if it has too many pieces for that. */

@@ -78,7 +78,8 @@ static inline unsigned virtq_seen(const struct virtq *vq)
 /*
  * Take up to n chains. Their iovecs are appended to pool; a chain is only started when
  * CHAIN_MAX_IOV iovecs are free there, so fewer than n may come. 0 with vq->fault set: the guest
- * broke the queue.
+ * broke the queue. A bad chain does so when it is the first one: those in front of it come before,
+ * however often they are rewound.
  */
 static inline unsigned virtq_pop(struct virtq *vq, struct chain *chains, unsigned n,
 				 struct iov_pool *pool)

@@ -101,25 +101,24 @@ static inline unsigned virtq_packed_pop_plain(struct virtq *vq, struct chain *ch
 	return i;
 }
 
-/* The long way: one chain of any shape, that begins with d. False: none waits, or a fault. */
-static inline bool virtq_packed_pop_any(struct virtq *vq, struct vring_packed_desc d,
-					struct chain *c, unsigned room, struct iov_pool *pool)
+/* The long way: the chain of any shape that begins with d. A bad one leaves no trace. */
+static inline enum virtq_fault virtq_packed_pop_any(struct virtq *vq, struct vring_packed_desc d,
+						    struct chain *c, unsigned room,
+						    struct iov_pool *pool)
 {
+	unsigned n_iov = pool->n;
 	enum virtq_fault fault;
 
-	if (!vring_packed_is_avail(d.flags, vq->last_avail))
-		return false;
-	*c = (struct chain){ .elem = { d.id, 1 }, .iov = &pool->iov[pool->n] };
+	*c = (struct chain){ .elem = { d.id, 1 }, .iov = &pool->iov[n_iov] };
 	/* What is not used yet cannot be available again. */
 	fault = room ? virtq_packed_walk(vq, d, c, pool) : VIRTQ_FAULT_AVAIL_IDX;
 	if (!fault && c->elem.slots > room)
 		fault = VIRTQ_FAULT_LOOP;
-	if (fault) {
-		virtq_break(vq, fault);
-		return false;
-	}
-	vq->last_avail = vring_packed_forward(vq->last_avail, c->elem.slots, vq->size);
-	return true;
+	if (fault)
+		pool->n = n_iov;
+	else
+		vq->last_avail = vring_packed_forward(vq->last_avail, c->elem.slots, vq->size);
+	return fault;
 }
 
 static inline unsigned virtq_packed_pop(struct virtq *vq, struct chain *chains, unsigned n,
@@ -128,6 +127,7 @@ static inline unsigned virtq_packed_pop(struct virtq *vq, struct chain *chains, 
 	unsigned room = vq->size - vring_packed_distance(vq->used_idx, vq->last_avail, vq->size);
 	unsigned i = 0, lap, most, got;
 	struct vring_packed_desc d;
+	enum virtq_fault fault;
 
 	if (vq->fault)
 		return 0;
@@ -146,8 +146,14 @@ static inline unsigned virtq_packed_pop(struct virtq *vq, struct chain *chains, 
 		if (!most)
 			d = virtq_packed_read_desc(
 				&vq->rings.packed[vring_packed_slot(vq->last_avail)]);
-		if (!virtq_packed_pop_any(vq, d, &chains[i], room, pool))
+		if (!vring_packed_is_avail(d.flags, vq->last_avail))
 			break;
+		fault = virtq_packed_pop_any(vq, d, &chains[i], room, pool);
+		if (fault) {
+			if (!i)
+				virtq_break(vq, fault);
+			break;
+		}
 		room -= chains[i++].elem.slots;
 	}
 	vq->avail_idx = vq->last_avail;

@@ -99,26 +99,28 @@ static inline unsigned virtq_split_pop_plain(struct virtq *vq, struct chain *cha
 	return i;
 }
 
-/* The long way: one chain, which waits, of any shape. False: a fault. */
-static inline bool virtq_split_pop_any(struct virtq *vq, struct chain *c, struct iov_pool *pool)
+/* The long way: one chain, which waits, of any shape. A bad one leaves no trace. */
+static inline enum virtq_fault virtq_split_pop_any(struct virtq *vq, struct chain *c,
+						   struct iov_pool *pool)
 {
+	unsigned n_iov = pool->n;
 	uint16_t head = load_relaxed(&vq->rings.avail->ring[vq->last_avail & (vq->size - 1)]);
 	enum virtq_fault fault = VIRTQ_FAULT_HEAD;
 
-	*c = (struct chain){ .elem = { head, 1 }, .iov = &pool->iov[pool->n] };
+	*c = (struct chain){ .elem = { head, 1 }, .iov = &pool->iov[n_iov] };
 	if (head < vq->size)
 		fault = virtq_split_walk(vq, virtq_split_read_desc(&vq->rings.desc[head]), c, pool);
-	if (fault) {
-		virtq_break(vq, fault);
-		return false;
-	}
-	vq->last_avail++;
-	return true;
+	if (fault)
+		pool->n = n_iov;
+	else
+		vq->last_avail++;
+	return fault;
 }
 
 static inline unsigned virtq_split_pop(struct virtq *vq, struct chain *chains, unsigned n,
 				       struct iov_pool *pool)
 {
+	enum virtq_fault fault;
 	unsigned i = 0, plain;
 
 	if (vq->fault)
@@ -132,8 +134,12 @@ static inline unsigned virtq_split_pop(struct virtq *vq, struct chain *chains, u
 		i += plain;
 		if (plain)
 			continue;
-		if (!virtq_split_pop_any(vq, &chains[i], pool))
+		fault = virtq_split_pop_any(vq, &chains[i], pool);
+		if (fault) {
+			if (!i)
+				virtq_break(vq, fault);
 			break;
+		}
 		i++;
 	}
 	return i;

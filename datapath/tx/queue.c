@@ -102,20 +102,22 @@ struct tx_batch {
 	uint8_t chain_of[TX_BATCH]; /* of frame i */
 	unsigned n_chains;
 	unsigned n_frames;
-	bool headless; /* the chain behind the last one has no header */
 };
 
-/* Take up to n chains and make frames of them. */
+/*
+ * Take up to n chains and make frames of them. One that is shorter than a header is a fault like
+ * those that pop finds: when it is the first.
+ */
 static void tx_batch_pop(struct tx_batch *b, struct tx_queue *q, unsigned n, struct iov_pool *pool)
 {
 	unsigned popped = virtq_pop(&q->vq, b->chains, n, pool), n_frames = 0, i;
 	unsigned hdr_len = q->hdr_len;
 
-	b->headless = false;
 	for (i = 0; i < popped; i++) {
 		if (b->chains[i].out_len < hdr_len) {
 			virtq_rewind(&q->vq, &b->chains[i], popped - i);
-			b->headless = true;
+			if (!i)
+				virtq_break(&q->vq, VIRTQ_FAULT_NO_HEADER);
 			break;
 		}
 		b->drop[i] = tx_queue_frame(q, &b->chains[i], &b->frames[n_frames], hdr_len);
@@ -182,8 +184,6 @@ static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, bool *full)
 		taken = q->bq->ops->tx(q->bq, b.frames, b.n_frames, &q->stats);
 	*full = taken < b.n_frames;
 	tx_batch_settle(&b, q, taken);
-	if (b.headless && !*full)
-		virtq_break(&q->vq, VIRTQ_FAULT_NO_HEADER);
 	for (i = 0; i < taken; i++)
 		bytes += b.frames[i].len - q->hdr_len;
 	count_add(&q->stats.frames, taken - (q->stats.drop_backend - refused));

@@ -1037,6 +1037,22 @@ static void broken(struct rig *r, unsigned kind, unsigned good)
 	check(r, rx_queue_stop(&r->q) == ring_base(&r->guest.ring));
 }
 
+/* A bad buffer that no frame needs yet breaks nothing. */
+static void broken_in_time(struct rig *r, unsigned kind)
+{
+	post(r, 3, 1526);
+	ring_fill(&r->guest.ring, bad_buffer(r, kind), r->n_posted++);
+	post(r, 3, 1526);
+	ring_kick(&r->guest.ring);
+	for (unsigned i = 1; i <= 3; i++) {
+		check(r, r->n_broken == 0 && guest_signals(r->guest.err_fd) == 0);
+		give(r, 60, FATE_DELIVERED);
+		settle(r);
+		check(r, receive(r) == 1);
+	}
+	check(r, r->n_broken == 1 && r->q.vq.fault_idx == 3);
+}
+
 static void malformed(struct rig *r)
 {
 	const struct rig_config cfg = r->cfg;
@@ -1046,6 +1062,9 @@ static void malformed(struct rig *r)
 	for (i = 0; i < 15; i++) {
 		rig_up(&other, &cfg);
 		broken(&other, i % 3, i / 3 + 1);
+		rig_down(&other);
+		rig_up(&other, &cfg);
+		broken_in_time(&other, i % 3);
 		rig_down(&other);
 	}
 }

@@ -786,8 +786,8 @@ static void test_base(void **state)
 		      "stop 0; start 0 (256 from 7); stop 0; start 0 (256 from 65534); stop 0; ");
 }
 
-/* What start_rings() does, for ring 0 as a packed one. */
-static void lay_packed(struct fixture *f, uint32_t size, uint32_t base)
+/* What start_rings() does, for ring 0 as a packed one; no word of its base. */
+static void lay_new_packed(struct fixture *f, uint32_t size)
 {
 	struct vhost_user_vring_addr addr = ring_addr(0);
 
@@ -796,11 +796,16 @@ static void lay_packed(struct fixture *f, uint32_t size, uint32_t base)
 	tell_u64(f, VHOST_USER_SET_PROTOCOL_FEATURES, PROTOCOL);
 	tell_table(f);
 	tell_state(f, VHOST_USER_SET_VRING_NUM, 0, size);
-	tell_state(f, VHOST_USER_SET_VRING_BASE, 0, base);
 	/* The event areas are the region's last bytes: a split ring would not fit. */
 	addr.avail = region_a.uva + region_a.size - 8;
 	addr.used = region_a.uva + region_a.size - 4;
 	tell(f, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+}
+
+static void lay_packed(struct fixture *f, uint32_t size, uint32_t base)
+{
+	lay_new_packed(f, size);
+	tell_state(f, VHOST_USER_SET_VRING_BASE, 0, base);
 }
 
 static void refuse_kick(struct fixture *f, uint64_t features, const char *text)
@@ -841,6 +846,32 @@ static void test_packed(void **state)
 	refuse_state(f, VHOST_USER_SET_VRING_NUM, 0, 0, "0 is no size up to 32768");
 	lay_packed(f, 256, 0);
 	refuse_state(f, VHOST_USER_SET_VRING_NUM, 0, 32769, "32769 is no size up to 32768");
+}
+
+/*
+ * virtio 1.2 section 2.8.1: without SET_VRING_BASE a packed ring begins with both wrap counters 1,
+ * and later where it stopped, after a reset too. A base of 0 is one like others.
+ */
+static void test_packed_base(void **state)
+{
+	struct fixture *f = *state;
+
+	lay_new_packed(f, 255);
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | PACKED);
+	assert_int_equal(get_base(f, 0), 0x80008000);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	assert_int_equal(f->dev.cfg[0].base, 0x80008000);
+	assert_int_equal(get_base(f, 0), 0x80008000 + 7);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	assert_int_equal(f->dev.cfg[0].base, 0x80008000 + 7);
+	tell_u64(f, VHOST_USER_SET_STATUS, 0);
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | PACKED);
+	assert_int_equal(get_base(f, 0), 0x80008000 + 14);
+
+	lay_packed(f, 255, 0);
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | PACKED);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	assert_int_equal(f->dev.cfg[0].base, 0);
 }
 
 /* The device as a whole */
@@ -1019,6 +1050,7 @@ int main(void)
 		TEST(test_bad_notifiers),
 		TEST(test_call_err),
 		TEST(test_base),
+		TEST(test_packed_base),
 		TEST(test_packed),
 		TEST(test_reset),
 		TEST(test_base_after_status),

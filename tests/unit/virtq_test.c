@@ -629,6 +629,41 @@ static void test_break(void **state)
 	world_free(w);
 }
 
+/*
+ * A bad chain behind good ones breaks nothing while these are popped and rewound, and its pieces
+ * are not in the pool; when they are used it does. Of one descriptor, and of several.
+ */
+static void test_good_before_bad(void **state)
+{
+	for (unsigned n = 1; n <= 3; n++) {
+		struct world *w = world_new(layout(state), 8, 0);
+		struct chain_part bad[] = { out_part(BUF, 1), out_part(BUF, 1), out_part(BUF, 1) };
+		struct chain c[8];
+
+		bad[n - 1].addr = 0;
+		ring_fill(&w->ring, out_part(BUF, 60), 0);
+		ring_fill(&w->ring, out_part(BUF, 60), 1);
+		ring_fill_chain(&w->ring, bad, n, 2);
+		ring_fill(&w->ring, out_part(BUF, 60), 3);
+		ring_submit(&w->ring);
+		for (unsigned i = 0; i < 3; i++) {
+			assert_int_equal(pop(w, c, 8), 2);
+			assert_int_equal(w->pool.n, 2);
+			assert_int_equal(w->vq.fault, VIRTQ_OK);
+			if (i < 2)
+				virtq_rewind(&w->vq, c, 2);
+		}
+		assert_int_equal(signals(w->cfg.err_fd), 0);
+		assert_true(virtq_arm_notify(&w->vq));
+		assert_int_equal(pop(w, c, 8), 0);
+		assert_int_equal(w->pool.n, 0);
+		assert_int_equal(w->vq.fault, VIRTQ_FAULT_ADDRESS);
+		assert_int_equal(w->vq.fault_idx, 2);
+		assert_int_equal(signals(w->cfg.err_fd), 1);
+		world_free(w);
+	}
+}
+
 /* ring_reset() forgets what was in flight, and what the device did wrong. */
 static void test_ring_reset(void **state)
 {
@@ -741,7 +776,7 @@ int main(void)
 		BOTH(test_event_idx_call),  BOTH(test_flags),        BOTH(test_arm_looks_again),
 		BOTH(test_arm_for_more),    BOTH(test_no_call_fd),   BOTH(test_restart),
 		BOTH(test_region_crossing), BOTH(test_break),        BOTH(test_ring_reset),
-		BOTH(test_ring_base),       BOTH(test_publish),
+		BOTH(test_ring_base),       BOTH(test_publish),      BOTH(test_good_before_bad),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,9 @@
 #include "virtio/virtq.h"
 #include "virtio/vring.h"
 
+/* 2.8.1: both wrap counters of a new packed ring are 1. */
+#define PACKED_BASE_NEW (VRING_PACKED_START << 16 | VRING_PACKED_START)
+
 int vhost_user_ring_resolve(struct vhost_user_ring *ring, const struct gmem *mem)
 {
 	if (ring->packed)
@@ -64,23 +67,26 @@ static bool is_packed(const struct vhost_user_session *s)
 /* A split ring has an index of 16 bits; what a packed ring puts above it means nothing there. */
 static uint32_t base_of(const struct vhost_user_session *s, const struct vhost_user_ring *ring)
 {
-	return is_packed(s) ? ring->base : (uint16_t)ring->base;
+	if (!is_packed(s))
+		return (uint16_t)ring->base;
+	return ring->has_base ? ring->base : PACKED_BASE_NEW;
 }
 
 /* What a ring of this layout, whose size and base came without it, cannot be. */
 static enum vhost_user_answer check_layout(struct vhost_user_session *s, unsigned idx)
 {
 	const struct vhost_user_ring *ring = &s->rings[idx];
+	uint32_t base = base_of(s, ring);
 
 	if (!ring->packed && !split_size(ring->size))
 		return vhost_user_session_fault(s, ANSWER_BROKEN,
 						"ring %u: %u is no power of two and RING_PACKED "
 						"was not negotiated",
 						idx, ring->size);
-	if (ring->packed && vring_packed_slot(vring_packed_base(ring->base)) >= ring->size)
+	if (ring->packed && vring_packed_slot(vring_packed_base(base)) >= ring->size)
 		return vhost_user_session_fault(s, ANSWER_BROKEN,
 						"ring %u: base 0x%x is not in a ring of %u", idx,
-						ring->base, ring->size);
+						base, ring->size);
 	return ANSWER_DONE;
 }
 
@@ -123,8 +129,10 @@ void vhost_user_ring_stop(struct vhost_user_session *s, unsigned idx)
 {
 	struct vhost_user_ring *ring = &s->rings[idx];
 
-	if (ring->started)
+	if (ring->started) {
 		ring->base = s->cfg.ops->ring_stop(s->cfg.dev, idx);
+		ring->has_base = true;
+	}
 	ring->started = false;
 	if (ring->kick_fd >= 0)
 		close(ring->kick_fd);
@@ -200,7 +208,10 @@ enum vhost_user_answer vhost_user_ring_set_addr(struct vhost_user_session *s,
 enum vhost_user_answer vhost_user_ring_set_base(struct vhost_user_session *s,
 						struct vhost_user_msg *msg)
 {
-	s->rings[msg->payload.state.index].base = msg->payload.state.num;
+	struct vhost_user_ring *ring = &s->rings[msg->payload.state.index];
+
+	ring->base = msg->payload.state.num;
+	ring->has_base = true;
 	return ANSWER_DONE;
 }
 

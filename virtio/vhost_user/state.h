@@ -22,6 +22,7 @@ struct vhost_user_ring {
 	bool enabled;
 	bool packed;   /* while started */
 	uint16_t size; /* 0: not set */
+	bool has_base; /* base came from the front-end or from a stop, else a ring is new */
 	uint32_t base; /* where the next start begins */
 	int kick_fd;   /* -1 while stopped */
 	int call_fd;   /* -1: none */
