@@ -13,10 +13,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <linux/vhost.h>
+
 #include "virtio/gmem.h"
 #include "virtio/virtq_state.h"
 
 #define VHOST_NET_DEVICE "/dev/vhost-net"
+
+/* Newer than Debian 12's headers. */
+#ifndef VHOST_NEW_WORKER
+struct vhost_worker_state {
+	unsigned int worker_id;
+};
+struct vhost_vring_worker {
+	unsigned int index;
+	unsigned int worker_id;
+};
+#define VHOST_NEW_WORKER          _IOR(VHOST_VIRTIO, 0x8, struct vhost_worker_state)
+#define VHOST_FREE_WORKER         _IOW(VHOST_VIRTIO, 0x9, struct vhost_worker_state)
+#define VHOST_ATTACH_VRING_WORKER _IOW(VHOST_VIRTIO, 0x15, struct vhost_vring_worker)
+#endif
 
 /* The rings of a pair, as the kernel numbers them. */
 enum vhost_net_ring {
@@ -30,15 +46,19 @@ struct vhost_net_sys {
 	int (*open)(const char *path);
 	int (*ioctl)(int fd, unsigned long request, void *arg);
 	int (*close)(int fd);
+	/* The memory regions that the kernel takes at most; 0: it does not say. */
+	int (*max_regions)(void);
 };
 
 extern const struct vhost_net_sys vhost_net_linux;
 
 struct vhost_net {
 	const struct vhost_net_sys *sys;
-	int fd;
+	int fd; /* -1: closed */
+	unsigned poll_us;
 	uint64_t features; /* what the kernel can do, VHOST_NET_F_* and VHOST_F_* too */
 	bool running;
+	const struct vring_used *used[VHOST_NET_RINGS]; /* while it runs */
 };
 
 /* What failed, in one line without newline: the step, its value, what the kernel said. */
@@ -46,15 +66,19 @@ struct vhost_net {
 
 /*
  * Open path, or take fd if path is NULL (it is the object's from here on; on failure it stays the
- * caller's), own it, and ask what it can do. poll_us: VHOST_SET_VRING_BUSYLOOP_TIMEOUT of both
- * rings, 0: not set. 0, or a negative errno and why; nothing stays open then.
+ * caller's, and not owned by us), own it, and ask what it can do. poll_us:
+ * VHOST_SET_VRING_BUSYLOOP_TIMEOUT of both rings, 0: not set. 0, or a negative errno and why;
+ * nothing stays open then.
  */
 int vhost_net_open(struct vhost_net *v, const struct vhost_net_sys *sys, const char *path, int fd,
 		   unsigned poll_us, char why[VHOST_NET_WHY_LEN]);
 /* Stops it if it runs. May run twice. */
 void vhost_net_close(struct vhost_net *v);
 
-/* Of negotiated features those that concern rings and that this kernel cannot honour. */
+/*
+ * Of negotiated features those that concern rings and that this kernel cannot honour. Not among
+ * them: ANY_LAYOUT, which it always can, and what is the tap's or the front-end's.
+ */
 uint64_t vhost_net_lacks(const struct vhost_net *v, uint64_t features);
 
 struct vhost_net_config {
@@ -64,10 +88,10 @@ struct vhost_net_config {
 	struct vhost_net_vring {
 		struct virtq_rings rings; /* in our address space */
 		unsigned size;
-		uint16_t base;
-		int kick_fd;
-		int call_fd; /* or -1 */
-		int err_fd;  /* or -1 */
+		uint16_t base; /* the used index: all that was taken has been used */
+		int kick_fd;   /* the kernel does not poll: -1 is refused */
+		int call_fd;   /* or -1 */
+		int err_fd;    /* or -1 */
 	} rings[VHOST_NET_RINGS];
 };
 
@@ -78,14 +102,15 @@ struct vhost_net_config {
 int vhost_net_start(struct vhost_net *v, const struct vhost_net_config *cfg,
 		    char why[VHOST_NET_WHY_LEN]);
 /*
- * Take it back: when it returns the kernel touches neither the rings nor the tap. base: where each
- * ring goes on. Fails never as to that; a negative errno and why: the kernel would not say the
- * bases, which are the rings' used indices then.
+ * Take it back: when it returns the kernel touches neither the rings nor the tap, and has none of
+ * the fds. base: where each ring goes on. Fails never as to that; a negative errno and why: the
+ * kernel would not let go until its owner was taken from it, or would not say a base: it is the
+ * ring's used index then.
  */
 int vhost_net_stop(struct vhost_net *v, uint16_t base[VHOST_NET_RINGS],
 		   char why[VHOST_NET_WHY_LEN]);
 
-/* New fds while it runs; -1: none. 0 or a negative errno and why. */
+/* New fds while it runs; -1: none. 0 or a negative errno and why: a fd stays as it was. */
 int vhost_net_set_fds(struct vhost_net *v, enum vhost_net_ring ring, int call_fd, int err_fd,
 		      char why[VHOST_NET_WHY_LEN]);
 
