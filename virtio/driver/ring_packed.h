@@ -131,7 +131,7 @@ static inline enum ring_outcome ring_packed_use(struct ring *r, struct ring_used
 	if (r->fault)
 		return RING_BROKEN;
 	id = (uint16_t)(word >> 32);
-	len = word >> 48 & VRING_DESC_F_WRITE ? (uint32_t)word : 0;
+	len = (uint32_t)word;
 	if (r->in_order && (r->skip || id != r->oldest) && !ring_skip(r, r->size, &id, &len))
 		return RING_BROKEN;
 	if (id >= r->size)
@@ -141,6 +141,9 @@ static inline enum ring_outcome ring_packed_use(struct ring *r, struct ring_used
 		return ring_break(r, RING_FAULT_IDLE);
 	if (slot->n > vring_packed_distance(r->last_used, r->submitted_idx, r->size))
 		return ring_break(r, RING_FAULT_USED_IDX);
+	/* 2.8.8: no length without WRITE. QEMU never sets that, and Linux does not look at it. */
+	if (!slot->in_len && !(word >> 48 & VRING_DESC_F_WRITE))
+		len = 0;
 	if (len > slot->in_len)
 		return ring_break(r, RING_FAULT_LEN);
 	*u = (struct ring_used){ slot->token, len };
