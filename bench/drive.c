@@ -78,7 +78,7 @@ struct drive {
 	struct counts now;
 
 	/* The paced phase. */
-	int wire;          /* AF_PACKET at the tap */
+	struct wire wire;
 	uint64_t *sent_ns; /* of each frame that the wire has not shown yet, CLOCK_REALTIME */
 	uint64_t n_seen;
 	struct histogram latency;
@@ -218,23 +218,20 @@ static void subtract(struct counts *c, const struct counts *from)
 /* Take in what the wire shows. */
 static void watch_wire(struct drive *d)
 {
-	uint8_t frame[FRAME_LEN + 1];
-	uint64_t seq, at_ns;
-	ssize_t len;
+	struct wire_frame f;
+	uint64_t seq;
 
-	while ((len = wire_next(d->wire, frame, sizeof(frame), &at_ns)) >= 0) {
-		memcpy(&seq, frame + SEQ_AT, sizeof(seq));
-		if (len != FRAME_LEN || seq >= d->set->frames || !d->sent_ns[seq])
+	for (; wire_peek(&d->wire, &f); wire_release(&d->wire)) {
+		memcpy(&seq, f.data + SEQ_AT, sizeof(seq));
+		if (f.len != FRAME_LEN || seq >= d->set->frames || !d->sent_ns[seq])
 			die("%s: a frame came out of the tap that was not sent, or twice",
 			    d->set->label);
-		if (at_ns < d->sent_ns[seq])
+		if (f.at_ns < d->sent_ns[seq])
 			die("the clock was set back during the run");
-		histogram_add(&d->latency, at_ns - d->sent_ns[seq]);
+		histogram_add(&d->latency, f.at_ns - d->sent_ns[seq]);
 		d->sent_ns[seq] = 0;
 		d->n_seen++;
 	}
-	if (len != -EAGAIN)
-		die("--tap '%s': cannot be watched: %s", d->set->tap, strerror((int)-len));
 }
 
 static void send_paced(struct drive *d, uint64_t n)
@@ -290,18 +287,18 @@ static uint64_t lost(const struct counts *c, uint64_t seen)
 static void run_paced(struct drive *d, struct counts *c)
 {
 	uint64_t warm_up = d->set->rate * WARM_UP_NS / 1000000000;
+	int err = wire_open(&d->wire, d->set->tap, ETHERTYPE);
 	struct counts before;
 
-	d->wire = wire_open(d->set->tap, ETHERTYPE);
-	if (d->wire < 0)
-		die("--tap '%s': cannot be watched: %s%s", d->set->tap, strerror(-d->wire),
-		    d->wire == -EPERM ? " (run as root)" : "");
+	if (err)
+		die("--tap '%s': cannot be watched: %s%s", d->set->tap, strerror(-err),
+		    err == -EPERM ? " (run as root)" : "");
 	send_paced(d, min_u64(warm_up, d->set->frames));
 	count(d, &before);
 	send_paced(d, d->set->frames);
 	count(d, c);
 	subtract(c, &before);
-	close(d->wire);
+	wire_close(&d->wire);
 }
 
 static void run_flood(struct drive *d, struct counts *c)
@@ -505,7 +502,7 @@ static void connect_ring(struct drive *d)
 
 int main(int argc, char **argv)
 {
-	struct drive d = { .wire = -1 };
+	struct drive d = { .wire = { .fd = -1 } };
 	struct counts paced, flood;
 	struct settings set;
 	bool good;

@@ -17,17 +17,12 @@
 
 #include "virtio/base.h"
 
-#define C2C_CHUNKS 7
-#define C2C_ROUNDS 100
-
 /* A window is disturbed when its threads waited for a CPU longer than this. */
 #define WAIT_SHARE    0.02
 #define WAIT_SLACK_NS 20000
 
 /* Pairs tried for each one wanted, at most. */
 #define MAX_TRIES 2
-
-const char *const measure_class_names[MEASURE_CLASSES] = { "near", "mid", "far" };
 
 void measure_die(const char *format, ...)
 {
@@ -225,53 +220,21 @@ void measure_turns_take(struct measure_turns *t)
 
 /* The distance between the CPUs. */
 
-static struct {
-	uint64_t ping cache_aligned;
-	uint64_t pad[2 * CACHE_LINE / sizeof(uint64_t)];
-	uint64_t pong cache_aligned;
-} lines;
+static struct c2c lines;
 
 static void answer(void *arg)
 {
-	uint64_t n = load_relaxed(&lines.pong), end = n + *(uint64_t *)arg;
-
-	while (n < end) {
-		if (load_acquire(&lines.ping) == n)
-			continue;
-		store_release(&lines.pong, ++n);
-	}
+	c2c_answer(arg);
 }
 
 double measure_c2c_ns(void)
 {
-	uint64_t rounds = (C2C_CHUNKS + 1) * C2C_ROUNDS, n = lines.pong, start = 0;
-	double v[C2C_CHUNKS];
-	struct measure_series s = { v, 0, C2C_CHUNKS };
+	double ns;
 
-	measure_worker_start(answer, &rounds);
-	for (uint64_t i = 0; i < rounds; i++) {
-		/* The first chunk waits for the worker to wake up. */
-		if (i && i % C2C_ROUNDS == 0) {
-			uint64_t now = measure_now_ns();
-
-			if (i > C2C_ROUNDS)
-				measure_add(&s, (double)(now - start) / C2C_ROUNDS);
-			start = now;
-		}
-		store_release(&lines.ping, ++n);
-		while (load_acquire(&lines.pong) != n)
-			;
-	}
-	measure_add(&s, (double)(measure_now_ns() - start) / C2C_ROUNDS);
+	measure_worker_start(answer, &lines);
+	ns = c2c_ask(&lines);
 	measure_worker_join();
-	return measure_quantile(&s, 0.5);
-}
-
-enum measure_class measure_class_of(double c2c_ns)
-{
-	if (c2c_ns < 75)
-		return MEASURE_NEAR;
-	return c2c_ns < 250 ? MEASURE_MID : MEASURE_FAR;
+	return ns;
 }
 
 /* Numbers. */
@@ -358,7 +321,7 @@ static bool pair(const struct measure_contest *c, bool swap, struct by_class *go
 {
 	double v[2] = { 0, 0 }, before = measure_c2c_ns(), after = before;
 	double (*fn[2])(void *ctx) = { c->subject, c->ceiling };
-	enum measure_class class = measure_class_of(before);
+	enum c2c_class class = c2c_class_of(before);
 	bool calm = true;
 	unsigned i, which;
 
@@ -368,7 +331,7 @@ static bool pair(const struct measure_contest *c, bool swap, struct by_class *go
 			continue;
 		calm &= window(c, fn[which], &v[which]);
 		after = measure_c2c_ns();
-		calm &= measure_class_of(after) == class;
+		calm &= c2c_class_of(after) == class;
 	}
 	if (v[0] >= 0 && v[1] >= 0)
 		keep(calm ? &good[class] : &bad[class], c, v[0], v[1], (before + after) / 2);
@@ -379,7 +342,7 @@ static unsigned most(const struct by_class *classes)
 {
 	unsigned best = 0, i;
 
-	for (i = 1; i < MEASURE_CLASSES; i++) {
+	for (i = 1; i < C2C_CLASSES; i++) {
 		if (classes[i].subject.n > classes[best].subject.n)
 			best = i;
 	}
@@ -388,7 +351,7 @@ static unsigned most(const struct by_class *classes)
 
 static void forget(struct by_class *classes)
 {
-	for (unsigned i = 0; i < MEASURE_CLASSES; i++) {
+	for (unsigned i = 0; i < C2C_CLASSES; i++) {
 		measure_clear(&classes[i].subject);
 		measure_clear(&classes[i].ceiling);
 		measure_clear(&classes[i].ratio);
@@ -398,7 +361,7 @@ static void forget(struct by_class *classes)
 
 struct measure_outcome measure_contest_run(const struct measure_contest *c)
 {
-	struct by_class good[MEASURE_CLASSES] = { 0 }, bad[MEASURE_CLASSES] = { 0 };
+	struct by_class good[C2C_CLASSES] = { 0 }, bad[C2C_CLASSES] = { 0 };
 	struct measure_outcome out = { 0 };
 	unsigned kept = 0;
 	struct by_class *k;

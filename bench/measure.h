@@ -18,6 +18,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "bench/c2c.h"
+
 #define MEASURE_CPU_SUBJECT 0
 #define MEASURE_CPU_BENCH   1
 
@@ -73,18 +75,8 @@ void measure_turns_give(struct measure_turns *t);
 void measure_turns_wait_given(const struct measure_turns *t);
 void measure_turns_take(struct measure_turns *t);
 
-enum measure_class {
-	MEASURE_NEAR, /* under 75 ns: two threads of one core */
-	MEASURE_MID,  /* under 250 ns: one L3 cache */
-	MEASURE_FAR,
-	MEASURE_CLASSES,
-};
-
-extern const char *const measure_class_names[MEASURE_CLASSES];
-
 /* Cache-line round trip between the two CPUs. */
 double measure_c2c_ns(void);
-enum measure_class measure_class_of(double c2c_ns);
 
 struct measure_series {
 	double *v;
@@ -119,7 +111,7 @@ struct measure_contest {
 struct measure_outcome {
 	struct measure_summary subject, ceiling;
 	struct measure_summary ratio; /* of pairs that were taken one after the other */
-	enum measure_class class;
+	enum c2c_class class;
 	double c2c_ns;
 	unsigned tried;     /* pairs */
 	bool all_disturbed; /* the figures are of disturbed pairs: there were no others */

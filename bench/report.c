@@ -47,7 +47,7 @@ void bench_report_begin(const char *json_path, const struct bench_options *opt)
 	cpu_model(cpu, sizeof(cpu));
 	getloadavg(load, 3);
 	printf("machine: %s, Linux %s, load %.2f, cache line CPU to CPU and back %.0f ns (%s)\n",
-	       cpu, host.release, load[0], c2c, measure_class_names[measure_class_of(c2c)]);
+	       cpu, host.release, load[0], c2c, c2c_class_name(c2c_class_of(c2c)));
 	printf(TABLE "%s\n", "what", "measured [p10..p90]", "ceiling [p10..p90]",
 	       "ratio [p10..p90]", "target", "windows, distance");
 	fflush(stdout);
@@ -99,7 +99,7 @@ static void json_row(const struct bench_row *r, const char *verdict)
 		fprintf(report.json,
 			", \"class\": \"%s\", \"c2c_ns\": %.0f, \"tried\": %u, "
 			"\"all_disturbed\": %s",
-			measure_class_names[r->got.class], r->got.c2c_ns, r->got.tried,
+			c2c_class_name(r->got.class), r->got.c2c_ns, r->got.tried,
 			r->got.all_disturbed ? "true" : "false");
 	fprintf(report.json, " }");
 }
@@ -129,7 +129,7 @@ void bench_report(const struct bench_row *r)
 	report.targets += target[0] != '\0';
 	report.met += target[0] && over <= 1;
 	/* Between CPUs that are far apart the way of the cache lines is most of a cost. */
-	if (!r->got.all_disturbed && (r->max_ratio > 0 || r->got.class != MEASURE_FAR))
+	if (!r->got.all_disturbed && (r->max_ratio > 0 || r->got.class != C2C_FAR))
 		report.gross += over > GROSS;
 	format(measured, sizeof(measured), r->got.subject, r->unit);
 	if (r->ceiling) {
@@ -140,8 +140,8 @@ void bench_report(const struct bench_row *r)
 	printf(TABLE, r->what, measured, ceiling, ratio, target);
 	if (r->got.tried)
 		printf("%u of %u%s, %s %.0f ns", r->got.subject.n, r->got.tried,
-		       r->got.all_disturbed ? " (disturbed)" : "",
-		       measure_class_names[r->got.class], r->got.c2c_ns);
+		       r->got.all_disturbed ? " (disturbed)" : "", c2c_class_name(r->got.class),
+		       r->got.c2c_ns);
 	printf("\n");
 	fflush(stdout);
 	if (report.json)

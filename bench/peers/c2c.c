@@ -17,6 +17,6 @@ int main(void)
 	measure_pin(MEASURE_CPU_BENCH);
 	measure_worker_init();
 	ns = measure_c2c_ns();
-	printf("%.0f %s\n", ns, measure_class_names[measure_class_of(ns)]);
+	printf("%.0f %s\n", ns, c2c_class_name(c2c_class_of(ns)));
 	return 0;
 }
