@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+/* 0: not measured, as the CPU was too busy for so many samples. */
 struct noise_late {
 	uint64_t p50_ns, p99_ns, p999_ns;
 };
@@ -17,9 +18,14 @@ struct noise {
 	double steal_share;        /* of the repetition's time, of all CPUs */
 };
 
-/* The distance of the two CPUs now; 0 if they are one. Takes 20 ms. */
+/*
+ * The distance of the two CPUs now; 0 if they are one or not known (negative). The calling thread
+ * is on driver_cpu. Takes less than 1 ms if both are free.
+ */
 double noise_c2c_ns(int driver_cpu, int backend_cpu);
-/* wake_up and timer. Takes about 300 ms. The calling thread is on driver_cpu. */
+/*
+ * wake_up and timer. Takes about 400 ms, longer on a busy CPU. The calling thread is on driver_cpu.
+ */
 void noise_measure(struct noise *n, int driver_cpu, int backend_cpu);
 /* "near", "mid", "far", "mixed" or "one CPU". */
 const char *noise_class(const struct noise *n);

@@ -66,16 +66,17 @@ struct options {
 	unsigned size_bytes; /* of SIZE_FIXED */
 	unsigned batch;      /* most frames for one kick */
 	enum calls calls;
-	bool watch; /* look at each frame on the wire */
+	bool watch; /* look at each frame on the wire: always true but in a flood */
 
 	/* measure */
-	uint64_t ns;         /* of one repetition */
+	uint64_t ns;         /* of one repetition; 0: as long as the trace */
 	uint64_t warm_up_ns; /* before each, does not count */
 	unsigned repeat;
 	uint64_t late_limit_ns; /* p99 of the generator's own lateness */
 	int cpu;                /* the driver's; -1: as inherited */
 	int backend_cpu;        /* where the noise of the back-end's CPU is measured; -1: found */
 	bool share_cpu;         /* the back-end has no other CPU: yield instead of spinning */
+	bool syscalls;          /* count the back-end's in a repetition that is for nothing else */
 	bool quiet;             /* no progress and no table */
 	const char *out;        /* result file, or NULL */
 
@@ -89,7 +90,10 @@ static inline bool options_open_loop(const struct options *o)
 	return o->load < LOAD_INFLIGHT;
 }
 
-/* Ends the program with one line on stderr and status 1 if the options make no sense. */
+/*
+ * argv: the whole command, "txbench run ...". Ends the program with one line on stderr and status 1
+ * if the options make no sense, and with status 0 after --help.
+ */
 void options_parse(struct options *o, int argc, char **argv);
 
 /* The words of the result file. */

@@ -73,15 +73,9 @@ struct run_result {
 	char failed[200];     /* why it does not count; empty: it does */
 };
 
-/* 95 % interval of the mean (Student's t); low and high are NAN if n < 2. */
-struct interval {
-	double mean, low, high;
-	unsigned n;
-};
-
-struct interval interval_of(const double *v, unsigned n);
-
-/* 0 or a negative errno of writing the file. */
+/*
+ * Replaces the file as a whole, or writes to what is no regular file. 0 or a negative errno.
+ */
 int result_write(const struct run_result *r, const char *path);
 /* The table, to stdout. */
 void result_print(const struct run_result *r);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What txbench-known did since its start, for txbench selftest to compare with. Exact: times are
+ * kept one by one and sorted at the end.
+ */
+#ifndef BENCH_TXBENCH_KNOWN_ACCOUNT_H
+#define BENCH_TXBENCH_KNOWN_ACCOUNT_H
+
+#include <stdint.h>
+
+#define KNOWN_ACCOUNT_ABSENCES 4096
+
+/* What was done since the start. */
+struct known_account {
+	uint64_t frames; /* used */
+	uint64_t written;
+	uint64_t dropped;
+	uint64_t duplicated;
+	uint64_t reordered; /* pairs */
+	uint64_t alone;     /* to be swapped, but nothing followed */
+	uint64_t failed;    /* could not be written */
+	uint64_t discarded; /* held when the ring stopped */
+	uint64_t stalls;
+	uint64_t n_samples;
+	uint32_t *samples; /* ns from seen to written */
+	uint64_t n_absences;
+	uint64_t absences[KNOWN_ACCOUNT_ABSENCES]; /* ns, of those that frames waited for */
+};
+
+/* a is all zero. 0 or -ENOMEM. */
+int known_account_init(struct known_account *a);
+void known_account_deinit(struct known_account *a);
+
+/* A frame was written so long after it was seen in the ring. */
+void known_account_sample(struct known_account *a, uint64_t ns);
+/* Nobody looked at the ring for so long, and a frame had come. */
+void known_account_absence(struct known_account *a, uint64_t ns);
+
+/* To stdout, as one line of JSON. */
+void known_account_print(struct known_account *a);
+
+#endif
