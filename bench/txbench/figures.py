@@ -181,10 +181,26 @@ def spread(places, gap):
     return result
 
 
-def label_ends(ax, ends, gap=11):
+def folded(label):
+    """A long label, with a line of its own for its parameters."""
+    head, comma, rest = label.partition(",")
+    return f"{head}\n{rest.replace(',', ' ')}" if comma and len(label) > 18 else label
+
+
+def width_of(labels):
+    """Of the longest line, in letters."""
+    return max((len(line) for label in labels for line in folded(label).split("\n")), default=10)
+
+
+def lines_of(labels):
+    return max((folded(label).count("\n") + 1 for label in labels), default=1)
+
+
+def label_ends(ax, ends):
     """Names to the right of where lines end. ends: (x, y, text, colour)."""
     if not ends:
         return
+    gap = 11 * max(text.count("\n") + 1 for _, _, text, _ in ends)
     ax.figure.canvas.draw()
     box = ax.get_window_extent()
     points = [ax.transData.transform((x, y)) for x, y, _, _ in ends]
@@ -331,8 +347,9 @@ def name_curves(ax, curves, xs):
     curves = sorted(curves, key=lambda c: next(x for x, y in c[1] if y >= nines(.5)))
     height = ax.figure.get_figheight() * 72 * ax.get_position().height
     width = ax.figure.get_figwidth() * 72 * ax.get_position().width
-    step = 13 / height
-    needed = (max((len(style.label) for style, _ in curves), default=0) * 5.6 + 34) / width
+    names = [style.label for style, _ in curves]
+    step = (2 + 11 * lines_of(names)) / height
+    needed = (width_of(names) * 5.6 + 34) / width
     top = ax.get_ylim()[1] * (step * (len(curves) + .7))
     passed = max((x for _, curve in curves for x, y in curve if y <= top), default=1)
     low, high = min(xs), max(xs)
@@ -343,8 +360,8 @@ def name_curves(ax, curves, xs):
         y = step * (i + .8)
         ax.plot([1.02 - needed, 1.02 - needed + 22 / width], [y, y], transform=ax.transAxes,
                 **style.line())
-        ax.text(1.02 - needed + 27 / width, y, style.label, transform=ax.transAxes, va="center",
-                fontsize=8.5, color=style.text, fontweight="bold")
+        ax.text(1.02 - needed + 27 / width, y, folded(style.label), transform=ax.transAxes,
+                va="center", fontsize=8.5, color=style.text, fontweight="bold")
 
 
 def against_load(cells, bad, styles, panels):
@@ -353,14 +370,14 @@ def against_load(cells, bad, styles, panels):
                                 figsize=(WIDTH, .5 + 1.95 * len(panels)))
     rates = [c.setup.rate for c in cells + bad]
     labels = list(dict.fromkeys(c.label for c in cells))
-    widest = max((len(label) for label in labels), default=10)
+    widest = width_of(labels)
     figure.subplots_adjust(left=.145, right=min(.95 - widest * .0165, .8), hspace=.2,
                            top=1 - .26 / figure.get_figheight(),
                            bottom=.46 / figure.get_figheight())
     for (title, metric, scale, text), ax in zip(panels, axes[:, 0]):
         values, ends = [], []
         ax.set(title=title)
-        log_axis(ax.xaxis, rates, short_number)
+        log_axis(ax.xaxis, rates, short_number, 4 if widest > 18 else 6)
         for label in labels:
             own = sorted((c for c in cells if c.label == label), key=lambda c: c.setup.rate)
             points = [(c.setup.rate, c.interval(metric)) for c in own]
@@ -374,7 +391,7 @@ def against_load(cells, bad, styles, panels):
             ax.errorbar([rate for rate, _ in points], ys, yerr=errors, **style.line(), capsize=2.5,
                         marker=style.marker, elinewidth=1)
             values += ys
-            ends.append((points[-1][0], ys[-1], label, style.text))
+            ends.append((points[-1][0], ys[-1], folded(label), style.text))
         for cell in bad:
             value = cell.interval(metric)
             if value:
