@@ -353,9 +353,9 @@ def name_curves(ax, curves, xs):
     top = ax.get_ylim()[1] * (step * (len(curves) + .7))
     passed = max((x for _, curve in curves for x, y in curve if y <= top), default=1)
     low, high = min(xs), max(xs)
-    # passed shall be at most at 1 - needed of the axis
+    # passed shall be at most at 1 - needed of the axis, unless curves would get too narrow
     after = math.exp(math.log(passed / low) / max(1 - needed, .3)) * low / high
-    log_axis(ax.xaxis, xs, short_time, 6, max(after, 1.0))
+    log_axis(ax.xaxis, xs, short_time, 6, min(max(after, 1.0), 30.0))
     for i, (style, _) in enumerate(reversed(curves)):
         y = step * (i + .8)
         ax.plot([1.02 - needed, 1.02 - needed + 22 / width], [y, y], transform=ax.transAxes,
