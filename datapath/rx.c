@@ -78,6 +78,16 @@ static void rx_window_gather(struct rx_window *w, struct rx_queue *q, uint64_t r
 		;
 }
 
+/* Are these chains all that the driver can offer: have they each of the ring's descriptors? */
+static bool rx_window_fills_ring(const struct rx_window *w, const struct rx_queue *q)
+{
+	unsigned slots = 0, i;
+
+	for (i = 0; i < w->n && slots < q->vq.size; i++)
+		slots += virtq_slots(&q->vq, &w->chains[i]);
+	return slots >= q->vq.size;
+}
+
 /* The chains are for one read: give the last back if it has too many pieces for that. */
 static void rx_window_trim(struct rx_window *w, struct rx_queue *q)
 {
@@ -169,11 +179,14 @@ static enum rx_next rx_queue_unpark(struct rx_queue *q)
 	if (w.room < q->parked_len) {
 		virtq_rewind(&q->vq, w.chains, w.n);
 		/*
-		 * The whole ring, or all that one frame may have, is not enough: it will never be.
+		 * All that one frame may have, or the whole ring, is not enough: it will never be.
 		 */
-		if (w.n < q->vq.size && w.n < RX_CHAINS && w.pool.cap - w.pool.n >= CHAIN_MAX_IOV)
+		if (w.n == RX_CHAINS || w.pool.cap - w.pool.n < CHAIN_MAX_IOV)
+			count_add(&q->stats.drop_size, 1);
+		else if (rx_window_fills_ring(&w, q))
+			count_add(&q->stats.drop_no_room, 1);
+		else
 			return RX_NO_BUFFERS;
-		count_add(&q->stats.drop_size, 1);
 		q->parked = NULL;
 		return RX_MORE;
 	}

@@ -55,8 +55,17 @@ int rx_queue_start(struct rx_queue *q, const struct rx_queue_config *cfg);
 /* No guest memory touched until rx_queue_resume. */
 void rx_queue_pause(struct rx_queue *q);
 void rx_queue_resume(struct rx_queue *q);
-/* Pause for good; virtq_base(). A parked frame is dropped. */
+/*
+ * Pause for good; virtq_base(). A parked frame is dropped. Whoever goes on with the ring does so at
+ * its used index, and so does the next rx_queue_start.
+ */
 uint32_t rx_queue_stop(struct rx_queue *q);
+
+/* A frame that was taken off the backend waits for buffers: it would be lost by a stop. */
+static inline bool rx_queue_has_parked(const struct rx_queue *q)
+{
+	return q->parked;
+}
 
 /* While not enabled, nothing is asked of the backend. */
 void rx_queue_enable(struct rx_queue *q, bool enabled);

@@ -37,7 +37,8 @@ struct rx_stats {
 	uint64_t runs;
 	uint64_t no_buffers;   /* runs that ended because the ring had no room */
 	uint64_t spilled;      /* frames whose end went through the spill buffer */
-	uint64_t drop_size;    /* longer than the ring's buffers can ever hold */
+	uint64_t drop_size;    /* longer than what one frame may have of buffers */
+	uint64_t drop_no_room; /* longer than all buffers of a ring that is full of them */
 	uint64_t drop_stopped; /* waited for buffers when the ring was stopped */
 	uint64_t drop_backend; /* read failures of the backend */
 	uint64_t broken;

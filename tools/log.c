@@ -36,3 +36,26 @@ void log_line(const char *fmt, ...)
 	va_end(args);
 	write_line(line);
 }
+
+void log_limit_init(struct log_limit *l)
+{
+	*l = (struct log_limit){ .minute = -1 };
+	pthread_mutex_init(&l->lock, NULL);
+}
+
+bool log_limit_take(struct log_limit *l, int64_t now_ms, unsigned *missed)
+{
+	bool allowed;
+
+	*missed = 0;
+	pthread_mutex_lock(&l->lock);
+	if (now_ms / 60000 != l->minute) {
+		if (l->n > LOG_LIMIT_LINES)
+			*missed = l->n - LOG_LIMIT_LINES;
+		l->minute = now_ms / 60000;
+		l->n = 0;
+	}
+	allowed = l->n++ < LOG_LIMIT_LINES;
+	pthread_mutex_unlock(&l->lock);
+	return allowed;
+}

@@ -97,6 +97,15 @@ static inline void virtq_rewind(struct virtq *vq, const struct chain *chains, un
 		vq->last_avail = (uint16_t)(vq->last_avail - n);
 }
 
+/*
+ * How many of the ring's descriptors a chain takes that was popped and not pushed; those in an
+ * indirect table do not count. Cold.
+ */
+static inline unsigned virtq_slots(const struct virtq *vq, const struct chain *c)
+{
+	return vq->packed ? c->elem.slots : virtq_split_slots(vq, c->elem.id);
+}
+
 /* len: bytes that the device wrote into the chain. Visible to the driver with the next publish. */
 static inline void virtq_push(struct virtq *vq, struct virtq_elem elem, uint32_t len)
 {

@@ -145,6 +145,19 @@ static inline unsigned virtq_split_pop(struct virtq *vq, struct chain *chains, u
 	return i;
 }
 
+/* As the table stands now: the driver may have changed it since the chain was popped. */
+static inline unsigned virtq_split_slots(const struct virtq *vq, uint16_t head)
+{
+	struct vring_desc d = { .next = head };
+	unsigned n = 0;
+
+	do {
+		d = virtq_split_read_desc(&vq->rings.desc[d.next]);
+		n++;
+	} while ((d.flags & VRING_DESC_F_NEXT) && d.next < vq->size && n < vq->size);
+	return n;
+}
+
 static inline void virtq_split_push(struct virtq *vq, struct virtq_elem elem, uint32_t len)
 {
 	struct vring_used_elem *u = &vq->rings.used->ring[vq->used_idx & (vq->size - 1)];

@@ -256,7 +256,7 @@ static void check_all_in(struct rig *r)
 		check(r, r->fate[r->next_in % GIVEN] != FATE_DELIVERED);
 	check(r, test_backend_waiting(r->backend, 0) == 0 && !r->q.parked);
 	check(r, r->n_delivered == s->frames);
-	check(r, s->frames + s->drop_size + s->drop_stopped == r->n_given);
+	check(r, s->frames + s->drop_size + s->drop_no_room + s->drop_stopped == r->n_given);
 	check(r, virtq_base(&r->q.vq) == ring_base(&r->guest.ring));
 	check(r, counts(r)->misuse == 0);
 	check(r, !r->q.run_work.queued && r->q.kick_watch.armed);
@@ -656,7 +656,7 @@ static void never_fits(struct rig *r)
 	ring_kick(&r->guest.ring);
 	settle(r);
 	check(r, receive(r) == 1 || r->n_delivered == 2);
-	check(r, r->q.stats.drop_size == 1);
+	check(r, r->q.stats.drop_no_room == 1 && r->q.stats.drop_size == 0);
 	check_all_in(r);
 }
 
@@ -665,6 +665,111 @@ static void test_never_fits(void **state)
 {
 	(void)state;
 	each_mergeable(never_fits);
+}
+
+static void full_of_chains(struct rig *r)
+{
+	unsigned i;
+
+	/* Two descriptors each, but for two of the ring's. */
+	for (i = 0; i < SIZE / 2 - 1; i++)
+		check(r, post_shape(r, 50, i % 2 ? SHAPE_HEADER_APART : SHAPE_CUT_HEADER));
+	ring_submit(&r->guest.ring);
+	ring_kick(&r->guest.ring);
+	give(r, SIZE / 2 * 50, FATE_DELIVERED);
+	give(r, SIZE * 50, FATE_DROPPED);
+	give(r, 30, FATE_DELIVERED);
+	settle(r);
+	/* The first one waits as long as a buffer may come that is large enough. */
+	check(r, r->q.parked && receive(r) == 0);
+	post(r, 1, 50);
+	check(r, ring_kick(&r->guest.ring));
+	settle(r);
+	check(r, r->q.parked && receive(r) == 0);
+	post(r, 1, 100);
+	check(r, ring_kick(&r->guest.ring));
+	settle(r);
+	check(r, receive(r) == 1 && r->q.stats.drop_no_room == 0);
+	/* The second one waits until the ring is full. */
+	check(r, post_shape(r, 50, SHAPE_HEADER_APART));
+	ring_submit(&r->guest.ring);
+	check(r, ring_kick(&r->guest.ring));
+	settle(r);
+	check(r, r->q.parked && receive(r) == 0);
+	while (post_shape(r, 50, SHAPE_HEADER_APART))
+		;
+	ring_submit(&r->guest.ring);
+	check(r, !r->guest.ring.n_free && ring_kick(&r->guest.ring));
+	settle(r);
+	check(r, receive(r) == 1);
+	check(r, r->q.stats.drop_no_room == 1 && r->q.stats.drop_size == 0);
+	check_all_in(r);
+}
+
+/*
+ * The same when it is full of few chains of several descriptors: each of them counts. One free
+ * descriptor is enough to wait for.
+ */
+static void test_full_of_chains(void **state)
+{
+	(void)state;
+	each_mergeable(full_of_chains);
+}
+
+static void tables(struct rig *r)
+{
+	unsigned i;
+
+	/* As many descriptors as the ring has, but in tables: half of the ring is free. */
+	for (i = 0; i < SIZE / 2; i++)
+		check(r, post_shape(r, 50, SHAPE_INDIRECT));
+	ring_submit(&r->guest.ring);
+	ring_kick(&r->guest.ring);
+	give(r, SIZE / 2 * 50 + 1, FATE_DELIVERED);
+	settle(r);
+	check(r, r->q.parked && receive(r) == 0);
+	post(r, 1, 50);
+	check(r, ring_kick(&r->guest.ring));
+	settle(r);
+	check(r, receive(r) == 1);
+	check_all_in(r);
+}
+
+/* Descriptors in a table are not the ring's: a frame waits while the ring has room for more. */
+static void test_tables_fill_no_ring(void **state)
+{
+	(void)state;
+	each_mergeable(tables);
+}
+
+static void endless_chain(struct rig *r)
+{
+	struct vring_desc *desc = r->guest.ring.areas.desc;
+	unsigned i;
+
+	for (i = 0; i < 4; i++)
+		check(r, post_shape(r, 50, SHAPE_HEADER_APART));
+	ring_submit(&r->guest.ring);
+	ring_kick(&r->guest.ring);
+	give(r, 1000, FATE_DROPPED);
+	settle(r);
+	check(r, r->q.parked);
+	/* The end of the first chain turns back to itself, or leads out of the table. */
+	desc[1].flags |= VRING_DESC_F_NEXT;
+	desc[1].next = r->cfg.fds ? 1 : SIZE;
+	check(r, virtq_slots(&r->q.vq, &(struct chain){ .elem = { 0, 1 } }) ==
+			 (r->cfg.fds ? SIZE : 2));
+	ring_kick_now(&r->guest.ring);
+	settle(r);
+	check(r, r->n_broken == 1);
+}
+
+/* Who counts a chain's descriptors while the driver changes them comes to an end, in the table. */
+static void test_endless_chain(void **state)
+{
+	(void)state;
+	if (!layout)
+		each_mergeable(endless_chain);
 }
 
 /*
@@ -1228,6 +1333,9 @@ int main(void)
 		cmocka_unit_test(test_last_piece),
 		cmocka_unit_test(test_too_large_for_single_buffers),
 		cmocka_unit_test(test_never_fits),
+		cmocka_unit_test(test_full_of_chains),
+		cmocka_unit_test(test_tables_fill_no_ring),
+		cmocka_unit_test(test_endless_chain),
 		cmocka_unit_test(test_very_many_pieces),
 		cmocka_unit_test(test_four_gigabytes),
 		cmocka_unit_test(test_fault_while_gathering),
