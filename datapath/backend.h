@@ -99,6 +99,7 @@ struct backend_queue {
 	const uint32_t *rx_waiting; /* frames that wait; NULL: not known before rx looks for them */
 	short tx_events;
 	short rx_events;
+	bool vhost; /* the kernel's vhost-net takes rx_fd in our place: it is a tap's */
 
 	/* set by the device; may be NULL when no queue listens */
 	void (*wake)(void *ctx, unsigned events);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Life cycle of a device's queues: how a session's wishes reach the iothreads. */
+/* A device: how a session's wishes reach its pairs, and the kernel that may have them. */
 #include "datapath/device.h"
 
 #include <arpa/inet.h>
@@ -9,21 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datapath/rx.h"
-#include "datapath/tx/queue.h"
+#include "datapath/handover.h"
+#include "datapath/pair.h"
 #include "virtio/features.h"
 #include "virtio/net_hdr.h"
-
-struct pair {
-	struct device *dev;
-	struct iothread *thread;
-	unsigned index;
-	struct rx_queue rx;
-	struct tx_queue tx;
-	bool rx_started, rx_enabled;
-	bool tx_started, tx_enabled;
-	bool used; /* by the driver: the backend's queue is attached */
-};
 
 struct device {
 	struct device_config cfg;
@@ -31,68 +20,35 @@ struct device {
 	uint64_t features; /* negotiated */
 	unsigned n_pairs;
 	struct pair *pairs;
+	struct handover handover;
 };
 
-/* What an iothread is asked to do with one ring. */
-struct order {
-	struct pair *pair;
-	bool tx;
-	const struct virtq_config *vq;
-	int kick_fd;
-	unsigned hdr_len;
-	const struct virtq_rings *rings;
-	bool enabled;
-	int call_fd, err_fd;
-	int result;
-	uint32_t base;
-};
-
-static struct order order_for(struct device *dev, unsigned ring)
+static struct pair *pair_of(struct device *dev, unsigned ring)
 {
-	return (struct order){ .pair = &dev->pairs[ring / 2], .tx = ring % 2 };
+	return &dev->pairs[ring / PAIR_RINGS];
 }
 
-static void give(struct order *o, void (*fn)(void *arg))
-{
-	iothread_call(o->pair->thread, fn, o);
-}
-
-static void log_line(struct device *dev, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void log_args(struct device *dev, const char *fmt, va_list args)
+static void log_args(const struct device_config *cfg, const char *fmt, va_list args)
 {
 	char line[FEATURES_NAMES_LEN + 512];
 
 	vsnprintf(line, sizeof(line), fmt, args);
-	dev->cfg.log(dev->cfg.log_ctx, line);
+	cfg->log(cfg->log_ctx, line);
 }
 
-static void log_line(struct device *dev, const char *fmt, ...)
+void device_log(const struct device_config *cfg, const char *fmt, ...)
 {
 	va_list args;
 
 	va_start(args, fmt);
-	log_args(dev, fmt, args);
+	log_args(cfg, fmt, args);
 	va_end(args);
 }
 
 /*
- * On the iothread: the backend's queue follows the pair, in use while a ring of it can move frames.
+ * The session's wishes. What the kernel has is taken back before each that concerns a ring; the
+ * next device_settle() gives it again.
  */
-static void pair_update_used(struct pair *p)
-{
-	struct backend *b = p->dev->cfg.backend;
-	bool used = (p->rx_started && p->rx_enabled) || (p->tx_started && p->tx_enabled);
-
-	if (used == p->used || !b->ops->set_queue)
-		return;
-	if (b->ops->set_queue(b, p->index, used) == 0)
-		p->used = used;
-	else
-		log_line(p->dev, "queue pair %u: backend %s cannot %s its queue", p->index,
-			 b->describe, used ? "attach" : "detach");
-}
 
 static int dev_set_features(void *ctx, uint64_t features)
 {
@@ -101,154 +57,72 @@ static int dev_set_features(void *ctx, uint64_t features)
 	char names[FEATURES_NAMES_LEN];
 	int err;
 
+	handover_take_back(&dev->handover);
 	err = b->ops->start(b, features, net_hdr_len(features));
 	if (err) {
-		log_line(dev, "backend %s refuses the negotiated offloads: %s", b->describe,
-			 strerror(-err));
+		device_log(&dev->cfg, "backend %s refuses the negotiated offloads: %s", b->describe,
+			   strerror(-err));
 		return err;
 	}
 	dev->features = features;
-	log_line(dev, "negotiated %s", features_names(features, names));
+	device_log(&dev->cfg, "negotiated %s", features_names(features, names));
 	return 0;
-}
-
-static void on_start(void *arg)
-{
-	struct order *o = arg;
-	struct pair *p = o->pair;
-	struct rx_queue_config rx = { .vq = *o->vq, .kick_fd = o->kick_fd, .hdr_len = o->hdr_len };
-	struct tx_queue_config tx = { .vq = *o->vq, .kick_fd = o->kick_fd, .hdr_len = o->hdr_len };
-	bool *started = o->tx ? &p->tx_started : &p->rx_started;
-
-	*started = true;
-	pair_update_used(p);
-	o->result = o->tx ? tx_queue_start(&p->tx, &tx) : rx_queue_start(&p->rx, &rx);
-	*started = !o->result;
-	pair_update_used(p);
 }
 
 static int dev_ring_start(void *ctx, unsigned ring, const struct virtq_config *cfg, int kick_fd)
 {
 	struct device *dev = ctx;
-	struct order o = order_for(dev, ring);
 
-	o.vq = cfg;
-	o.kick_fd = kick_fd;
-	o.hdr_len = net_hdr_len(dev->features);
-	give(&o, on_start);
-	return o.result;
-}
-
-static void on_stop(void *arg)
-{
-	struct order *o = arg;
-	struct pair *p = o->pair;
-
-	o->base = o->tx ? tx_queue_stop(&p->tx) : rx_queue_stop(&p->rx);
-	*(o->tx ? &p->tx_started : &p->rx_started) = false;
-	pair_update_used(p);
+	handover_take_back(&dev->handover);
+	return pair_start(pair_of(dev, ring), ring % PAIR_RINGS, cfg, kick_fd,
+			  net_hdr_len(dev->features));
 }
 
 static uint32_t dev_ring_stop(void *ctx, unsigned ring)
 {
-	struct order o = order_for(ctx, ring);
+	struct device *dev = ctx;
 
-	give(&o, on_stop);
-	return o.base;
-}
-
-static void on_enable(void *arg)
-{
-	struct order *o = arg;
-	struct pair *p = o->pair;
-
-	*(o->tx ? &p->tx_enabled : &p->rx_enabled) = o->enabled;
-	/* Attached before the first frame, detached after the last. */
-	if (o->enabled)
-		pair_update_used(p);
-	if (o->tx)
-		tx_queue_enable(&p->tx, o->enabled);
-	else
-		rx_queue_enable(&p->rx, o->enabled);
-	pair_update_used(p);
+	handover_take_back(&dev->handover);
+	return pair_stop(pair_of(dev, ring), ring % PAIR_RINGS);
 }
 
 static void dev_ring_enable(void *ctx, unsigned ring, bool enabled)
 {
-	struct order o = order_for(ctx, ring);
+	struct device *dev = ctx;
 
-	o.enabled = enabled;
-	give(&o, on_enable);
+	handover_take_back(&dev->handover);
+	pair_enable(pair_of(dev, ring), ring % PAIR_RINGS, enabled);
 }
 
-static void on_fds(void *arg)
-{
-	struct order *o = arg;
-	struct virtq *vq = o->tx ? &o->pair->tx.vq : &o->pair->rx.vq;
-
-	vq->call_fd = o->call_fd;
-	vq->err_fd = o->err_fd;
-	/* A call may have gone to the old fd. */
-	virtq_call_now(vq);
-}
-
+/* Straight through to the kernel: QEMU does it whenever a guest masks an interrupt. */
 static void dev_ring_fds(void *ctx, unsigned ring, int call_fd, int err_fd)
 {
-	struct order o = order_for(ctx, ring);
+	struct device *dev = ctx;
 
-	o.call_fd = call_fd;
-	o.err_fd = err_fd;
-	give(&o, on_fds);
-}
-
-static void on_quiesce(void *arg)
-{
-	struct order *o = arg;
-
-	if (o->pair->rx_started)
-		rx_queue_pause(&o->pair->rx);
-	if (o->pair->tx_started)
-		tx_queue_pause(&o->pair->tx);
+	handover_set_fds(&dev->handover, ring / PAIR_RINGS, ring % PAIR_RINGS, call_fd, err_fd);
+	pair_set_fds(pair_of(dev, ring), ring % PAIR_RINGS, call_fd, err_fd);
 }
 
 static void dev_quiesce(void *ctx)
 {
 	struct device *dev = ctx;
 
-	for (unsigned i = 0; i < dev->n_pairs; i++) {
-		struct order o = order_for(dev, 2 * i);
-
-		give(&o, on_quiesce);
-	}
+	handover_take_back(&dev->handover);
+	for (unsigned i = 0; i < dev->n_pairs; i++)
+		pair_pause(&dev->pairs[i]);
 }
 
 static void dev_ring_moved(void *ctx, unsigned ring, const struct virtq_rings *rings)
 {
-	struct order o = order_for(ctx, ring);
-
-	/* The queue is paused: nobody else touches it. */
-	virtq_move(o.tx ? &o.pair->tx.vq : &o.pair->rx.vq, rings);
-}
-
-static void on_resume(void *arg)
-{
-	struct order *o = arg;
-
-	if (o->pair->rx_started)
-		rx_queue_resume(&o->pair->rx);
-	if (o->pair->tx_started)
-		tx_queue_resume(&o->pair->tx);
+	pair_move(pair_of(ctx, ring), ring % PAIR_RINGS, rings);
 }
 
 static void dev_resume(void *ctx)
 {
 	struct device *dev = ctx;
 
-	for (unsigned i = 0; i < dev->n_pairs; i++) {
-		struct order o = order_for(dev, 2 * i);
-
-		give(&o, on_resume);
-	}
+	for (unsigned i = 0; i < dev->n_pairs; i++)
+		pair_resume(&dev->pairs[i]);
 }
 
 static int dev_set_mtu(void *ctx, uint16_t mtu)
@@ -312,13 +186,13 @@ static void dev_send_rarp(void *ctx, const uint8_t mac[ETH_ALEN])
 	rarp_fill(&frame, mac);
 	iothread_call(dev->pairs[0].thread, on_send, &o);
 	if (o.result)
-		log_line(dev, "backend %s: a RARP is lost: %s", o.backend->describe,
-			 strerror(-o.result));
+		device_log(&dev->cfg, "backend %s: a RARP is lost: %s", o.backend->describe,
+			   strerror(-o.result));
 }
 
 static void dev_log(void *ctx, const char *fmt, va_list args)
 {
-	log_args(ctx, fmt, args);
+	log_args(&((struct device *)ctx)->cfg, fmt, args);
 }
 
 const struct vhost_user_ops device_vhost_user_ops = {
@@ -335,59 +209,6 @@ const struct vhost_user_ops device_vhost_user_ops = {
 	.log = dev_log,
 };
 
-static void log_broken(struct pair *p, unsigned ring, const struct virtq *vq)
-{
-	log_line(p->dev, "ring %u (%s of queue pair %u) is broken: %s, at available index %u", ring,
-		 ring % 2 ? "tx" : "rx", p->index, virtq_fault_name(vq->fault), vq->fault_idx);
-}
-
-static void on_rx_broken(struct rx_queue *q)
-{
-	struct pair *p = container_of(q, struct pair, rx);
-
-	log_broken(p, 2 * p->index, &q->vq);
-}
-
-static void on_tx_broken(struct tx_queue *q)
-{
-	struct pair *p = container_of(q, struct pair, tx);
-
-	log_broken(p, 2 * p->index + 1, &q->vq);
-}
-
-/* A backend without fds says what it has; on the pair's iothread. */
-static void on_wake(void *ctx, unsigned events)
-{
-	struct pair *p = ctx;
-
-	if (events & BACKEND_RX)
-		rx_queue_ready(&p->rx);
-	if (events & BACKEND_TX)
-		tx_queue_ready(&p->tx);
-}
-
-static int pair_init(struct pair *p, struct device *dev, unsigned index)
-{
-	struct backend_queue *bq = dev->cfg.backend->queues[index];
-	int err;
-
-	p->dev = dev;
-	p->index = index;
-	p->thread = dev->cfg.threads[(dev->cfg.first_thread + index) % dev->cfg.n_threads];
-	p->used = true; /* as the backend made it */
-	err = rx_queue_init(&p->rx, p->thread, bq);
-	if (err)
-		return err;
-	tx_queue_init(&p->tx, p->thread, bq, &dev->mode);
-	p->rx.on_broken = on_rx_broken;
-	p->tx.on_broken = on_tx_broken;
-	bq->wake = on_wake;
-	bq->wake_ctx = p;
-	/* Frames for a pair that no driver uses must not wait there for ever. */
-	pair_update_used(p);
-	return 0;
-}
-
 int device_new(struct device **out, const struct device_config *cfg)
 {
 	struct device *dev = calloc(1, sizeof(*dev));
@@ -396,14 +217,18 @@ int device_new(struct device **out, const struct device_config *cfg)
 		return -ENOMEM;
 	dev->cfg = *cfg;
 	dev->mode = *cfg->mode;
+	dev->cfg.mode = &dev->mode;
 	dev->pairs = aligned_alloc(CACHE_LINE, cfg->backend->n_queues * sizeof(*dev->pairs));
 	if (!dev->pairs)
 		goto out;
-	memset(dev->pairs, 0, cfg->backend->n_queues * sizeof(*dev->pairs));
 	for (; dev->n_pairs < cfg->backend->n_queues; dev->n_pairs++) {
-		if (pair_init(&dev->pairs[dev->n_pairs], dev, dev->n_pairs))
+		unsigned i = dev->n_pairs;
+
+		if (pair_init(&dev->pairs[i], &dev->cfg, i,
+			      cfg->threads[(cfg->first_thread + i) % cfg->n_threads]))
 			goto out;
 	}
+	handover_init(&dev->handover, &dev->cfg, dev->pairs, dev->n_pairs);
 	*out = dev;
 	return 0;
 
@@ -416,11 +241,8 @@ void device_free(struct device *dev)
 {
 	if (!dev)
 		return;
-	for (unsigned i = 0; i < dev->n_pairs; i++) {
-		rx_queue_deinit(&dev->pairs[i].rx);
-		tx_queue_deinit(&dev->pairs[i].tx);
-		dev->cfg.backend->queues[i]->wake = NULL;
-	}
+	for (unsigned i = 0; i < dev->n_pairs; i++)
+		pair_deinit(&dev->pairs[i]);
 	free(dev->pairs);
 	free(dev);
 }
@@ -436,6 +258,44 @@ uint64_t device_features(const struct device *dev)
 	if (dev->cfg.has_mac)
 		features |= FEATURE(VIRTIO_NET_F_MAC);
 	return features;
+}
+
+uint64_t device_negotiated(const struct device *dev)
+{
+	return dev->features;
+}
+
+void device_set_kernel(struct device *dev, struct vhost_net *kernel, const char *why)
+{
+	handover_set_kernel(&dev->handover, kernel, why);
+}
+
+void device_want_kernel(struct device *dev, bool wanted)
+{
+	handover_want(&dev->handover, wanted);
+}
+
+enum device_driver device_settle(struct device *dev)
+{
+	return handover_settle(&dev->handover);
+}
+
+struct device_driver_status device_driver_status(const struct device *dev)
+{
+	const struct handover *h = &dev->handover;
+
+	return (struct device_driver_status){
+		.driver = h->driver,
+		.why = h->why,
+		.to_kernel = h->to_kernel,
+		.to_user = h->to_user,
+		.failed = h->failed,
+	};
+}
+
+bool device_pair_in_kernel(const struct device *dev, unsigned pair)
+{
+	return dev->pairs[pair].owner == PAIR_KERNEL;
 }
 
 const struct tx_stats *device_tx_stats(const struct device *dev, unsigned pair)

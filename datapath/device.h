@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A virtio-net device: queue pairs, the iothreads that run them, and one backend. Cold: it starts
- * and stops queues as a vhost-user session asks for it, and no frame passes here.
+ * A virtio-net device: queue pairs, the iothreads that run them, and one backend; or the kernel's
+ * vhost-net in their place (datapath/handover.h). Cold: it starts and stops queues as a vhost-user
+ * session asks for it, and no frame passes here.
  *
  * Owner: the control thread. While a queue runs, everything in it is its iothread's; the device
  * reaches it by iothread_call.
@@ -16,6 +17,7 @@
 #include "datapath/iothread.h"
 #include "datapath/stats.h"
 #include "datapath/tx/engine.h"
+#include "virtio/vhost_net.h"
 #include "virtio/vhost_user/session.h"
 
 struct device;
@@ -37,19 +39,73 @@ struct device_config {
 	void *log_ctx;
 };
 
-/* 0 or -ENOMEM. */
+/* 0 or -ENOMEM. The user datapath moves the frames, until device_set_kernel(). */
 int device_new(struct device **dev, const struct device_config *cfg);
 /* All rings must be stopped. Takes NULL. */
 void device_free(struct device *dev);
 
 /* Feature bits to offer: what rings and backend can do. */
 uint64_t device_features(const struct device *dev);
+/* Those that the present driver, or the last one, negotiated. */
+uint64_t device_negotiated(const struct device *dev);
 
-/* What a session calls; its dev is a struct device. */
+/* What a session calls; its dev is a struct device. Then comes device_settle(). */
 extern const struct vhost_user_ops device_vhost_user_ops;
+
+/*
+ * The kernel's vhost-net for each pair, open, borrowed until the next such call; or NULL, and why
+ * there is none. The rings are in the user datapath when it returns.
+ */
+void device_set_kernel(struct device *dev, struct vhost_net *kernel, const char *why);
+/*
+ * Whether the kernel shall move the frames where it can: at first it shall. If not, the rings are
+ * in the user datapath when it returns.
+ */
+void device_want_kernel(struct device *dev, bool wanted);
+
+/* Who moves the frames, and what is to be done about it. */
+enum device_driver {
+	DEVICE_KERNEL, /* the kernel, those of all pairs in use */
+	DEVICE_WAITS,  /* the user datapath: the kernel is not wanted, or the driver is not ready */
+	DEVICE_RETRY,  /* the user datapath, for now: settle again after DEVICE_RETRY_MS */
+	DEVICE_CANNOT, /* the user datapath: the kernel cannot be had */
+};
+
+#define DEVICE_RETRY_MS 100
+
+/*
+ * Hand the device to the kernel if that is wanted and can be. To be called after each turn of a
+ * session's messages, and after device_set_kernel() and device_want_kernel(); does nothing when
+ * nothing has changed. Whatever fails, the user datapath goes on with all rings.
+ */
+enum device_driver device_settle(struct device *dev);
+
+/* Hand-overs one way. A blackout is the time in which nobody moved frames. */
+struct device_handovers {
+	uint64_t n;
+	uint64_t last_us;
+	uint64_t max_us;
+};
+
+/* As of the last device_settle(). */
+struct device_driver_status {
+	enum device_driver driver;
+	const char *why; /* it is not the kernel; valid until the next call that may change it */
+	struct device_handovers to_kernel;
+	struct device_handovers to_user;
+	uint64_t failed; /* tries that ended where they began */
+};
+
+struct device_driver_status device_driver_status(const struct device *dev);
+/* Whether the kernel moves this pair's frames: a pair that no driver uses stays here. */
+bool device_pair_in_kernel(const struct device *dev, unsigned pair);
 
 /* Counters of a pair's queues; may be read at any time with load_relaxed. */
 const struct tx_stats *device_tx_stats(const struct device *dev, unsigned pair);
 const struct rx_stats *device_rx_stats(const struct device *dev, unsigned pair);
+
+/* A line for cfg->log; for the files of the device. */
+void device_log(const struct device_config *cfg, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 #endif

@@ -12,11 +12,12 @@
 
 #define RETRY_MS 200 /* between two attempts to connect */
 
-static int set_address(struct sockaddr_un *addr, const char *path, char *err, size_t err_len)
+static int set_address(struct sockaddr_un *addr, const char *option, const char *path, char *err,
+		       size_t err_len)
 {
 	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (!*path || strlen(path) >= sizeof(addr->sun_path)) {
-		snprintf(err, err_len, "--socket-path '%s' must be 1 to %zu characters long", path,
+		snprintf(err, err_len, "--%s '%s' must be 1 to %zu characters long", option, path,
 			 sizeof(addr->sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
@@ -38,7 +39,8 @@ static int try_connect(const struct sockaddr_un *addr)
 }
 
 /* A socket file that nobody listens on is what a killed process left: it may go. */
-static int remove_stale(const struct sockaddr_un *addr, char *err, size_t err_len)
+static int remove_stale(const struct sockaddr_un *addr, const char *option, char *err,
+			size_t err_len)
 {
 	struct stat st;
 	int fd;
@@ -47,9 +49,8 @@ static int remove_stale(const struct sockaddr_un *addr, char *err, size_t err_le
 		return 0;
 	if (!S_ISSOCK(st.st_mode)) {
 		snprintf(err, err_len,
-			 "--socket-path '%s' exists and is no socket; choose another path or "
-			 "remove it",
-			 addr->sun_path);
+			 "--%s '%s' exists and is no socket; choose another path or remove it",
+			 option, addr->sun_path);
 		return -EEXIST;
 	}
 	fd = try_connect(addr);
@@ -58,36 +59,47 @@ static int remove_stale(const struct sockaddr_un *addr, char *err, size_t err_le
 	/* EAGAIN: somebody listens, with a full backlog. */
 	if (fd >= 0 || fd == -EAGAIN) {
 		snprintf(err, err_len,
-			 "--socket-path '%s' is in use by another process; choose another path or "
-			 "end it",
-			 addr->sun_path);
+			 "--%s '%s' is in use by another process; choose another path or end it",
+			 option, addr->sun_path);
 		return -EADDRINUSE;
 	}
 	unlink(addr->sun_path);
 	return 0;
 }
 
-int endpoint_listen(struct endpoint *e, const char *path, char *err, size_t err_len)
+int endpoint_bind(const char *option, const char *path, bool private, char *err, size_t err_len)
 {
 	struct sockaddr_un addr;
-	int error;
+	int error = set_address(&addr, option, path, err, err_len), fd;
 
-	*e = (struct endpoint){ .path = path, .fd = -1, .listening = true };
-	error = set_address(&addr, path, err, err_len);
 	if (!error)
-		error = remove_stale(&addr, err, err_len);
+		error = remove_stale(&addr, option, err, err_len);
 	if (error)
 		return error;
-	e->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (e->fd >= 0 && bind(e->fd, (struct sockaddr *)&addr, sizeof(addr)) == 0) {
-		e->bound = true;
-		if (listen(e->fd, 1) == 0)
-			return 0;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0) {
+		/* Nobody can connect before it listens. */
+		if ((!private || chmod(path, S_IRUSR | S_IWUSR) == 0) && listen(fd, 1) == 0)
+			return fd;
+		error = -errno;
+		unlink(path);
+	} else {
+		error = -errno;
 	}
-	error = -errno;
-	snprintf(err, err_len, "--socket-path '%s': cannot listen: %s", path, strerror(-error));
-	endpoint_close(e);
+	snprintf(err, err_len, "--%s '%s': cannot listen: %s", option, path, strerror(-error));
+	if (fd >= 0)
+		close(fd);
 	return error;
+}
+
+int endpoint_listen(struct endpoint *e, const char *path, char *err, size_t err_len)
+{
+	*e = (struct endpoint){ .path = path, .listening = true };
+	e->fd = endpoint_bind("socket-path", path, false, err, err_len);
+	if (e->fd < 0)
+		return e->fd;
+	e->bound = true;
+	return 0;
 }
 
 int endpoint_connect(struct endpoint *e, const char *path, char *err, size_t err_len)
@@ -95,7 +107,7 @@ int endpoint_connect(struct endpoint *e, const char *path, char *err, size_t err
 	struct sockaddr_un addr;
 
 	*e = (struct endpoint){ .path = path, .fd = -1, .client = true };
-	return set_address(&addr, path, err, err_len);
+	return set_address(&addr, "socket-path", path, err, err_len);
 }
 
 int endpoint_inherit(struct endpoint *e, int fd, char *err, size_t err_len)
@@ -148,7 +160,9 @@ int endpoint_next(struct endpoint *e)
 	if (e->listening) {
 		fd = accept4(e->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	} else if (e->client) {
-		fd = set_address(&addr, e->path, err, sizeof(err)) ? -1 : try_connect(&addr);
+		fd = set_address(&addr, "socket-path", e->path, err, sizeof(err))
+			     ? -1
+			     : try_connect(&addr);
 	} else {
 		fd = e->fd;
 		e->fd = -1;

@@ -19,6 +19,12 @@ struct endpoint {
 	int fd;     /* listening socket, or the connection; -1: none (now) */
 };
 
+/*
+ * A listening socket at path, which --option named; private: for this user only. A socket there
+ * that nobody listens on is replaced. Its fd, or negative errno with a reason in err.
+ */
+int endpoint_bind(const char *option, const char *path, bool private, char *err, size_t err_len);
+
 /* All three: 0, or negative errno with a reason in err. Nothing is left behind on failure. */
 int endpoint_listen(struct endpoint *e, const char *path, char *err, size_t err_len);
 int endpoint_connect(struct endpoint *e, const char *path, char *err, size_t err_len);

@@ -10,11 +10,13 @@
 #include <time.h>
 
 #include "datapath/device.h"
+#include "tools/counters.h"
 #include "tools/endpoint.h"
 #include "tools/log.h"
 #include "tools/sigbus.h"
 #include "tools/txmode.h"
-#include "virtio/base.h"
+#include "tools/vhost.h"
+#include "virtio/features.h"
 #include "virtio/vhost_user/session.h"
 
 /* A front-end that fails at once must not keep us busy. */
@@ -29,6 +31,9 @@ struct nic {
 	struct device *device;
 	struct vhost_user_session *session;
 	struct sigbus_guard guard; /* of the session's memory */
+	struct log_limit limit;    /* of lines that the device writes */
+	struct vhost vhost;
+	int64_t settle_ms; /* when to settle the device again, CLOCK_MONOTONIC; -1: never */
 	/* When to try for the next front-end, CLOCK_MONOTONIC; -1: when fd says so. */
 	int64_t due_ms;
 };
@@ -36,15 +41,35 @@ struct nic {
 /* With several cards each line says which it is about. */
 static void nic_log(const struct nic *nic, const char *line)
 {
-	if (nic->opt->name[0])
-		log_line("%s: %s", nic->opt->name, line);
-	else
+	if (nic->opt->alone)
 		log_line("%s", line);
+	else
+		log_line("%s: %s", nic->opt->name, line);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* What a front-end or its guest causes, who may do so without end. Any thread. */
 static void nic_log_callback(void *ctx, const char *line)
 {
-	nic_log(ctx, line);
+	struct nic *nic = ctx;
+	char note[80];
+	unsigned missed;
+
+	if (!log_limit_take(&nic->limit, now_ms(), &missed))
+		return;
+	if (missed) {
+		snprintf(note, sizeof(note), "%u lines more in that minute were not logged",
+			 missed);
+		nic_log(nic, note);
+	}
+	nic_log(nic, line);
 }
 
 static int endpoint_init(struct nic *nic)
@@ -104,6 +129,18 @@ static int device_init(struct nic *nic, struct iothread *const *threads, unsigne
 	return err;
 }
 
+static int kernel_init(struct nic *nic)
+{
+	int err = vhost_init(&nic->vhost, &nic->opt->vhost, nic->backend,
+			     device_features(nic->device));
+
+	if (err)
+		log_line("--vhost require: %s", nic->vhost.why);
+	else
+		device_set_kernel(nic->device, nic->vhost.nets, nic->vhost.why);
+	return err;
+}
+
 int nic_new(struct nic **out, const struct nic_options *o, struct iothread *const *threads,
 	    unsigned n_threads, unsigned first)
 {
@@ -114,11 +151,15 @@ int nic_new(struct nic **out, const struct nic_options *o, struct iothread *cons
 		return -ENOMEM;
 	nic->opt = o;
 	nic->endpoint.fd = -1;
+	nic->settle_ms = -1;
+	log_limit_init(&nic->limit);
 	err = endpoint_init(nic);
 	if (!err)
 		err = backend_init(nic);
 	if (!err)
 		err = device_init(nic, threads, n_threads, first);
+	if (!err)
+		err = kernel_init(nic);
 	if (err) {
 		nic_free(nic);
 		return err;
@@ -133,6 +174,7 @@ void nic_stop(struct nic *nic)
 	nic->session = NULL;
 	device_free(nic->device);
 	nic->device = NULL;
+	vhost_deinit(&nic->vhost);
 	endpoint_close(&nic->endpoint);
 }
 
@@ -150,7 +192,7 @@ static void session_begin(struct nic *nic)
 	struct vhost_user_config cfg = {
 		.ops = &device_vhost_user_ops,
 		.dev = nic->device,
-		.features = device_features(nic->device),
+		.features = vhost_offer(&nic->vhost, device_features(nic->device)),
 		.max_pairs = nic->opt->queues,
 		.has_mac = nic->opt->has_mac,
 		.mtu = nic->opt->mtu,
@@ -169,14 +211,6 @@ static void session_begin(struct nic *nic)
 		nic_log(nic, "front-end connected");
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* No session: who will tell us of the next front-end, the fd or the clock. */
 static void set_due(struct nic *nic, int timeout_ms)
 {
@@ -187,8 +221,25 @@ static void session_end(struct nic *nic)
 {
 	vhost_user_session_free(nic->session);
 	nic->session = NULL;
+	nic->settle_ms = -1;
+	device_settle(nic->device);
 	set_due(nic, RETRY_AFTER_SESSION_MS);
 	nic_log(nic, "front-end gone, device reset");
+}
+
+/* After whatever may have changed who shall move the frames. */
+static void settle(struct nic *nic)
+{
+	enum device_driver driver = device_settle(nic->device);
+	char line[LINE_LEN];
+
+	nic->settle_ms = driver == DEVICE_RETRY ? now_ms() + DEVICE_RETRY_MS : -1;
+	if (driver != DEVICE_CANNOT || nic->opt->vhost.policy != VHOST_REQUIRE || !nic->session)
+		return;
+	snprintf(line, sizeof(line), "--vhost require: the front-end is given up: %s",
+		 device_driver_status(nic->device).why);
+	nic_log(nic, line);
+	session_end(nic);
 }
 
 void nic_check_memory(struct nic *nic)
@@ -209,9 +260,9 @@ int nic_fd(const struct nic *nic)
 
 int nic_timeout_ms(const struct nic *nic)
 {
-	int64_t left = nic->due_ms - now_ms();
+	int64_t due_ms = nic->session ? nic->settle_ms : nic->due_ms, left = due_ms - now_ms();
 
-	if (nic->session || nic->due_ms < 0)
+	if (due_ms < 0)
 		return -1;
 	return left > 0 ? (int)left : 0;
 }
@@ -221,6 +272,8 @@ bool nic_serve(struct nic *nic, bool readable)
 	if (nic->session) {
 		if (readable && vhost_user_session_dispatch(nic->session) != VHOST_USER_GO_ON)
 			session_end(nic);
+		else if (readable || nic_timeout_ms(nic) == 0)
+			settle(nic);
 	} else if (readable || nic_timeout_ms(nic) == 0) {
 		session_begin(nic);
 		/* A front-end that could not be taken, for want of fds say, still waits. */
@@ -240,53 +293,110 @@ void nic_log_what_runs(const struct nic *nic)
 			 o->client ? "connecting to" : "listening on", o->socket_path);
 	else
 		snprintf(where, sizeof(where), "on fd %d", o->fd);
+	if (!nic->vhost.nets) {
+		snprintf(line, sizeof(line), "vhost: driver user: %s", nic->vhost.why);
+		nic_log(nic, line);
+	}
 	snprintf(line, sizeof(line), "backend %s, tx mode %s, %s", nic->backend->describe,
 		 txmode_text(&o->mode, mode), where);
 	nic_log(nic, line);
 }
 
-static void log_tx_counters(const struct nic *nic, unsigned pair, const struct tx_stats *s)
-{
-	char line[LINE_LEN];
-	char header[NET_HDR_FAULTS * 40];
-	int len = 0;
-
-	for (unsigned i = NET_HDR_OK + 1; i < NET_HDR_FAULTS; i++)
-		len += sprintf(header + len, " drop_%s=%" PRIu64, net_hdr_fault_name(i),
-			       load_relaxed(&s->drop_header[i]));
-	snprintf(line, sizeof(line),
-		 "tx%u frames=%" PRIu64 " bytes=%" PRIu64 " kicks=%" PRIu64 " calls=%" PRIu64
-		 " runs=%" PRIu64 " rechecks=%" PRIu64 " backend_full=%" PRIu64
-		 " unsafe_plans=%" PRIu64 " drop_size=%" PRIu64 " drop_disabled=%" PRIu64
-		 " drop_backend=%" PRIu64 " broken=%" PRIu64 "%s",
-		 pair, load_relaxed(&s->frames), load_relaxed(&s->bytes), load_relaxed(&s->kicks),
-		 load_relaxed(&s->calls), load_relaxed(&s->runs), load_relaxed(&s->rechecks),
-		 load_relaxed(&s->backend_full), load_relaxed(&s->unsafe_plans),
-		 load_relaxed(&s->drop_size), load_relaxed(&s->drop_disabled),
-		 load_relaxed(&s->drop_backend), load_relaxed(&s->broken), header);
-	nic_log(nic, line);
-}
-
-static void log_rx_counters(const struct nic *nic, unsigned pair, const struct rx_stats *s)
-{
-	char line[LINE_LEN];
-
-	snprintf(line, sizeof(line),
-		 "rx%u frames=%" PRIu64 " bytes=%" PRIu64 " kicks=%" PRIu64 " calls=%" PRIu64
-		 " runs=%" PRIu64 " no_buffers=%" PRIu64 " spilled=%" PRIu64 " drop_size=%" PRIu64
-		 " drop_stopped=%" PRIu64 " drop_backend=%" PRIu64 " broken=%" PRIu64,
-		 pair, load_relaxed(&s->frames), load_relaxed(&s->bytes), load_relaxed(&s->kicks),
-		 load_relaxed(&s->calls), load_relaxed(&s->runs), load_relaxed(&s->no_buffers),
-		 load_relaxed(&s->spilled), load_relaxed(&s->drop_size),
-		 load_relaxed(&s->drop_stopped), load_relaxed(&s->drop_backend),
-		 load_relaxed(&s->broken));
-	nic_log(nic, line);
-}
-
 void nic_log_counters(const struct nic *nic)
 {
+	char line[COUNTERS_TEXT_LEN];
+
 	for (unsigned i = 0; i < nic->opt->queues; i++) {
-		log_tx_counters(nic, i, device_tx_stats(nic->device, i));
-		log_rx_counters(nic, i, device_rx_stats(nic->device, i));
+		nic_log(nic, counters_tx(line, i, device_tx_stats(nic->device, i)));
+		nic_log(nic, counters_rx(line, i, device_rx_stats(nic->device, i)));
 	}
+}
+
+const char *nic_name(const struct nic *nic)
+{
+	return nic->opt->name;
+}
+
+static void show_handovers(FILE *out, const char *name, const char *way,
+			   const struct device_handovers *h)
+{
+	fprintf(out, "%s: handovers to %s: n=%" PRIu64 " last_us=%" PRIu64 " max_us=%" PRIu64 "\n",
+		name, way, h->n, h->last_us, h->max_us);
+}
+
+static void show_pair(const struct nic *nic, unsigned pair, const char *why, FILE *out)
+{
+	const char *name = nic->opt->name;
+	char line[COUNTERS_TEXT_LEN];
+
+	if (device_pair_in_kernel(nic->device, pair))
+		fprintf(out, "%s: pair %u: driver kernel (its frames are not in these counters)\n",
+			name, pair);
+	else
+		fprintf(out, "%s: pair %u: driver user: %s\n", name, pair,
+			*why ? why : "no driver uses it");
+	fprintf(out, "%s: %s\n", name, counters_tx(line, pair, device_tx_stats(nic->device, pair)));
+	fprintf(out, "%s: %s\n", name, counters_rx(line, pair, device_rx_stats(nic->device, pair)));
+}
+
+void nic_show(struct nic *nic, FILE *out)
+{
+	const struct nic_options *o = nic->opt;
+	char mode[TXMODE_TEXT_LEN], names[FEATURES_NAMES_LEN];
+	struct device_driver_status s;
+
+	settle(nic);
+	s = device_driver_status(nic->device);
+	fprintf(out, "%s: backend %s\n", o->name, nic->backend->describe);
+	fprintf(out, "%s: tx mode %s\n", o->name, txmode_text(&o->mode, mode));
+	fprintf(out, "%s: front-end %s\n", o->name, nic->session ? "connected" : "none");
+	if (nic->session)
+		fprintf(out, "%s: features %s\n", o->name,
+			features_names(device_negotiated(nic->device), names));
+	fprintf(out, "%s: vhost %s\n", o->name, vhost_policy_name(o->vhost.policy));
+	if (s.driver == DEVICE_KERNEL)
+		fprintf(out, "%s: driver kernel\n", o->name);
+	else
+		fprintf(out, "%s: driver user: %s\n", o->name, s.why);
+	show_handovers(out, o->name, "kernel", &s.to_kernel);
+	show_handovers(out, o->name, "user", &s.to_user);
+	fprintf(out, "%s: handovers failed: n=%" PRIu64 "\n", o->name, s.failed);
+	for (unsigned i = 0; i < o->queues; i++)
+		show_pair(nic, i, s.why, out);
+}
+
+/* The kernel's vhost-net may not have been there at the start, or have been closed. */
+static void open_vhost(struct nic *nic)
+{
+	if (vhost_is_open(&nic->vhost))
+		return;
+	device_set_kernel(nic->device, NULL, "it is opened");
+	if (vhost_open(&nic->vhost))
+		vhost_deinit(&nic->vhost);
+	device_set_kernel(nic->device, nic->vhost.nets, nic->vhost.why);
+}
+
+enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_VHOST_LEN])
+{
+	bool was_kernel = device_driver_status(nic->device).driver == DEVICE_KERNEL;
+	struct device_driver_status s;
+
+	if (on)
+		open_vhost(nic);
+	device_want_kernel(nic->device, on);
+	device_settle(nic->device);
+	s = device_driver_status(nic->device);
+	if (s.driver == DEVICE_KERNEL)
+		snprintf(said, NIC_VHOST_LEN, "driver kernel, blackout %" PRIu64 " us",
+			 s.to_kernel.last_us);
+	else if (was_kernel)
+		snprintf(said, NIC_VHOST_LEN, "driver user, blackout %" PRIu64 " us",
+			 s.to_user.last_us);
+	else
+		snprintf(said, NIC_VHOST_LEN, "driver user: %s", s.why);
+	/* Where the kernel is required, a front-end that it cannot serve goes. */
+	settle(nic);
+	if (on && s.driver == DEVICE_RETRY)
+		return NIC_VHOST_LATER;
+	return on && s.driver == DEVICE_CANNOT ? NIC_VHOST_CANNOT : NIC_VHOST_DONE;
 }

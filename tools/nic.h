@@ -10,6 +10,7 @@
 #define TOOLS_NIC_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "datapath/iothread.h"
 #include "tools/options.h"
@@ -40,5 +41,21 @@ void nic_check_memory(struct nic *nic);
 /* What runs here, and the counters of all queues: lines for the log. */
 void nic_log_what_runs(const struct nic *nic);
 void nic_log_counters(const struct nic *nic);
+
+/* For the control socket. */
+const char *nic_name(const struct nic *nic);
+/* What runs, who moves the frames and why, the counters: lines that begin with the card's name. */
+void nic_show(struct nic *nic, FILE *out);
+
+enum nic_vhost {
+	NIC_VHOST_DONE,
+	NIC_VHOST_LATER,  /* not yet: ask again soon */
+	NIC_VHOST_CANNOT, /* the user datapath goes on */
+};
+
+#define NIC_VHOST_LEN 512
+
+/* Let the kernel move the frames, or the user datapath; said is who does now, and why. */
+enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_VHOST_LEN]);
 
 #endif

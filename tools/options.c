@@ -36,7 +36,12 @@ enum option_id {
 	OPT_IOTHREADS,
 	OPT_MAC,
 	OPT_MTU,
+	OPT_VHOST,
+	OPT_VHOST_DEVICE,
+	OPT_VHOST_FD,
+	OPT_VHOST_POLL,
 	OPT_NIC,
+	OPT_CONTROL,
 	OPT_HELP,
 	OPT_VERSION,
 	OPT_PRINT_CAPABILITIES,
@@ -52,7 +57,12 @@ static const struct option long_options[] = {
 	{ "iothreads", required_argument, NULL, OPT_IOTHREADS },
 	{ "mac", required_argument, NULL, OPT_MAC },
 	{ "mtu", required_argument, NULL, OPT_MTU },
+	{ "vhost", required_argument, NULL, OPT_VHOST },
+	{ "vhost-device", required_argument, NULL, OPT_VHOST_DEVICE },
+	{ "vhost-fd", required_argument, NULL, OPT_VHOST_FD },
+	{ "vhost-poll", required_argument, NULL, OPT_VHOST_POLL },
 	{ "nic", no_argument, NULL, OPT_NIC },
+	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "print-capabilities", no_argument, NULL, OPT_PRINT_CAPABILITIES },
@@ -64,7 +74,7 @@ static void print_help(void)
 	char modes[2048];
 
 	txmode_help(modes, sizeof(modes));
-	printf("usage: txringd [--iothreads N] NIC [--nic NIC]...\n"
+	printf("usage: txringd [--iothreads N] [--control PATH] NIC [--nic NIC]...\n"
 	       "   NIC: (--socket-path PATH [--client] | --fd N) --backend BACKEND [option...]\n"
 	       "A vhost-user back-end for virtio-net with selectable tx scheduling.\n"
 	       "\n"
@@ -83,10 +93,17 @@ static void print_help(void)
 	       "  --mac MAC           tell a front-end that asks (GET_CONFIG) that this is its "
 	       "address\n"
 	       "  --mtu N             %u to 65535: set the tap's MTU, and offer it to the driver\n"
+	       "  --vhost POLICY      the kernel's vhost-net in our place: default (where it "
+	       "can),\n"
+	       "                      require (or fail), disable (never)\n"
+	       "  --vhost-device PATH  where it is, default " VHOST_NET_DEVICE "\n"
+	       "  --vhost-fd N[,N...]  it is open already, an fd for each queue pair\n"
+	       "  --vhost-poll TIME   it polls so long before it sleeps, 1us to 1s\n"
 	       "  --nic               what follows is about one more network card\n"
 	       "\n"
 	       "  --iothreads N       threads that run the queue pairs of all cards in turn, "
 	       "default 1\n"
+	       "  --control PATH      listen on PATH for txringctl\n"
 	       "  --help, --version, --print-capabilities\n"
 	       "\n"
 	       "tx modes, with defaults and ranges:\n"
@@ -199,6 +216,15 @@ static bool parse_nic_option(struct nic_options *o, int id, const char *arg)
 		break;
 	case OPT_MAC:
 		return parse_mac(o, arg);
+	case OPT_VHOST:
+		return vhost_parse_policy(&o->vhost, arg);
+	case OPT_VHOST_DEVICE:
+		o->vhost.device = arg;
+		break;
+	case OPT_VHOST_FD:
+		return vhost_parse_fds(&o->vhost, arg);
+	case OPT_VHOST_POLL:
+		return vhost_parse_poll(&o->vhost, arg);
 	case OPT_MTU:
 		o->mtu = (uint16_t)(n = parse_number("mtu", arg, MIN_MTU, 65535));
 		break;
@@ -212,6 +238,10 @@ static bool parse_option(struct options *o, int id, const char *arg)
 
 	if (id == OPT_NIC)
 		return add_nic(o);
+	if (id == OPT_CONTROL) {
+		o->control_path = arg;
+		return true;
+	}
 	if (id != OPT_IOTHREADS)
 		return parse_nic_option(&o->nics[o->n_nics - 1], id, arg);
 	n = parse_number("iothreads", arg, 1, MAX_IOTHREADS);
@@ -229,7 +259,7 @@ static bool check_nic(const struct nic_options *o)
 	else if (!o->backend)
 		log_line("--backend is missing (see --help)");
 	else
-		return true;
+		return vhost_check(&o->vhost, o->queues);
 	return false;
 }
 
@@ -241,8 +271,8 @@ static bool check(struct options *o)
 		if (!check_nic(&o->nics[i]))
 			return false;
 		queues += o->nics[i].queues;
-		if (o->n_nics > 1)
-			snprintf(o->nics[i].name, sizeof(o->nics[i].name), "nic%u", i);
+		snprintf(o->nics[i].name, sizeof(o->nics[i].name), "nic%u", i);
+		o->nics[i].alone = o->n_nics == 1;
 	}
 	if ((queues + PAIRS_PER_IOTHREAD - 1) / PAIRS_PER_IOTHREAD > o->iothreads) {
 		log_line("--iothreads '%u' must be more for %u queue pairs: one runs %u at most",

@@ -8,10 +8,12 @@
 
 #include "datapath/tx/engine.h"
 #include "tools/choice/choice.h"
+#include "tools/vhost.h"
 
 /* One network card. */
 struct nic_options {
-	char name[16];           /* "nic0": for the log; empty when there is only one */
+	char name[16];           /* "nic0" */
+	bool alone;              /* the log need not name it */
 	const char *socket_path; /* NULL: fd */
 	bool client;             /* connect to socket_path, do not listen on it */
 	int fd;                  /* -1: socket_path */
@@ -22,12 +24,14 @@ struct nic_options {
 	bool has_mac;
 	uint8_t mac[6];
 	uint16_t mtu; /* 0: not given */
+	struct vhost_options vhost;
 };
 
 struct options {
 	struct nic_options *nics; /* n_nics */
 	unsigned n_nics;
 	unsigned iothreads;
+	const char *control_path; /* NULL: no control socket */
 };
 
 enum options_outcome {

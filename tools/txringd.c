@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #include "datapath/iothread.h"
+#include "tools/commands.h"
+#include "tools/control.h"
 #include "tools/log.h"
 #include "tools/nic.h"
 #include "tools/options.h"
@@ -26,7 +28,7 @@
 /* Threads that end the cards. */
 #define MAX_HELPERS 64
 
-enum { FD_SIGNAL, FD_SIGBUS, FD_NICS };
+enum { FD_SIGNAL, FD_SIGBUS, FD_CONTROL, FD_NICS = FD_CONTROL + CONTROL_FDS };
 
 struct daemon {
 	struct options opt;
@@ -37,6 +39,8 @@ struct daemon {
 	unsigned n_nics;
 	unsigned n_freed;   /* of nics, at the end */
 	struct pollfd *fds; /* those of FD_*, then one for each of nics */
+	struct commands commands;
+	struct control *control; /* NULL: none */
 	bool stop;
 };
 
@@ -123,6 +127,25 @@ static int nics_init(struct daemon *d)
 	return 0;
 }
 
+static int control_init(struct daemon *d)
+{
+	struct control_config cfg = {
+		.path = d->opt.control_path,
+		.run = commands_run,
+		.ctx = &d->commands,
+	};
+	char err[512];
+	int error;
+
+	if (!cfg.path)
+		return 0;
+	d->commands = (struct commands){ .nics = d->nics, .n_nics = d->n_nics };
+	error = control_new(&d->control, &cfg, err, sizeof(err));
+	if (error)
+		log_line("%s", err);
+	return error;
+}
+
 static void handle_signals(struct daemon *d)
 {
 	struct signalfd_siginfo info;
@@ -149,8 +172,10 @@ static void handle_lost_memory(struct daemon *d)
 /* What to wait for; the time-out, -1 for none. */
 static int prepare(struct daemon *d)
 {
-	int timeout = -1, t;
+	int timeout = d->control ? control_prepare(d->control, &d->fds[FD_CONTROL]) : -1, t;
 
+	for (unsigned i = 0; i < CONTROL_FDS && !d->control; i++)
+		d->fds[FD_CONTROL + i].fd = -1;
 	d->fds[FD_SIGNAL] = (struct pollfd){ .fd = d->signal_fd, .events = POLLIN };
 	d->fds[FD_SIGBUS] = (struct pollfd){ .fd = sigbus_fd(), .events = POLLIN };
 	for (unsigned i = 0; i < d->n_nics; i++) {
@@ -186,6 +211,8 @@ static void serve(struct daemon *d)
 		}
 		if (d->fds[FD_SIGBUS].revents)
 			handle_lost_memory(d);
+		if (d->control)
+			control_serve(d->control, &d->fds[FD_CONTROL]);
 	}
 }
 
@@ -231,6 +258,7 @@ static void nics_deinit(struct daemon *d)
 
 static void daemon_deinit(struct daemon *d)
 {
+	control_free(d->control);
 	nics_deinit(d);
 	while (d->n_threads)
 		iothread_free(d->threads[--d->n_threads]);
@@ -264,6 +292,8 @@ int main(int argc, char **argv)
 		err = threads_init(&d);
 	if (!err)
 		err = nics_init(&d);
+	if (!err)
+		err = control_init(&d);
 	if (!err)
 		daemon_run(&d);
 	daemon_deinit(&d);

@@ -75,7 +75,10 @@ int tx_queue_start(struct tx_queue *q, const struct tx_queue_config *cfg);
 void tx_queue_pause(struct tx_queue *q);
 void tx_queue_resume(struct tx_queue *q);
 
-/* Pause for good; virtq_base(). */
+/*
+ * Pause for good; virtq_base(). Whoever goes on with the ring does so at its used index, and so
+ * does the next tx_queue_start.
+ */
 uint32_t tx_queue_stop(struct tx_queue *q);
 
 /* While not enabled, frames are completed unsent. */

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* Handing a device's rings to the kernel and taking them back; see handover.h. */
+#include "datapath/handover.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "virtio/features.h"
+
+_Static_assert(PAIR_RX == (int)VHOST_NET_RX && PAIR_TX == (int)VHOST_NET_TX,
+	       "rings are numbered as the kernel does");
+
+static const char *const ring_names[PAIR_RINGS] = { "rx", "tx" };
+
+__attribute__((format(printf, 3, 4))) static enum device_driver
+because(struct handover *h, enum device_driver driver, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(h->why, sizeof(h->why), fmt, args);
+	va_end(args);
+	return driver;
+}
+
+static void account(struct device_handovers *way, uint64_t since_ns)
+{
+	way->n++;
+	way->last_us = (pair_now_ns() - since_ns + 999) / 1000;
+	way->max_us = max_u64(way->max_us, way->last_us);
+}
+
+static void take_back_pair(struct handover *h, struct pair *p)
+{
+	char why[VHOST_NET_WHY_LEN];
+	uint16_t base[VHOST_NET_RINGS], used;
+	unsigned i;
+
+	if (vhost_net_stop(&h->kernel[p->index], base, why) < 0)
+		device_log(h->cfg, "queue pair %u: taken back from the kernel, but %s", p->index,
+			   why);
+	for (i = 0; i < PAIR_RINGS; i++) {
+		used = load_acquire(&p->rings[i].vq.rings.used->idx);
+		if (base[i] != used)
+			device_log(h->cfg,
+				   "ring %u: the kernel stopped at %u, but has used up to %u: it "
+				   "goes on there",
+				   2 * p->index + i, base[i], used);
+	}
+	p->owner = PAIR_USER;
+	pair_reclaim(p);
+}
+
+/* Those of the first n pairs that the kernel has. */
+static void take_back_pairs(struct handover *h, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		if (h->pairs[i].owner == PAIR_KERNEL)
+			take_back_pair(h, &h->pairs[i]);
+	}
+}
+
+void handover_take_back(struct handover *h)
+{
+	uint64_t start_ns = pair_now_ns();
+
+	h->settled = false;
+	if (h->driver != DEVICE_KERNEL)
+		return;
+	take_back_pairs(h, h->n_pairs);
+	account(&h->to_user, start_ns);
+	h->driver = because(h, DEVICE_WAITS, "taken back");
+}
+
+/* The queues have stopped. */
+static int give_pair(struct handover *h, struct pair *p, char why[VHOST_NET_WHY_LEN])
+{
+	struct vhost_net_config cfg = {
+		.features = p->rings[PAIR_RX].vq.features,
+		.mem = p->rings[PAIR_RX].vq.mem,
+		.backend_fd = h->cfg->backend->queues[p->index]->rx_fd,
+	};
+	unsigned i;
+
+	for (i = 0; i < PAIR_RINGS; i++) {
+		const struct pair_ring *r = &p->rings[i];
+
+		cfg.rings[i] = (struct vhost_net_vring){
+			.rings = r->vq.rings,
+			.size = r->vq.size,
+			.base = (uint16_t)r->vq.base,
+			.kick_fd = r->kick_fd,
+			.call_fd = r->vq.call_fd,
+			.err_fd = r->vq.err_fd,
+		};
+	}
+	return vhost_net_start(&h->kernel[p->index], &cfg, why);
+}
+
+static enum device_driver hand_over_pair(struct handover *h, struct pair *p)
+{
+	char why[VHOST_NET_WHY_LEN];
+
+	switch (pair_release(p)) {
+	case PAIR_PARKED:
+		return because(h, DEVICE_RETRY,
+			       "a received frame of queue pair %u waits for buffers", p->index);
+	case PAIR_BROKEN:
+		return because(h, DEVICE_WAITS, "a ring of queue pair %u is broken", p->index);
+	case PAIR_RELEASED:
+		break;
+	}
+	if (!give_pair(h, p, why)) {
+		p->owner = PAIR_KERNEL;
+		return DEVICE_KERNEL;
+	}
+	pair_reclaim(p);
+	return because(h, DEVICE_CANNOT, "queue pair %u: %s", p->index, why);
+}
+
+static enum device_driver hand_over(struct handover *h)
+{
+	enum device_driver driver = DEVICE_KERNEL;
+	uint64_t start_ns = 0;
+	unsigned i;
+
+	for (i = 0; i < h->n_pairs && driver == DEVICE_KERNEL; i++) {
+		struct pair *p = &h->pairs[i];
+
+		if (!pair_in_use(p))
+			continue;
+		driver = hand_over_pair(h, p);
+		if (!start_ns)
+			start_ns = p->released_ns;
+	}
+	if (driver == DEVICE_KERNEL) {
+		account(&h->to_kernel, start_ns);
+		return driver;
+	}
+	take_back_pairs(h, i);
+	h->failed += driver == DEVICE_CANNOT;
+	return driver;
+}
+
+/* What a pair in use still lacks. */
+static enum device_driver check_pair(struct handover *h, const struct pair *p)
+{
+	const struct backend_queue *bq = h->cfg->backend->queues[p->index];
+	char names[FEATURES_NAMES_LEN];
+	uint64_t lacks;
+	unsigned i;
+
+	for (i = 0; i < PAIR_RINGS; i++) {
+		if (!p->rings[i].started || !p->rings[i].enabled)
+			return because(h, DEVICE_WAITS, "the %s ring of queue pair %u is not %s",
+				       ring_names[i], p->index,
+				       p->rings[i].started ? "enabled" : "started");
+	}
+	if (!bq->vhost)
+		return because(h, DEVICE_CANNOT, "backend %s is no tap",
+			       h->cfg->backend->ops->name);
+	if (bq->rx_fd < 0)
+		return because(h, DEVICE_CANNOT, "backend %s has lost its queue %u",
+			       h->cfg->backend->describe, p->index);
+	lacks = vhost_net_lacks(&h->kernel[p->index], p->rings[PAIR_RX].vq.features);
+	if (lacks)
+		return because(h, DEVICE_CANNOT, "vhost-net does not have what was negotiated: %s",
+			       features_names(lacks, names));
+	return DEVICE_KERNEL;
+}
+
+static enum device_driver try_kernel(struct handover *h)
+{
+	enum device_driver driver = DEVICE_KERNEL;
+	unsigned in_use = 0, i;
+
+	if (!h->kernel)
+		return because(h, DEVICE_CANNOT, "%s", h->no_kernel);
+	if (!h->wanted)
+		return because(h, DEVICE_WAITS, "vhost off was asked for");
+	for (i = 0; i < h->n_pairs && driver == DEVICE_KERNEL; i++) {
+		if (!pair_in_use(&h->pairs[i]))
+			continue;
+		in_use++;
+		driver = check_pair(h, &h->pairs[i]);
+	}
+	if (!in_use) {
+		h->logged[0] = '\0';
+		return because(h, DEVICE_WAITS, "no driver uses it");
+	}
+	return driver == DEVICE_KERNEL ? hand_over(h) : driver;
+}
+
+/* Each hand-over, and each reason once; who has no kernel has said so when it was asked for. */
+static void log_driver(struct handover *h)
+{
+	if (h->driver == DEVICE_KERNEL) {
+		h->why[0] = h->logged[0] = '\0';
+		device_log(h->cfg, "driver kernel, blackout %llu us",
+			   (unsigned long long)h->to_kernel.last_us);
+	} else if (h->driver != DEVICE_WAITS && h->kernel && strcmp(h->why, h->logged) != 0) {
+		strcpy(h->logged, h->why);
+		device_log(h->cfg, "driver user: %s", h->why);
+	}
+}
+
+enum device_driver handover_settle(struct handover *h)
+{
+	if (h->settled)
+		return h->driver;
+	h->driver = try_kernel(h);
+	h->settled = h->driver != DEVICE_RETRY;
+	log_driver(h);
+	return h->driver;
+}
+
+void handover_set_kernel(struct handover *h, struct vhost_net *kernel, const char *why)
+{
+	handover_take_back(h);
+	h->kernel = kernel;
+	snprintf(h->no_kernel, sizeof(h->no_kernel), "%s", kernel ? "" : why);
+}
+
+void handover_want(struct handover *h, bool wanted)
+{
+	bool had = h->driver == DEVICE_KERNEL;
+
+	h->wanted = wanted;
+	if (wanted && had)
+		return;
+	handover_take_back(h);
+	if (had)
+		device_log(h->cfg, "driver user, blackout %llu us",
+			   (unsigned long long)h->to_user.last_us);
+}
+
+void handover_set_fds(struct handover *h, unsigned pair, unsigned ring, int call_fd, int err_fd)
+{
+	char why[VHOST_NET_WHY_LEN];
+
+	if (h->pairs[pair].owner != PAIR_KERNEL ||
+	    vhost_net_set_fds(&h->kernel[pair], ring, call_fd, err_fd, why) == 0)
+		return;
+	device_log(h->cfg, "ring %u: the kernel does not take its new fds: %s", 2 * pair + ring,
+		   why);
+	handover_take_back(h);
+}
+
+void handover_init(struct handover *h, const struct device_config *cfg, struct pair *pairs,
+		   unsigned n_pairs)
+{
+	*h = (struct handover){
+		.cfg = cfg,
+		.pairs = pairs,
+		.n_pairs = n_pairs,
+		.wanted = true,
+		.driver = DEVICE_CANNOT,
+	};
+	handover_set_kernel(h, NULL, "there is no vhost-net here");
+}

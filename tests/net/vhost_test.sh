@@ -1,0 +1,198 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# usage: run.sh vhost_test.sh TXRINGD TXRINGCTL
+# The vhost policy where there is no vhost-net (a path where nothing is stands for that, so every machine
+# runs it), the command lines of both, and the control socket. Hand-overs are not here: they need the kernel.
+set -uo pipefail
+txringd=$1
+txringctl=$2
+scratch=$(mktemp -d)
+daemon=
+cleanup()
+{
+	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
+	wait
+	rm -rf "$scratch"
+}
+trap cleanup EXIT
+none=$scratch/vhost-net
+control=$scratch/control
+tap=txring0
+bad=0
+n=0
+
+fail()
+{
+	echo "FAILED: $1"
+	[ ! -s "$scratch/out" ] || sed 's/^/	stdout: /' "$scratch/out"
+	[ ! -s "$scratch/err" ] || sed 's/^/	stderr: /' "$scratch/err"
+	[ ! -s "$scratch/log" ] || sed 's/^/	log: /' "$scratch/log"
+	bad=1
+}
+
+# says TEXT... -- COMMAND...: it ends with status 1, and its only line on stderr has each TEXT.
+says()
+{
+	local texts=() text status
+	while [ "$1" != -- ]; do
+		texts+=("$1")
+		shift
+	done
+	shift
+	timeout 5 "$@" >"$scratch/out" 2>"$scratch/err"
+	status=$?
+	n=$((n + 1))
+	[ "$status" = 1 ] || fail "${*:2}: status $status"
+	[ "$(wc -l <"$scratch/err")" = 1 ] || fail "${*:2}: not one line"
+	for text in "${texts[@]}"; do
+		grep -qF -- "$text" "$scratch/err" || fail "${*:2}: no word of '$text'"
+	done
+}
+
+refuses()
+{
+	local texts=()
+	while [ "$1" != -- ]; do
+		texts+=("$1")
+		shift
+	done
+	shift
+	says "${texts[@]}" -- "$txringd" --socket-path "$scratch/socket" --backend "tap:$tap" "$@"
+	[ ! -e "$scratch/socket" ] || fail "$*: leaves a socket"
+	[ ! -e "/sys/class/net/$tap" ] || fail "$*: leaves a tap"
+}
+
+# start ARGUMENT...: a txringd that listens.
+start()
+{
+	: >"$scratch/log"
+	"$txringd" --socket-path "$scratch/socket" "$@" 2>"$scratch/log" &
+	daemon=$!
+	for _ in {1..250}; do
+		! grep -q "listening on" "$scratch/log" || return 0
+		[ -e "/proc/$daemon" ] || break
+		sleep 0.02
+	done
+	fail "$*: does not come up"
+}
+
+stop()
+{
+	kill "$daemon"
+	wait "$daemon" || fail "SIGTERM: status $?"
+	daemon=
+	[ ! -e "$control" ] || fail "SIGTERM leaves the control socket"
+}
+
+# asks TEXT... -- COMMAND: txringctl does it, with status 0, and its lines have each TEXT.
+asks()
+{
+	local texts=() text
+	while [ "$1" != -- ]; do
+		texts+=("$1")
+		shift
+	done
+	shift
+	n=$((n + 1))
+	"$txringctl" --control "$control" "$@" >"$scratch/out" 2>"$scratch/err" || fail "$*: status $?"
+	[ ! -s "$scratch/err" ] || fail "$*: writes to stderr"
+	! grep -qx ok "$scratch/out" || fail "$*: prints the verdict"
+	for text in "${texts[@]}"; do
+		grep -qF -- "$text" "$scratch/out" || fail "$*: no word of '$text'"
+	done
+}
+
+ctl=("$txringctl" --control "$control")
+
+# Command lines.
+refuses --vhost "'maybe'" "default | require | disable" -- --vhost maybe
+refuses --vhost "'qemu'" -- --vhost qemu
+for value in "" x "3," 3,x -1 1.5 9999999; do
+	refuses --vhost-fd "'$value'" -- --vhost-fd "$value"
+done
+for value in "" 0us 50 1us2 2s 1000001us 50ns us; do
+	refuses --vhost-poll "'$value'" "1us to 1s" -- --vhost-poll "$value"
+done
+refuses --vhost-fd "--vhost disable" -- --vhost disable --vhost-fd 0
+refuses --vhost-device "--vhost disable" -- --vhost disable --vhost-device "$none"
+refuses --vhost-poll "--vhost disable" -- --vhost disable --vhost-poll 50us
+refuses --vhost-fd --vhost-device -- --vhost-fd 0 --vhost-device "$none"
+refuses --vhost-fd "2 fds" --queues -- --vhost-fd 0,1
+refuses --vhost-fd "1 fd," "--queues is 2" -- --queues 2 --vhost-fd 0
+refuses --vhost-fd --queues -- --queues 2 --vhost-fd 0,1 --nic --fd 0 --backend null --vhost-fd 2,3
+refuses --control "''" characters -- --control ""
+refuses --control "'$scratch/none/c'" "No such file" -- --control "$scratch/none/c"
+echo precious >"$scratch/file"
+refuses --control "'$scratch/file'" "no socket" -- --control "$scratch/file"
+[ "$(cat "$scratch/file")" = precious ] || fail "a file was overwritten"
+
+# require fails with the reason: no device, none that is vhost-net, a backend without a tap.
+refuses "--vhost require" "$none" "No such file" "modprobe vhost_net" -- --vhost require --vhost-device "$none"
+refuses "--vhost require" "fd 99 is not open" -- --vhost require --vhost-fd 99
+refuses "--vhost require" "fd 0" "no vhost-net" -- --vhost require --vhost-fd 0 </dev/null
+refuses "--vhost require" /dev/null "no vhost-net" -- --vhost require --vhost-device /dev/null
+says "--vhost require" "backend null" -- "$txringd" --socket-path "$scratch/socket" --backend null --vhost require
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	mknod "$none" c 10 238 2>/dev/null && chmod 600 "$none"
+	install -m 755 "$txringd" "$scratch/txringd"
+	mkdir -m 777 "$scratch/run"
+	chmod 755 "$scratch"
+	ip tuntap add "$tap" mode tap vnet_hdr user 65534
+	[ ! -e "$none" ] || says "--vhost require" "$none" "Permission denied" writable -- \
+		setpriv --reuid=65534 --clear-groups "$scratch/txringd" --socket-path "$scratch/run/socket" \
+		--backend "tap:$tap" --vhost require --vhost-device "$none"
+	ip link del "$tap"
+	rm -f "$none"
+fi
+
+# default goes on, and says why once; a wrong fd is no reason to die, either.
+start --backend "tap:$tap" --vhost-device "$none" --control "$control"
+[ "$(grep -c "vhost: driver user: $none: No such file" "$scratch/log")" = 1 ] || fail "no reason in the log"
+[ "$(stat -c %a "$control")" = 600 ] || fail "the control socket's mode is $(stat -c %a "$control")"
+asks "nic0: driver user: $none: No such file" "nic0: pair 0: driver user: $none" "nic0: vhost default" \
+	"nic0: front-end none" "nic0: backend tap $tap" "nic0: tx mode iothread" "nic0: tx0 frames=0" \
+	"nic0: handovers to kernel: n=0" -- show
+asks "nic0: " -- show nic0
+asks "driver user: $none" -- vhost off
+says "nic0: driver user: $none: No such file" -- "${ctl[@]}" vhost on
+says "no card 'nic1'" -- "${ctl[@]}" show nic1
+says "no card 'nic1'" -- "${ctl[@]}" vhost off nic1
+for command in "" bogus "show a b" vhost "vhost maybe" "vhost on a b" "$(printf 'a%.0s' {1..255})"; do
+	says "show [NIC]" -- "${ctl[@]}" "$command"
+done
+says "255 characters" -- "${ctl[@]}" "$(printf 'a%.0s' {1..256})"
+# Another may not take it; one that was killed leaves a socket that does not matter.
+says --control "'$control'" "in use" -- "$txringd" --socket-path "$scratch/other" --backend null --control "$control"
+kill -KILL "$daemon"
+wait "$daemon" 2>/dev/null
+[ -S "$control" ] || fail "SIGKILL left no socket"
+says --control "no txringd listens" -- "${ctl[@]}" show
+start --backend null --control "$control" --vhost disable --nic --socket-path "$scratch/second" \
+	--backend "tap:$tap" --vhost-fd 99
+grep -qF "nic0: vhost: driver user: --vhost disable" "$scratch/log" || fail "no reason in the log"
+grep -qF "nic1: vhost: driver user: fd 99 is not open" "$scratch/log" || fail "no reason in the log"
+asks "nic0: driver user: --vhost disable" "nic1: driver user: fd 99 is not open" -- show
+says "nic0: driver user: --vhost disable" -- "${ctl[@]}" vhost on nic0
+says "nic1: driver user: fd 99" -- "${ctl[@]}" vhost on nic1
+stop
+says --control "No such file" -- "${ctl[@]}" show
+
+# disable.
+start --backend "tap:$tap" --control "$control" --vhost disable
+says "--vhost disable" -- "${ctl[@]}" vhost on
+stop
+
+# txringctl by itself.
+says usage -- "$txringctl"
+says usage -- "$txringctl" show
+says usage -- "$txringctl" --control "$control"
+says "'--bogus'" -- "$txringctl" --bogus
+says "'--control'" -- "$txringctl" --control
+says --control characters -- "$txringctl" --control "" show
+for arg in --help --version; do
+	"$txringctl" "$arg" >"$scratch/out" 2>"$scratch/err" || fail "$arg: status $?"
+	[ -s "$scratch/out" ] && [ ! -s "$scratch/err" ] || fail "$arg: not on stdout"
+done
+
+echo "$n commands"
+exit "$bad"

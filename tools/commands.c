@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* show [NIC], vhost on|off [NIC]; see commands.h. */
+#include "tools/commands.h"
+
+#include <string.h>
+
+#define USAGE     "'show [NIC]' or 'vhost on|off [NIC]'"
+#define MAX_WORDS 4
+
+/* The next card of this name, or of any if it is NULL, from *i on; NULL: none. */
+static struct nic *next_nic(const struct commands *c, const char *name, unsigned *i)
+{
+	for (; *i < c->n_nics; ++*i) {
+		if (c->nics[*i] && (!name || !strcmp(nic_name(c->nics[*i]), name)))
+			return c->nics[(*i)++];
+	}
+	return NULL;
+}
+
+static void no_nic(const char *name, FILE *out)
+{
+	if (name)
+		fprintf(out, "error: there is no card '%s'\n", name);
+	else
+		fprintf(out, "error: all cards have ended\n");
+}
+
+static void show(const struct commands *c, const char *name, FILE *out)
+{
+	unsigned i = 0, found = 0;
+	struct nic *nic;
+
+	for (; (nic = next_nic(c, name, &i)); found++)
+		nic_show(nic, out);
+	if (found)
+		fprintf(out, "ok\n");
+	else
+		no_nic(name, out);
+}
+
+/* True: to be run again. The verdict is the first card's that does not what it should. */
+static bool vhost(const struct commands *c, bool on, const char *name, FILE *out)
+{
+	char said[NIC_VHOST_LEN], verdict[NIC_VHOST_LEN + 32] = "ok";
+	unsigned i = 0, found = 0, later = 0, cannot = 0;
+	enum nic_vhost outcome;
+	struct nic *nic;
+
+	for (; (nic = next_nic(c, name, &i)); found++) {
+		outcome = nic_vhost(nic, on, said);
+		fprintf(out, "%s: %s\n", nic_name(nic), said);
+		if (outcome != NIC_VHOST_DONE && !later && !cannot)
+			snprintf(verdict, sizeof(verdict), "error: %s: %s", nic_name(nic), said);
+		later += outcome == NIC_VHOST_LATER;
+		cannot += outcome == NIC_VHOST_CANNOT;
+	}
+	if (found)
+		fprintf(out, "%s\n", verdict);
+	else
+		no_nic(name, out);
+	return later;
+}
+
+static unsigned split(char *line, const char *words[MAX_WORDS])
+{
+	char *rest = NULL, *word = strtok_r(line, " \t\r", &rest);
+	unsigned n;
+
+	for (n = 0; word && n < MAX_WORDS; n++) {
+		words[n] = word;
+		word = strtok_r(NULL, " \t\r", &rest);
+	}
+	return n;
+}
+
+bool commands_run(void *ctx, char *line, FILE *out)
+{
+	const char *words[MAX_WORDS] = { NULL };
+	unsigned n = split(line, words);
+
+	if (n >= 1 && n <= 2 && !strcmp(words[0], "show")) {
+		show(ctx, words[1], out);
+		return false;
+	}
+	if (n >= 2 && n <= 3 && !strcmp(words[0], "vhost") &&
+	    (!strcmp(words[1], "on") || !strcmp(words[1], "off")))
+		return vhost(ctx, !strcmp(words[1], "on"), words[2], out);
+	fprintf(out, "error: a command is " USAGE "\n");
+	return false;
+}

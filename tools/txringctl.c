@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * txringctl: asks a running txringd over its control socket, and prints what it answers. What the
+ * commands are txringd knows (tools/commands.c).
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tools/control.h"
+#include "tools/log.h"
+#include "tools/version.h"
+
+/* Longer than txringd takes for anything. */
+#define PATIENCE_S (2 * CONTROL_PATIENCE_MS / 1000)
+
+static const struct option long_options[] = {
+	{ "control", required_argument, NULL, 'c' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'v' },
+	{ 0 },
+};
+
+static void print_help(void)
+{
+	puts("usage: txringctl --control PATH COMMAND\n"
+	     "Asks the txringd that was started with --control PATH.\n"
+	     "\n"
+	     "  show [NIC]          what runs: backend, tx mode, front-end, features, driver "
+	     "(kernel\n"
+	     "                      or user, and why), counters, hand-overs\n"
+	     "  vhost on [NIC]      let the kernel's vhost-net move the frames\n"
+	     "  vhost off [NIC]     let txringd do it\n"
+	     "  --help, --version\n"
+	     "\n"
+	     "NIC is a card's name, nic0 and so on; without it the command is for all cards.\n"
+	     "The status is 0 if it was done; else 1, and a line on stderr says why.");
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct timeval patience = { .tv_sec = PATIENCE_S };
+	int fd;
+
+	if (!*path || strlen(path) >= sizeof(addr.sun_path)) {
+		log_line("--control '%s' must be 1 to %zu characters long", path,
+			 sizeof(addr.sun_path) - 1);
+		return -1;
+	}
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0)
+		return fd;
+	log_line("--control '%s': %s%s", path, strerror(errno),
+		 errno == ENOENT || errno == ECONNREFUSED ? ": no txringd listens there" : "");
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* The words with a space between, and a newline. */
+static bool ask(int fd, char *const *words, int n)
+{
+	char line[CONTROL_MAX_LINE + 2];
+	size_t len = 0, word_len;
+
+	for (int i = 0; i < n; i++) {
+		word_len = strlen(words[i]);
+		if (len + word_len + 1 > sizeof(line) - 1 || strchr(words[i], '\n')) {
+			log_line("a command is one line of %d characters at most",
+				 CONTROL_MAX_LINE);
+			return false;
+		}
+		memcpy(line + len, words[i], word_len);
+		len += word_len;
+		line[len++] = i + 1 < n ? ' ' : '\n';
+	}
+	if (send(fd, line, len, MSG_NOSIGNAL) == (ssize_t)len)
+		return true;
+	log_line("txringd does not listen: %s", strerror(errno));
+	return false;
+}
+
+/* Prints all lines but the last, which is the verdict. */
+static bool print_answer(FILE *in)
+{
+	char *line = NULL, *last = NULL;
+	size_t size = 0;
+	bool ok;
+
+	while (getline(&line, &size, in) > 0) {
+		if (last)
+			fputs(last, stdout);
+		free(last);
+		last = line;
+		line = NULL;
+		size = 0;
+	}
+	free(line);
+	ok = last && !strcmp(last, "ok\n");
+	if (!last || !strchr(last, '\n'))
+		log_line("txringd broke off its answer");
+	else if (!strncmp(last, "error: ", 7))
+		log_line("%.*s", (int)strcspn(last + 7, "\n"), last + 7);
+	else if (!ok)
+		log_line("txringd gave an answer without an end");
+	free(last);
+	return ok;
+}
+
+static int run(const char *path, char *const *words, int n)
+{
+	int fd = connect_to(path);
+	FILE *in;
+	bool ok;
+
+	if (fd < 0)
+		return EXIT_FAILURE;
+	if (!ask(fd, words, n)) {
+		close(fd);
+		return EXIT_FAILURE;
+	}
+	in = fdopen(fd, "r");
+	if (!in) {
+		log_line("out of memory");
+		close(fd);
+		return EXIT_FAILURE;
+	}
+	ok = print_answer(in);
+	fclose(in);
+	if (fflush(stdout)) {
+		log_line("cannot write the answer: %s", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	const char *path = NULL;
+	int id;
+
+	opterr = 0;
+	while ((id = getopt_long(argc, argv, "+:", long_options, NULL)) != -1) {
+		switch (id) {
+		case 'c':
+			path = optarg;
+			break;
+		case 'h':
+			print_help();
+			return EXIT_SUCCESS;
+		case 'v':
+			puts("txringctl " TXRING_VERSION);
+			return EXIT_SUCCESS;
+		default:
+			log_line("option '%s' is unknown or lacks its value (see --help)",
+				 argv[optind - 1]);
+			return EXIT_FAILURE;
+		}
+	}
+	if (!path || optind == argc) {
+		log_line("usage: txringctl --control PATH COMMAND (see --help)");
+		return EXIT_FAILURE;
+	}
+	return run(path, argv + optind, argc - optind);
+}
