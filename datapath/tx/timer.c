@@ -4,7 +4,7 @@
  * the queue runs when it expires. A second kick can then only mean that the driver ran out of room,
  * so the queue runs at once. A full burst, or something found on the way to sleep, arms the timer
  * again. QEMU: hw/net/virtio-net.c, virtio_net_handle_tx_timer and virtio_net_tx_timer, as since
- * 8.0 (commit 7550a82259).
+ * 8.0 (commit 7550a82259; Debian's 7.2 has it, too).
  */
 #include <stdbool.h>
 
