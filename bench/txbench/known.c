@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -535,6 +536,8 @@ int main(int argc, char **argv)
 		known_options_die("out of memory");
 	if (k.set.tap)
 		open_tap(&k);
+	/* A page fault would count as a delay: of its own memory, and later of the driver's. */
+	(void)mlockall(MCL_CURRENT | MCL_FUTURE);
 	catch_signals();
 	open_listener(&k);
 	run(&k);

@@ -28,7 +28,6 @@
 #define SECOND_NS 1000000000
 
 struct waiter {
-	int cpu;
 	int event_fd;
 	int timer_fd;
 	uint64_t written_ns; /* the writer's, before the event */
@@ -38,55 +37,49 @@ struct waiter {
 	struct histogram timer;
 };
 
-struct answerer {
-	int cpu;
-	struct c2c lines;
-};
-
-static bool pin(int cpu)
-{
-	cpu_set_t set;
-
-	if (cpu < 0 || cpu >= CPU_SETSIZE)
-		return false;
-	CPU_ZERO(&set);
-	CPU_SET((unsigned)cpu, &set);
-	return !sched_setaffinity(0, sizeof(set), &set);
-}
-
-/* Signals are for the program's own threads. */
-static bool start(pthread_t *thread, void *(*run)(void *arg), void *arg)
+/*
+ * A thread that is on that CPU (negative: on any) from its first moment. It cannot move there
+ * itself: made on the driver's CPU, which spins, it would not run if that has a real-time priority.
+ * Signals are for the program's own threads.
+ */
+static bool start(pthread_t *thread, int cpu, void *(*run)(void *arg), void *arg)
 {
 	sigset_t all, before;
-	bool ok;
+	pthread_attr_t attr;
+	cpu_set_t set;
+	bool ok = true;
 
+	if (cpu >= CPU_SETSIZE || pthread_attr_init(&attr))
+		return false;
+	if (cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET((unsigned)cpu, &set);
+		ok = !pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	}
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ok = !pthread_create(thread, NULL, run, arg);
+	ok = ok && !pthread_create(thread, &attr, run, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
 	return ok;
 }
 
-/* Not pinned, it answers, too: the figure is then of the CPU that the kernel chose. */
-static void *answer(void *arg)
+static void *answer(void *lines)
 {
-	struct answerer *a = arg;
-
-	pin(a->cpu);
-	c2c_answer(&a->lines);
+	c2c_answer(lines);
 	return NULL;
 }
 
 double noise_c2c_ns(int driver_cpu, int backend_cpu)
 {
-	struct answerer a = { .cpu = backend_cpu };
+	struct c2c lines = { 0 };
 	pthread_t thread;
 	double ns;
 
 	if (driver_cpu < 0 || backend_cpu < 0 || driver_cpu == backend_cpu ||
-	    !start(&thread, answer, &a))
+	    !start(&thread, backend_cpu, answer, &lines))
 		return 0;
-	ns = c2c_ask(&a.lines);
+	ns = c2c_ask(&lines);
 	pthread_join(thread, NULL);
 	return ns;
 }
@@ -137,7 +130,6 @@ static void *wait_main(void *arg)
 {
 	struct waiter *w = arg;
 
-	pin(w->cpu);
 	wait_for_wake_ups(w);
 	wait_for_timers(w);
 	return NULL;
@@ -181,11 +173,11 @@ static struct noise_late late_of(const struct histogram *h)
 	};
 }
 
-static void measure(struct noise *n, struct waiter *w, bool share)
+static void measure(struct noise *n, struct waiter *w, int cpu, bool share)
 {
 	pthread_t thread;
 
-	if (w->event_fd < 0 || w->timer_fd < 0 || !start(&thread, wait_main, w))
+	if (w->event_fd < 0 || w->timer_fd < 0 || !start(&thread, cpu, wait_main, w))
 		return;
 	wake_up(w, share);
 	pthread_join(thread, NULL);
@@ -200,10 +192,9 @@ void noise_measure(struct noise *n, int driver_cpu, int backend_cpu)
 	n->wake_up = n->timer = (struct noise_late){ 0 };
 	if (!w)
 		return;
-	w->cpu = backend_cpu;
 	w->event_fd = eventfd(0, EFD_CLOEXEC);
 	w->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-	measure(n, w, driver_cpu == backend_cpu || driver_cpu < 0 || backend_cpu < 0);
+	measure(n, w, backend_cpu, driver_cpu == backend_cpu || driver_cpu < 0 || backend_cpu < 0);
 	close(w->event_fd);
 	close(w->timer_fd);
 	free(w);

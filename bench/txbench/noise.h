@@ -19,12 +19,14 @@ struct noise {
 };
 
 /*
- * The distance of the two CPUs now; 0 if they are one or not known (negative). The calling thread
- * is on driver_cpu. Takes less than 1 ms if both are free.
+ * The distance of the two CPUs now; 0 if they are one or not known (negative), or if this process
+ * may not use the back-end's. The calling thread is on driver_cpu. Takes less than 1 ms if both are
+ * free.
  */
 double noise_c2c_ns(int driver_cpu, int backend_cpu);
 /*
- * wake_up and timer. Takes about 400 ms, longer on a busy CPU. The calling thread is on driver_cpu.
+ * wake_up and timer; 0 if this process may not use the back-end's CPU. Takes about 400 ms, longer
+ * on a busy CPU. The calling thread is on driver_cpu.
  */
 void noise_measure(struct noise *n, int driver_cpu, int backend_cpu);
 /* "near", "mid", "far", "mixed" or "one CPU". */

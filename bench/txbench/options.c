@@ -5,9 +5,7 @@
  */
 #include "bench/txbench/options.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -17,13 +15,12 @@
 
 #include "bench/txbench/die.h"
 #include "bench/txbench/load.h"
+#include "bench/txbench/parse.h"
 #include "virtio/base.h"
 #include "virtio/vring.h"
 
-#define MAX_RATE    1e8
-#define MAX_SECONDS 86400.0
-#define MAX_BATCH   1024
-#define MAX_REPEAT  1000
+#define MAX_RATE   1e8
+#define MAX_REPEAT 1000
 
 const char *const direction_names[] = { "tx", "rx", "rr" };
 const char *const load_names[] = { "constant", "poisson", "onoff", "trace", "inflight", "flood" };
@@ -137,100 +134,29 @@ static void print_help(void)
 	     "not count (frames lost, txbench late). Ctrl-C keeps what was measured; status 130.");
 }
 
-/* Values. */
+/* Options of several words. */
 
-static long number(const char *option, const char *text, long min, long max)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(text, &end, 10);
-	if (end == text || *end || errno || n < min || n > max)
-		txbench_die("--%s '%s' must be a number from %ld to %ld", option, text, min, max);
-	return n;
-}
-
-/* A plain decimal number at the beginning of text, without sign, inf, nan and hexadecimal. */
-static bool decimal(const char *text, double *value, char **end)
-{
-	size_t len = strspn(text, "0123456789.eE+-");
-
-	*value = strtod(text, end);
-	return (*text == '.' || (*text >= '0' && *text <= '9')) && *end > text &&
-	       *end <= text + len;
-}
-
-static uint64_t seconds(const char *option, const char *text, double min)
-{
-	double s;
-	char *end;
-
-	if (!decimal(text, &s, &end) || *end || !(s >= min && s <= MAX_SECONDS))
-		txbench_die("--%s '%s' must be a number of seconds from %g to %g", option, text,
-			    min, MAX_SECONDS);
-	return (uint64_t)llround(s * 1e9);
-}
-
-/* "1.5ms" up to the end or a comma; false: it is no time, or none from 1 ns to a day. */
-static bool parse_time(const char *text, uint64_t *ns, char **end)
-{
-	static const struct {
-		const char *name;
-		double ns;
-	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
-	double value;
-
-	if (!decimal(text, &value, end))
-		return false;
-	for (unsigned i = 0; i < array_size(units); i++) {
-		size_t len = strlen(units[i].name);
-
-		if (strncmp(*end, units[i].name, len))
-			continue;
-		*end += len;
-		value *= units[i].ns;
-		*ns = (uint64_t)llround(value);
-		return value >= 1 && value <= MAX_SECONDS * 1e9;
-	}
-	return false;
-}
-
-static unsigned choose(const char *option, const char *text, const char *const *names, unsigned n)
-{
-	char all[128] = "";
-
-	for (unsigned i = 0; i < n; i++) {
-		if (!strcmp(text, names[i]))
-			return i;
-		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i ? ", " : "",
-			 names[i]);
-	}
-	txbench_die("--%s '%s' must be one of: %s", option, text, all);
-}
-
-/* Load. */
-
-static const char *parse_rate(struct options *o, const char *text, const char *value)
+/* What follows the rate. */
+static char *set_rate(struct options *o, const char *text, const char *value)
 {
 	char *end;
 
-	if (!decimal(value, &o->rate, &end) || !(o->rate >= 0.001 && o->rate <= MAX_RATE))
+	if (!parse_decimal(value, &o->rate, &end) || !(o->rate >= 0.001 && o->rate <= MAX_RATE))
 		txbench_die("--load '%s': RATE must be frames per second, from 0.001 to %g", text,
 			    MAX_RATE);
 	return end;
 }
 
-static void parse_onoff(struct options *o, const char *text, const char *value)
+static void set_onoff(struct options *o, const char *text, const char *value)
 {
-	char *end = (char *)(uintptr_t)parse_rate(o, text, value);
+	char *end = set_rate(o, text, value);
 
 	if (*end != ',' || !parse_time(end + 1, &o->on_ns, &end) || *end != ',' ||
 	    !parse_time(end + 1, &o->off_ns, &end) || *end)
 		txbench_die("--load '%s' must be onoff:RATE,ON,OFF with times like 1ms", text);
 }
 
-static void parse_load(struct options *o, const char *text)
+static void set_load(struct options *o, const char *text)
 {
 	size_t len = strcspn(text, ":");
 	const char *value = text[len] ? text + len + 1 : "";
@@ -244,11 +170,11 @@ static void parse_load(struct options *o, const char *text)
 	switch (i) {
 	case LOAD_CONSTANT:
 	case LOAD_POISSON:
-		if (*parse_rate(o, text, value))
+		if (*set_rate(o, text, value))
 			txbench_die("--load '%s' must be %s:RATE", text, load_names[i]);
 		return;
 	case LOAD_ONOFF:
-		parse_onoff(o, text, value);
+		set_onoff(o, text, value);
 		return;
 	case LOAD_TRACE:
 		o->trace = value;
@@ -256,7 +182,6 @@ static void parse_load(struct options *o, const char *text)
 			txbench_die("--load '%s' must be trace:FILE, a pcap or a CSV", text);
 		return;
 	case LOAD_INFLIGHT:
-		errno = 0;
 		o->inflight = (unsigned)min_u64(strtoul(value, &end, 10), UINT32_MAX);
 		if (*value < '1' || *value > '9' || *end)
 			txbench_die("--load '%s' must be inflight:N, N at least 1", text);
@@ -270,7 +195,7 @@ static void parse_load(struct options *o, const char *text)
 		    text);
 }
 
-static void parse_size(struct options *o, const char *text)
+static void set_size(struct options *o, const char *text)
 {
 	char *end;
 	long n;
@@ -289,32 +214,31 @@ static void parse_size(struct options *o, const char *text)
 	}
 }
 
-static void parse_wire(struct options *o, const char *text)
+static void set_wire(struct options *o, const char *text)
 {
 	o->wire = text;
-	if (!strcmp(text, "none")) {
+	o->wire_kind = WIRE_INTERFACE;
+	if (!strcmp(text, "none"))
 		o->wire_kind = WIRE_NONE;
-	} else if (!strcmp(text, "loop")) {
+	else if (!strcmp(text, "loop"))
 		o->wire_kind = WIRE_LOOP;
-	} else {
-		o->wire_kind = WIRE_INTERFACE;
-		if (!*text || strlen(text) >= IF_NAMESIZE || !if_nametoindex(text))
-			txbench_die("--wire '%s': no such interface in this network namespace "
-				    "(none: frames are not watched; loop: they come back)",
-				    text);
-	}
+	else if (!*text || strlen(text) >= IF_NAMESIZE || !if_nametoindex(text))
+		txbench_die("--wire '%s': no such interface in this network namespace "
+			    "(none: frames are not watched; loop: they come back)",
+			    text);
 }
 
-static int parse_cpu(const char *option, const char *text)
+static int cpu_number(const char *option, const char *text)
 {
-	long n = number(option, text, 0, CPU_SETSIZE - 1), online = sysconf(_SC_NPROCESSORS_CONF);
+	long n = parse_number(option, text, 0, CPU_SETSIZE - 1);
+	long last = sysconf(_SC_NPROCESSORS_CONF) - 1;
 
-	if (n >= online)
-		txbench_die("--%s '%s': there are CPUs 0 to %ld", option, text, online - 1);
+	if (n > last)
+		txbench_die("--%s '%s': there are CPUs 0 to %ld", option, text, last);
 	return (int)n;
 }
 
-static void parse_option(struct options *o, int id, char *value)
+static void set_option(struct options *o, int id, char *value)
 {
 	char *end;
 
@@ -329,16 +253,16 @@ static void parse_option(struct options *o, int id, char *value)
 		o->memory = value;
 		break;
 	case OPT_PID:
-		o->pid = (pid_t)number("pid", value, 1, INT32_MAX);
+		o->pid = (pid_t)parse_number("pid", value, 1, INT32_MAX);
 		break;
 	case OPT_WIRE:
-		parse_wire(o, value);
+		set_wire(o, value);
 		break;
 	case OPT_LABEL:
 		o->label = value;
 		break;
 	case OPT_RING_SIZE:
-		o->ring_size = (unsigned)number("ring-size", value, 2, VRING_MAX_SIZE);
+		o->ring_size = (unsigned)parse_number("ring-size", value, 2, VRING_MAX_SIZE);
 		break;
 	case OPT_PACKED:
 		o->packed = true;
@@ -347,42 +271,43 @@ static void parse_option(struct options *o, int id, char *value)
 		o->event_idx = false;
 		break;
 	case OPT_DIRECTION:
-		o->direction = (enum direction)choose("direction", value, direction_names,
-						      array_size(direction_names));
+		o->direction = (enum direction)parse_choice("direction", value, direction_names,
+							    array_size(direction_names));
 		break;
 	case OPT_LOAD:
-		parse_load(o, value);
+		set_load(o, value);
 		break;
 	case OPT_SIZE:
-		parse_size(o, value);
+		set_size(o, value);
 		break;
 	case OPT_BATCH:
-		o->batch = (unsigned)number("batch", value, 1, MAX_BATCH);
+		o->batch = (unsigned)parse_number("batch", value, 1, OPTIONS_MAX_BATCH);
 		break;
 	case OPT_CALLS:
-		o->calls = (enum calls)choose("calls", value, calls_names, array_size(calls_names));
+		o->calls = (enum calls)parse_choice("calls", value, calls_names,
+						    array_size(calls_names));
 		break;
 	case OPT_WATCH:
 		o->watch = true;
 		break;
 	case OPT_SECONDS:
-		o->ns = seconds("seconds", value, 0.001);
+		o->ns = parse_seconds("seconds", value, 0.001);
 		break;
 	case OPT_WARM_UP:
-		o->warm_up_ns = seconds("warm-up", value, 0);
+		o->warm_up_ns = parse_seconds("warm-up", value, 0);
 		break;
 	case OPT_REPEAT:
-		o->repeat = (unsigned)number("repeat", value, 1, MAX_REPEAT);
+		o->repeat = (unsigned)parse_number("repeat", value, 1, MAX_REPEAT);
 		break;
 	case OPT_LATE_LIMIT:
 		if (!parse_time(value, &o->late_limit_ns, &end) || *end)
 			txbench_die("--late-limit '%s' must be a time like 10us", value);
 		break;
 	case OPT_CPU:
-		o->cpu = parse_cpu("cpu", value);
+		o->cpu = cpu_number("cpu", value);
 		break;
 	case OPT_BACKEND_CPU:
-		o->backend_cpu = parse_cpu("backend-cpu", value);
+		o->backend_cpu = cpu_number("backend-cpu", value);
 		break;
 	case OPT_SHARE_CPU:
 		o->share_cpu = true;
@@ -461,7 +386,7 @@ void options_parse(struct options *o, int argc, char **argv)
 		if (id == '?')
 			txbench_die("no such option: '%s' (see txbench run --help)",
 				    argv[optind - 1]);
-		parse_option(o, id, optarg);
+		set_option(o, id, optarg);
 	}
 	if (optind < argc)
 		txbench_die("'%s' is no option (see txbench run --help)", argv[optind]);

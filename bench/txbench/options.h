@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define OPTIONS_MAX_BATCH 1024
+
 enum direction {
 	DIRECTION_TX, /* driver to wire */
 	DIRECTION_RX, /* wire to driver */

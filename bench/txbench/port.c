@@ -2,6 +2,7 @@
 /* Which of the two kinds of device a port is: contracts in port.h. */
 #include "bench/txbench/port.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct kind {
@@ -28,8 +29,10 @@ struct port *port_open(const struct options *o, char *why, unsigned size)
 {
 	struct opened *opened = calloc(1, sizeof(*opened));
 
-	if (!opened)
+	if (!opened) {
+		snprintf(why, size, "out of memory");
 		return NULL;
+	}
 	opened->kind = o->socket_path ? &vhost_user : &qtest;
 	opened->port.tx_call_fd = opened->port.rx_call_fd = -1;
 	if (!opened->kind->open(&opened->port, o, why, size))

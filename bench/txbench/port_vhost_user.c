@@ -65,7 +65,8 @@ static void fill_in(struct port *p, struct driver_net *net)
 	p->rx_bufs =
 		(struct port_buffers){ pair->rx_bufs, pair->rx_gpa, net->n_rx, net->rx_stride };
 	p->hdr_len = net->hdr_len;
-	p->features = net->features;
+	/* That bit is between front-end and back-end: no driver sees it. */
+	p->features = net->features & ~FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
 	p->rx_call_fd = net->frontend.rings[0].call_fd;
 	p->tx_call_fd = net->frontend.rings[1].call_fd;
 	p->impl = net;

@@ -199,6 +199,8 @@ for load in constant:2000 poisson:2000 onoff:20000,1ms,9ms inflight:1 inflight:6
 	good "${open}received" --wire "$tap" --load "$load" --direction rx
 	good "${open}wire used received" --wire "$tap" --load "$load" --direction rr --size imix
 done
+holds '"VERSION_1" in r["target"]["features"]'
+holds '"PROTOCOL_FEATURES" not in r["target"]["features"]'
 good "used" --wire "$tap" --load flood
 holds 't["duplicated"] is None and t["reordered"] is None'
 good "wire used" --wire "$tap" --load flood --watch
