@@ -101,13 +101,16 @@ static json_t *late(const struct noise_late *l)
 			 value_measured(l->p99_ns), "p999_ns", value_measured(l->p999_ns));
 }
 
-static json_t *noise(const struct noise *n)
+static json_t *noise(const struct repetition *r)
 {
-	return json_pack("{s:[o, o], s:s, s:o, s:o, s:o}", "c2c_ns",
+	const struct noise *n = &r->noise;
+
+	return json_pack("{s:[o, o], s:s, s:o, s:o, s:o, s:o}", "c2c_ns",
 			 value_real(n->c2c_before_ns > 0 ? n->c2c_before_ns : NAN),
 			 value_real(n->c2c_after_ns > 0 ? n->c2c_after_ns : NAN), "class",
 			 noise_class(n), "wake_up", late(&n->wake_up), "timer", late(&n->timer),
-			 "steal_share", value_real(n->steal_share));
+			 "steal_share", value_real(n->steal_share), "backend_waited_share",
+			 value_real(share(r->usage.backend_waited_ns, r->usage.wall_ns)));
 }
 
 static json_t *timeline(const struct repetition *r)
@@ -137,7 +140,7 @@ static json_t *repetition(const struct run_result *run, const struct repetition 
 			 "stages", stages(r), "notifications", "kicks", (json_int_t)r->kicks,
 			 "forced_kicks", (json_int_t)r->forced_kicks, "calls", (json_int_t)r->calls,
 			 "syscalls", value_count(r->syscalls), "cpu_ns", cpu_ns(&r->usage), "noise",
-			 noise(&r->noise), "timeline", timeline(r));
+			 noise(r), "timeline", timeline(r));
 }
 
 static json_t *repetitions(const struct run_result *run)

@@ -163,7 +163,7 @@ REPETITION = {
     "cpu_ns": {key: NUMBER for key in ("driver", "backend", "backend_user", "backend_kernel",
                                        "softirq")},
     "noise": {"c2c_ns": COUNTS, "class": str, "wake_up": LATE, "timer": LATE,
-              "steal_share": NUMBER},
+              "steal_share": NUMBER, "backend_waited_share": NUMBER},
     "timeline": {"bin_ns": NUMBER, "frames": COUNTS, "p50_ns": COUNTS, "max_ns": COUNTS}}
 LOAD = {key: NUMBER for key in ("rate", "on_ns", "off_ns", "inflight")}
 

@@ -28,7 +28,7 @@
 #include "virtio/base.h"
 
 #define WHY_LEN       400
-#define MAX_WAITED    0.02      /* of the time the driver may have had no CPU */
+#define MAX_WAITED    0.02      /* of the time driver or back-end may have had no CPU */
 #define SYSCALLS_NS   500000000 /* of the repetition that counts them */
 #define STOPPED       130       /* as a shell says of SIGINT */
 #define MAX_CPUS      1024
@@ -261,6 +261,7 @@ static void judge_lateness(struct run *r, const struct repetition *rep, unsigned
 	struct run_result *res = &r->result;
 	uint64_t late_ns = histogram_at(&rep->late, 0.99), limit_ns = r->o->late_limit_ns;
 	double waited = (double)rep->waited_ns / (double)rep->usage.wall_ns;
+	double backend_waited = (double)rep->usage.backend_waited_ns / (double)rep->usage.wall_ns;
 
 	if (*res->failed)
 		return;
@@ -274,6 +275,11 @@ static void judge_lateness(struct run *r, const struct repetition *rep, unsigned
 			 "the generator was late: repetition %u: it waited for its CPU %.1f %% of "
 			 "the time, the limit is %.0f %%",
 			 number, 100 * waited, 100 * MAX_WAITED);
+	else if (backend_waited > MAX_WAITED && !r->o->share_cpu)
+		snprintf(res->failed, sizeof(res->failed),
+			 "the machine was busy: repetition %u: the back-end waited for its CPU "
+			 "%.1f %% of the time, the limit is %.0f %%",
+			 number, 100 * backend_waited, 100 * MAX_WAITED);
 }
 
 static uint64_t known(uint64_t count)

@@ -23,6 +23,9 @@
 
 #define SYSCALL_THREADS 64
 
+/* From ready to running with nobody in the way. */
+#define WAKE_UP_NS 4000
+
 /* The beginning of a file of /proc; false: it is not there. */
 static bool read_start(const char *path, char *text, size_t cap)
 {
@@ -60,6 +63,28 @@ static void take_all_cpus(struct usage *u)
 	u->steal_ns = ticks_ns(steal);
 }
 
+/* Threads that are gone do not count. */
+static void take_backend_waits(struct usage *u, pid_t pid)
+{
+	unsigned long long waited, turns;
+	char path[64], text[96];
+	struct dirent *thread;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (thread = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/schedstat", pid, thread->d_name);
+		if (thread->d_name[0] == '.' || !read_start(path, text, sizeof(text)) ||
+		    sscanf(text, "%*u %llu %llu", &waited, &turns) != 2)
+			continue;
+		u->backend_waited_ns += waited;
+		u->backend_turns += turns;
+	}
+	if (dir)
+		closedir(dir);
+}
+
 /* The clock of a process: its threads that are gone count, too. */
 static int take_backend(struct usage *u, pid_t pid)
 {
@@ -78,6 +103,7 @@ static int take_backend(struct usage *u, pid_t pid)
 	u->backend_ns = clock_ns(clock);
 	u->backend_user_ns = ticks_ns(user);
 	u->backend_kernel_ns = ticks_ns(kernel);
+	take_backend_waits(u, pid);
 	return 0;
 }
 
@@ -111,6 +137,9 @@ void usage_subtract(struct usage *u, const struct usage *from)
 	subtract(&u->backend_kernel_ns, from->backend_kernel_ns);
 	subtract(&u->softirq_ns, from->softirq_ns);
 	subtract(&u->waited_ns, from->waited_ns);
+	subtract(&u->backend_waited_ns, from->backend_waited_ns);
+	subtract(&u->backend_turns, from->backend_turns);
+	subtract(&u->backend_waited_ns, u->backend_turns * WAKE_UP_NS);
 	subtract(&u->steal_ns, from->steal_ns);
 	subtract(&u->wall_ns, from->wall_ns);
 

@@ -16,6 +16,8 @@ struct usage {
 	uint64_t backend_kernel_ns; /* the rest of it; both 0: shorter than a tick, not known */
 	uint64_t softirq_ns;        /* of all CPUs, to the kernel's tick */
 	uint64_t waited_ns;         /* this thread was ready to run, but had no CPU */
+	uint64_t backend_waited_ns; /* so its threads; without what a wake-up takes by itself */
+	uint64_t backend_turns;     /* how often one of them got a CPU */
 	uint64_t steal_ns;          /* of all CPUs */
 	uint64_t wall_ns;
 };

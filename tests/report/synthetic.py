@@ -91,7 +91,7 @@ def repetition(rng, label, rate, frames=4000, distance="mid", stages=("wire", "u
             "cpu_ns": {"driver": ns, "backend": backend, "backend_user": backend // 4,
                        "backend_kernel": backend * 3 // 4, "softirq": frames * 300},
             "noise": {"c2c_ns": [c2c, c2c + 2.0], "class": distance, "wake_up": late(rng, 30e3),
-                      "timer": late(rng, 55e3), "steal_share": 0.001},
+                      "timer": late(rng, 55e3), "steal_share": 0.001, "backend_waited_share": 0.0},
             "timeline": timeline(wire, ns)}
 
 

@@ -174,6 +174,36 @@ static void test_backend(void **state)
 	assert_between(after.wall_ns, 400 * MS, 60000 * MS);
 }
 
+/* 200 ms on a CPU that another process wants for as long. */
+static void burn_beside_another(void)
+{
+	cpu_set_t cpu;
+	pid_t other;
+
+	CPU_ZERO(&cpu);
+	CPU_SET((unsigned)sched_getcpu(), &cpu);
+	sched_setaffinity(0, sizeof(cpu), &cpu);
+	other = fork();
+	burn_user(200 * MS);
+	if (!other)
+		_exit(0);
+	waitpid(other, NULL, 0);
+}
+
+static void test_backend_waits(void **state)
+{
+	struct child c = child_start(burn_beside_another);
+	struct usage before, after;
+
+	(void)state;
+	assert_int_equal(usage_take(&before, c.pid), 0);
+	child_run(&c);
+	assert_int_equal(usage_take(&after, c.pid), 0);
+	usage_subtract(&after, &before);
+	child_end(&c);
+	assert_between(after.backend_waited_ns, 100 * MS, after.wall_ns);
+}
+
 /* The driver's own time, without a back-end; and no process is an error. */
 static void test_driver(void **state)
 {
@@ -195,8 +225,16 @@ static void test_driver(void **state)
 /* The parts are sampled and the sum is exact: their ratio is kept, a difference of sums is not. */
 static void test_subtract(void **state)
 {
-	struct usage from = { .backend_ns = 1000, .backend_user_ns = 70, .backend_kernel_ns = 20 };
-	struct usage u = { .backend_ns = 5000, .backend_user_ns = 100, .backend_kernel_ns = 30 };
+	struct usage from = { .backend_ns = 1000,
+			      .backend_user_ns = 70,
+			      .backend_kernel_ns = 20,
+			      .backend_waited_ns = 1000000,
+			      .backend_turns = 7 };
+	struct usage u = { .backend_ns = 5000,
+			   .backend_user_ns = 100,
+			   .backend_kernel_ns = 30,
+			   .backend_waited_ns = 2000000,
+			   .backend_turns = 107 };
 	const struct usage stolen = { .steal_ns = 500, .wall_ns = 1000 };
 
 	(void)state;
@@ -204,6 +242,8 @@ static void test_subtract(void **state)
 	assert_true(u.backend_ns == 4000);
 	assert_true(u.backend_user_ns == 3000);
 	assert_true(u.backend_kernel_ns == 1000);
+	/* A wake-up takes 4 us by itself. */
+	assert_true(u.backend_waited_ns == 600000);
 	usage_subtract(&u, &u);
 	assert_true(u.backend_user_ns == 0 && u.backend_kernel_ns == 0);
 	assert_true(usage_steal_share(&stolen) * (double)sysconf(_SC_NPROCESSORS_ONLN) == 0.5);
@@ -309,9 +349,10 @@ static void test_host(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_backend),  cmocka_unit_test(test_driver),
-		cmocka_unit_test(test_subtract), cmocka_unit_test(test_syscalls),
-		cmocka_unit_test(test_noise),    cmocka_unit_test(test_host),
+		cmocka_unit_test(test_backend),  cmocka_unit_test(test_backend_waits),
+		cmocka_unit_test(test_driver),   cmocka_unit_test(test_subtract),
+		cmocka_unit_test(test_syscalls), cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,6 +91,7 @@ static void fill_repetition(unsigned i)
 		.backend_user_ns = 400 * r->frames,
 		.backend_kernel_ns = 600 * r->frames,
 		.softirq_ns = 50 * r->frames,
+		.backend_waited_ns = 250000000,
 		.wall_ns = 2000000000,
 	};
 	add(&r->late, NULL, 9999, 40);
@@ -307,7 +308,7 @@ static const char golden_repetition[] =
 	" \"noise\": {\"c2c_ns\": [100.0, 120.0], \"class\": \"mid\","
 	"  \"wake_up\": {\"p50_ns\": 30000, \"p99_ns\": 50000, \"p999_ns\": null},"
 	"  \"timer\": {\"p50_ns\": 49000, \"p99_ns\": 60000, \"p999_ns\": 70000},"
-	"  \"steal_share\": 0.25},"
+	"  \"steal_share\": 0.25, \"backend_waited_share\": 0.125},"
 	" \"timeline\": {\"bin_ns\": 20000000, \"frames\": [9990, 0], \"p50_ns\": [100, null],"
 	"  \"max_ns\": [5000, null]}}";
 
