@@ -5,17 +5,21 @@
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "virtio/base.h"
 
 #define PATIENCE_MS 5000
+#define MAX_ARGS    32
 #define TURN        32 /* frames of one kind, before the others have their turn */
 
 static const char *program;
@@ -34,12 +38,16 @@ static void start_daemon(struct lab *lab)
 {
 	const struct lab_config *cfg = &lab->cfg;
 	char queues[16], iothreads[16];
-	const char *args[] = { "--backend",   "tap:" LAB_TAP,
-			       "--queues",    queues,
-			       "--iothreads", iothreads,
-			       "--txmode",    cfg->txmode ? cfg->txmode : "iothread",
-			       NULL };
+	const char *args[MAX_ARGS] = { "--backend",   "tap:" LAB_TAP,
+				       "--queues",    queues,
+				       "--iothreads", iothreads,
+				       "--txmode",    cfg->txmode ? cfg->txmode : "iothread" };
+	unsigned n = 8, i;
 
+	for (i = 0; cfg->options && cfg->options[i]; i++) {
+		assert_true(n < MAX_ARGS - 1);
+		args[n++] = cfg->options[i];
+	}
 	snprintf(queues, sizeof(queues), "%u", cfg->queues);
 	snprintf(iothreads, sizeof(iothreads), "%u", cfg->iothreads ? cfg->iothreads : 1);
 	daemon_start(&lab->daemon, program, args);
@@ -82,6 +90,7 @@ void lab_open(struct lab *lab, const struct lab_config *cfg)
 
 	lab->cfg = *cfg;
 	lab->peer.fd = -1;
+	lab->turn = NULL;
 	if (!lab->cfg.queues)
 		lab->cfg.queues = 1;
 	for (i = 0; i < LAB_FLOWS; i++) {
@@ -91,6 +100,14 @@ void lab_open(struct lab *lab, const struct lab_config *cfg)
 	start_daemon(lab);
 	peer_open(&lab->peer, LAB_TAP);
 	lab_connect(lab);
+}
+
+void lab_kill(struct lab *lab)
+{
+	kill(lab->daemon.pid, SIGKILL);
+	assert_int_equal(waitpid(lab->daemon.pid, NULL, 0), lab->daemon.pid);
+	close(lab->daemon.log_fd);
+	start_daemon(lab);
 }
 
 void lab_close(struct lab *lab)
@@ -131,6 +148,12 @@ static struct stream *next_stream(struct stream *streams)
 			s = &streams[i];
 	}
 	return s;
+}
+
+static void take_turn(struct lab *lab)
+{
+	if (lab->turn)
+		lab->turn(lab->turn_ctx);
 }
 
 /* The following return how many frames they dealt with. */
@@ -229,6 +252,7 @@ void lab_traffic(struct lab *lab, unsigned to_host, unsigned to_guest, unsigned 
 
 	while (to_host || to_guest || under_way(lab->to_host) || under_way(lab->to_guest) ||
 	       !all_complete(lab)) {
+		take_turn(lab);
 		sent = guest_sends(lab, to_host, window);
 		to_host -= sent;
 		n = sent + host_takes(lab);
@@ -252,22 +276,28 @@ void lab_host_sends(struct lab *lab, unsigned n)
 		n -= host_sends(lab, n, UINT32_MAX);
 }
 
-static uint64_t now_ms(void)
+/* From here on the device must call when it uses a chain of this ring; nothing is used yet. */
+static void want_call(struct lab *lab, unsigned ring)
 {
-	struct timespec ts;
+	eventfd_t n;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	(void)!eventfd_read(lab->net->frontend.rings[ring].call_fd, &n);
+	assert_false(ring_arm_call(driver_net_ring(lab->net, ring), 0));
 }
 
-/* Asleep until the device calls. What is found used after a time-out was not called for. */
+/* Asleep until the device calls, and has used something. */
 static void await_call(struct lab *lab, unsigned ring)
 {
-	uint64_t start = now_ms();
-	int n = driver_net_wait(lab->net, ring, PATIENCE_MS);
+	struct pollfd p = { .fd = lab->net->frontend.rings[ring].call_fd, .events = POLLIN };
+	struct ring *r = driver_net_ring(lab->net, ring);
+	eventfd_t n;
 
-	if (n <= 0 || now_ms() - start >= PATIENCE_MS)
-		fail_msg("ring %u: no call, %d chains used", ring, n);
+	do {
+		if (poll(&p, 1, PATIENCE_MS) != 1)
+			fail_msg("ring %u: no call, %u chains used", ring, ring_peek(r));
+		assert_int_equal(eventfd_read(p.fd, &n), 0);
+	} while (!ring_peek(r));
+	ring_disarm_call(r);
 }
 
 void lab_ping(struct lab *lab, unsigned n)
@@ -275,10 +305,13 @@ void lab_ping(struct lab *lab, unsigned n)
 	struct pollfd p = { .fd = lab->peer.fd, .events = POLLIN };
 
 	while (n--) {
+		take_turn(lab);
+		want_call(lab, 1);
 		assert_int_equal(guest_sends(lab, 1, 1), 1);
 		assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
 		assert_int_equal(host_takes(lab), 1);
 		await_call(lab, 1);
+		want_call(lab, 0);
 		assert_int_equal(host_sends(lab, 1, 1), 1);
 		await_call(lab, 0);
 		guest_takes(lab);

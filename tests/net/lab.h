@@ -30,6 +30,7 @@ struct lab_config {
 	unsigned rx_parts;
 	unsigned ring_size;
 	uint16_t base;
+	const char *const *options; /* more of the daemon's, up to a NULL */
 };
 
 struct lab {
@@ -39,6 +40,9 @@ struct lab {
 	struct driver_net *net;
 	struct stream to_host[LAB_FLOWS];
 	struct stream to_guest[LAB_FLOWS];
+	/* Called in each turn of lab_traffic and lab_ping; NULL after lab_open. */
+	void (*turn)(void *ctx);
+	void *turn_ctx;
 	uint8_t frame[PEER_MAX_LEN + 8];
 };
 
@@ -49,6 +53,8 @@ void lab_init(const char *txringd);
 void lab_open(struct lab *lab, const struct lab_config *cfg);
 /* Only the guest: for the first time, or after driver_net_free. Frames under way are forgotten. */
 void lab_connect(struct lab *lab);
+/* SIGKILL, and another daemon in its place. The guest is the test's to connect again. */
+void lab_kill(struct lab *lab);
 /* The daemon must end well. */
 void lab_close(struct lab *lab);
 /* As cmocka's tear-down: after lab_close nothing, after a failure with the daemon's log. */

@@ -59,7 +59,7 @@ refuses()
 	shift
 	says "${texts[@]}" -- "$txringd" --socket-path "$scratch/socket" --backend "tap:$tap" "$@"
 	[ ! -e "$scratch/socket" ] || fail "$*: leaves a socket"
-	[ ! -e "/sys/class/net/$tap" ] || fail "$*: leaves a tap"
+	! ip link show "$tap" >/dev/null 2>&1 || fail "$*: leaves a tap"
 }
 
 # start ARGUMENT...: a txringd that listens.

@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# usage: tests/net/run.sh policy.sh TXRINGD TXRINGCTL
+# The vhost policy under a kernel that has vhost-net, before and after its module is loaded: exit status,
+# log, and what txringctl says. Runs in tests/guest/vm. No guest and no frames here: see handover_test.c.
+set -uo pipefail
+txringd=$1
+txringctl=$2
+scratch=$(mktemp -d)
+daemon=
+cleanup()
+{
+	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
+	wait
+	rm -rf "$scratch"
+}
+trap cleanup EXIT
+control=$scratch/control
+tap=txring0
+bad=0
+n=0
+
+fail()
+{
+	echo "FAILED: $1"
+	sed 's/^/	/' "$scratch/out" "$scratch/log"
+	bad=1
+}
+
+# refuses TEXT -- ARGUMENT...: txringd ends with status 1 and one line, which has the text, and leaves no tap.
+refuses()
+{
+	local text=$1 status
+
+	shift 2
+	n=$((n + 1))
+	timeout 10 "$txringd" --socket-path "$scratch/socket" "$@" >"$scratch/out" 2>"$scratch/log"
+	status=$?
+	[ "$status" = 1 ] || fail "$*: status $status"
+	[ "$(wc -l <"$scratch/log")" = 1 ] || fail "$*: not one line"
+	grep -qF -- "$text" "$scratch/log" || fail "$*: no word of '$text'"
+	! ip link show "$tap" >/dev/null 2>&1 || fail "$*: leaves a tap"
+}
+
+# start ARGUMENT...: a txringd on the tap that listens.
+start()
+{
+	: >"$scratch/log"
+	"$txringd" --socket-path "$scratch/socket" --backend "tap:$tap" --control "$control" "$@" 2>"$scratch/log" &
+	daemon=$!
+	for _ in {1..500}; do
+		! grep -q "listening on" "$scratch/log" || return 0
+		[ -e "/proc/$daemon" ] || break
+		sleep 0.02
+	done
+	fail "$*: does not come up"
+}
+
+logged()
+{
+	n=$((n + 1))
+	[ "$(grep -cF -- "$2" "$scratch/log")" = "$1" ] || fail "the log has not '$2' $1 times"
+}
+
+# asks STATUS TEXT COMMAND...
+asks()
+{
+	local want=$1 text=$2 status
+
+	shift 2
+	n=$((n + 1))
+	"$txringctl" --control "$control" "$@" >"$scratch/out" 2>&1
+	status=$?
+	[ "$status" = "$want" ] || fail "$*: status $status, not $want"
+	grep -qF -- "$text" "$scratch/out" || fail "$*: no word of '$text'"
+}
+
+# The daemon has it open.
+has_vhost_net()
+{
+	find "/proc/$daemon/fd" -lname /dev/vhost-net | grep -q .
+}
+
+stop()
+{
+	kill "$daemon"
+	wait "$daemon" || fail "SIGTERM: status $?"
+	daemon=
+}
+
+[ ! -e /dev/vhost-net ] || fail "vhost-net is there already"
+why="/dev/vhost-net: No such file or directory"
+refuses "--vhost require: $why" -- --backend "tap:$tap" --vhost require
+grep -q "modprobe vhost_net" "$scratch/log" || fail "what to do is not said"
+for policy in disable default; do
+	reason=$why
+	[ "$policy" = default ] || reason="--vhost disable"
+	start --vhost "$policy"
+	logged 1 "vhost: driver user: $reason"
+	asks 0 "nic0: vhost $policy" show
+	asks 0 "nic0: driver user: $reason" show
+	asks 1 "nic0: driver user: $reason" vhost on
+	[ "$policy" = default ] || stop
+done
+
+# The default one is still there: it takes the kernel's when that has come.
+modprobe vhost_net || fail "modprobe"
+asks 0 "nic0: driver user: no driver uses it" vhost on
+has_vhost_net || fail "vhost-net was not opened"
+stop
+
+for policy in default require; do
+	start --vhost "$policy"
+	logged 0 "driver user"
+	asks 0 "nic0: vhost $policy" show
+	asks 0 "nic0: driver user: no driver uses it" show
+	asks 0 "nic0: driver user: vhost off was asked for" vhost off
+	asks 0 "nic0: driver user: no driver uses it" vhost on
+	stop
+done
+start --vhost disable
+logged 1 "vhost: driver user: --vhost disable"
+! has_vhost_net || fail "--vhost disable opens it"
+asks 1 "--vhost disable" vhost on
+stop
+
+# Open already; one for each pair; one that is none.
+exec 7<>/dev/vhost-net 8<>/dev/vhost-net 9</dev/null
+start --vhost require --queues 2 --vhost-fd 7,8
+asks 0 "nic0: pair 1: driver user: no driver uses it" show
+stop
+refuses "fd 9" -- --backend "tap:$tap" --vhost require --vhost-fd 9
+start --vhost-fd 9
+logged 1 "vhost: driver user: fd 9"
+stop
+refuses "backend null is no tap" -- --backend null --vhost require
+
+echo "$n checks"
+exit "$bad"
