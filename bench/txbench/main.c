@@ -89,6 +89,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(word, "--version"))
 		puts("txbench " TXRING_VERSION);
 	else
-		txbench_die("'%s' must be run, selftest, report, --help or --version", word);
+		txbench_die("'%s' must be run, selftest, report, --help or --version%s", word,
+			    argc > 1 ? "" : ": nothing was given");
 	return EXIT_SUCCESS;
 }

@@ -238,10 +238,10 @@ static int cpu_number(const char *option, const char *text)
 	return (int)n;
 }
 
-static void set_option(struct options *o, int id, char *value)
-{
-	char *end;
+/* Three kinds of options. False: it is of another kind. */
 
+static bool set_target(struct options *o, int id, char *value)
+{
 	switch (id) {
 	case OPT_SOCKET_PATH:
 		o->socket_path = value;
@@ -270,6 +270,15 @@ static void set_option(struct options *o, int id, char *value)
 	case OPT_NO_EVENT_IDX:
 		o->event_idx = false;
 		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
+static bool set_load_option(struct options *o, int id, char *value)
+{
+	switch (id) {
 	case OPT_DIRECTION:
 		o->direction = (enum direction)parse_choice("direction", value, direction_names,
 							    array_size(direction_names));
@@ -290,6 +299,17 @@ static void set_option(struct options *o, int id, char *value)
 	case OPT_WATCH:
 		o->watch = true;
 		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
+static void set_measure(struct options *o, int id, char *value)
+{
+	char *end;
+
+	switch (id) {
 	case OPT_SECONDS:
 		o->ns = parse_seconds("seconds", value, 0.001);
 		break;
@@ -386,7 +406,8 @@ void options_parse(struct options *o, int argc, char **argv)
 		if (id == '?')
 			txbench_die("no such option: '%s' (see txbench run --help)",
 				    argv[optind - 1]);
-		set_option(o, id, optarg);
+		if (!set_target(o, id, optarg) && !set_load_option(o, id, optarg))
+			set_measure(o, id, optarg);
 	}
 	if (optind < argc)
 		txbench_die("'%s' is no option (see txbench run --help)", argv[optind]);
