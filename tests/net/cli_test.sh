@@ -4,7 +4,7 @@
 # What a wrong command line gives: status 1 and one line on stderr that names the option, the value and
 # what is allowed or helps; no socket, no interface. Runs in a network namespace of its own.
 set -uo pipefail
-scratch=$(mktemp -d)
+. "${BASH_SOURCE[0]%/*}/refusals.sh"
 daemon=
 cleanup()
 {
@@ -17,8 +17,6 @@ chmod 755 "$scratch"
 mkdir -m 777 "$scratch/run"
 sock=$scratch/run/socket
 tap=txring0
-bad=0
-n=0
 
 # A copy, which any user can reach.
 install -m 755 "$1" "$scratch/txringd"
@@ -29,35 +27,14 @@ interfaces()
 	ip -o link show | cut -d: -f2 | tr -d '\n'
 }
 
-fail()
+# leaves_nothing TEXT... -- COMMAND...: says_only, and no socket and no interface stays.
+leaves_nothing()
 {
-	echo "FAILED: $1"
-	[ ! -s "$scratch/out" ] || sed 's/^/	stdout: /' "$scratch/out"
-	[ ! -s "$scratch/err" ] || sed 's/^/	stderr: /' "$scratch/err"
-	bad=1
-}
-
-# says TEXT... -- COMMAND...: it ends with status 1, and its only line has each TEXT.
-says()
-{
-	local texts=() text before status
-	while [ "$1" != -- ]; do
-		texts+=("$1")
-		shift
-	done
-	shift
+	local before
 	before=$(interfaces)
-	timeout 5 "$@" >"$scratch/out" 2>"$scratch/err"
-	status=$?
-	n=$((n + 1))
-	[ "$status" = 1 ] || fail "${*:2}: status $status"
-	[ "$(wc -l <"$scratch/err")" = 1 ] || fail "${*:2}: not one line"
-	[ ! -s "$scratch/out" ] || fail "${*:2}: writes to stdout"
-	for text in "${texts[@]}"; do
-		grep -qF -- "$text" "$scratch/err" || fail "${*:2}: no word of '$text'"
-	done
-	[ ! -e "$sock" ] || [ -n "$daemon" ] || fail "${*:2}: leaves a socket"
-	[ "$(interfaces)" = "$before" ] || fail "${*:2}: interfaces were $before, are $(interfaces)"
+	says_only "$@"
+	[ ! -e "$sock" ] || [ -n "$daemon" ] || fail "$*: leaves a socket"
+	[ "$(interfaces)" = "$before" ] || fail "$*: interfaces were $before, are $(interfaces)"
 }
 
 # refuses TEXT... -- ARGUMENT...: the same, of txringd with a socket path.
@@ -69,7 +46,7 @@ refuses()
 		shift
 	done
 	shift
-	says "${texts[@]}" -- "$txringd" --socket-path "$sock" "$@"
+	leaves_nothing "${texts[@]}" -- "$txringd" --socket-path "$sock" "$@"
 }
 
 # Options.
@@ -78,10 +55,10 @@ refuses "'--queues'" -- --backend null --queues
 refuses "'stray'" -- --backend null stray
 refuses --backend -- --queues 1
 refuses --backend "'nil'" tap:NAME null loop -- --backend nil
-says --socket-path --fd -- "$txringd" --backend null
-says --socket-path --fd -- "$txringd" --backend null --socket-path "$sock" --fd 0
-says --fd "'0'" socket -- "$txringd" --backend null --fd 0 </dev/null
-says --fd "'99'" socket -- "$txringd" --backend null --fd 99
+leaves_nothing --socket-path --fd -- "$txringd" --backend null
+leaves_nothing --socket-path --fd -- "$txringd" --backend null --socket-path "$sock" --fd 0
+leaves_nothing --fd "'0'" socket -- "$txringd" --backend null --fd 0 </dev/null
+leaves_nothing --fd "'99'" socket -- "$txringd" --backend null --fd 99
 for value in 0 129 -1 four "" 1x; do
 	refuses --queues "'$value'" "1 to 128" -- --backend null --queues "$value"
 done
@@ -110,7 +87,7 @@ refuses_path()
 {
 	local path=$1
 	shift
-	says --socket-path "$@" -- "$txringd" --backend null --socket-path "$path"
+	leaves_nothing --socket-path "$@" -- "$txringd" --backend null --socket-path "$path"
 }
 refuses_path "" characters
 refuses_path "$scratch/$(printf 'x%.0s' {1..120})" characters
@@ -132,11 +109,11 @@ refuses --mtu "'65535'" "$tap" -- --backend "tap:$tap" --mtu 65535
 ip tuntap add "$tap" mode tap
 refuses --backend "'tap:$tap'" multi_queue -- --backend "tap:$tap" --queues 2
 ip link del "$tap"
-says --backend "'tap:$tap'" CAP_NET_ADMIN "ip tuntap add $tap mode tap vnet_hdr user" -- \
+leaves_nothing --backend "'tap:$tap'" CAP_NET_ADMIN "ip tuntap add $tap mode tap vnet_hdr user" -- \
 	setpriv --inh-caps=-all --bounding-set=-net_admin "$txringd" --socket-path "$sock" \
 	--backend "tap:$tap"
 ip tuntap add "$tap" mode tap vnet_hdr user 1
-says --backend "'tap:$tap'" "another user" -- \
+leaves_nothing --backend "'tap:$tap'" "another user" -- \
 	setpriv --inh-caps=-all --bounding-set=-net_admin "$txringd" --socket-path "$sock" \
 	--backend "tap:$tap"
 ip link del "$tap"
@@ -148,9 +125,9 @@ empty='mount -t tmpfs -o mode=755 none /dev/net && exec "$@"'
 mode600='mount -t tmpfs -o mode=755 none /dev/net && mknod -m 600 /dev/net/tun c 10 200 &&
 	exec setpriv --reuid=65534 --clear-groups "$@"'
 if unshare -m sh -c "$empty" sh true 2>/dev/null; then
-	says --backend "'tap:$tap'" /dev/net/tun "modprobe tun" -- \
+	leaves_nothing --backend "'tap:$tap'" /dev/net/tun "modprobe tun" -- \
 		unshare -m sh -c "$empty" sh "$txringd" --socket-path "$sock" --backend "tap:$tap"
-	says --backend "'tap:$tap'" /dev/net/tun permission -- \
+	leaves_nothing --backend "'tap:$tap'" /dev/net/tun permission -- \
 		unshare -m sh -c "$mode600" sh "$txringd" --socket-path "$sock" --backend "tap:$tap"
 else
 	echo "left out: no mount namespace, so /dev/net/tun cannot be hidden"
@@ -164,7 +141,7 @@ for _ in {1..100}; do
 	sleep 0.02
 done
 refuses_path "$sock" "'$sock'" "in use"
-says --backend "'tap:$tap'" "in use" -- "$txringd" --socket-path "$scratch/run/other" \
+leaves_nothing --backend "'tap:$tap'" "in use" -- "$txringd" --socket-path "$scratch/run/other" \
 	--backend "tap:$tap"
 [ ! -e "$scratch/run/other" ] || fail "leaves a socket"
 [ -S "$sock" ] || fail "another daemon's socket was removed"

@@ -7,7 +7,7 @@
 set -uo pipefail
 txbench=$1
 txringd=$2
-scratch=$(mktemp -d)
+. "${BASH_SOURCE[0]%/*}/refusals.sh"
 daemon=
 cleanup()
 {
@@ -18,8 +18,6 @@ trap cleanup EXIT
 sock=$scratch/socket
 json=$scratch/out.json
 tap=txbench0
-bad=0
-n=0
 
 # start_daemon BACKEND [TXMODE]
 start_daemon()
@@ -43,14 +41,6 @@ stop_daemon()
 	daemon=
 }
 
-fail()
-{
-	echo "FAILED: $1"
-	[ ! -s "$scratch/out" ] || sed 's/^/	stdout: /' "$scratch/out"
-	[ ! -s "$scratch/err" ] || sed 's/^/	stderr: /' "$scratch/err"
-	bad=1
-}
-
 # Short, and patient with a machine that is not ours alone.
 run()
 {
@@ -58,26 +48,6 @@ run()
 	timeout 60 "$txbench" run --socket-path "$sock" --seconds 0.1 --warm-up 0.02 --repeat 1 \
 		--late-limit 60s --share-cpu --no-syscalls -o "$json" "$@" \
 		>"$scratch/out" 2>"$scratch/err"
-}
-
-# says TEXT... -- COMMAND...: it ends with status 1, and its only line has each TEXT.
-says()
-{
-	local texts=() text status
-	while [ "$1" != -- ]; do
-		texts+=("$1")
-		shift
-	done
-	shift
-	timeout 20 "$@" >"$scratch/out" 2>"$scratch/err"
-	status=$?
-	n=$((n + 1))
-	[ "$status" = 1 ] || fail "$*: status $status"
-	[ "$(wc -l <"$scratch/err")" = 1 ] || fail "$*: not one line"
-	[ ! -s "$scratch/out" ] || fail "$*: writes to stdout"
-	for text in "txbench: " "${texts[@]}"; do
-		grep -qF -- "$text" "$scratch/err" || fail "$*: no word of '$text'"
-	done
 }
 
 # refuses TEXT... -- OPTION...: the same, of a run with target and wire.
@@ -89,7 +59,7 @@ refuses()
 		shift
 	done
 	shift
-	says "${texts[@]}" -- "$txbench" run --socket-path "$sock" --wire none "$@"
+	says_only "txbench: " "${texts[@]}" -- "$txbench" run --socket-path "$sock" --wire none "$@"
 }
 
 # holds EXPRESSION: of the result file r and its first repetition t, in Python.
@@ -118,8 +88,8 @@ good()
 }
 
 # Programs.
-says "''" run selftest report -- "$txbench"
-says "'frobnicate'" run -- "$txbench" frobnicate
+says_only "txbench: " "''" run selftest report nothing -- "$txbench"
+says_only "txbench: " "'frobnicate'" run -- "$txbench" frobnicate
 for args in --help --version "run --help"; do
 	# shellcheck disable=SC2086
 	"$txbench" $args >"$scratch/out" 2>"$scratch/err" || fail "$args: status $?"
@@ -130,10 +100,10 @@ done
 refuses "'--bogus'" --help -- --bogus
 refuses "'stray'" -- stray
 refuses "'--load'" value -- --load
-says target --socket-path --qtest -- "$txbench" run --wire none
-says target -- "$txbench" run --socket-path a --qtest b --wire none
-says --memory -- "$txbench" run --qtest "$sock" --wire none
-says --wire interface -- "$txbench" run --socket-path "$sock"
+says_only "txbench: " target --socket-path --qtest -- "$txbench" run --wire none
+says_only "txbench: " target -- "$txbench" run --socket-path a --qtest b --wire none
+says_only "txbench: " --memory -- "$txbench" run --qtest "$sock" --wire none
+says_only "txbench: " --wire interface -- "$txbench" run --socket-path "$sock"
 refuses --wire "'nowhere0'" "no such interface" -- --wire nowhere0
 refuses --wire "''" "no such interface" -- --wire ""
 for load in "" fast constant constant: constant:0 constant:-1 constant:nan constant:1e99 poisson:1k \
@@ -186,9 +156,9 @@ printf '0,64\n0.1\n' >"$scratch/trace"
 refuses --size length -- --load "trace:$scratch/trace" --size trace
 
 # Back-ends that are not there, or are none.
-says --socket-path "'$sock'" listens -- "$txbench" run --socket-path "$sock" --wire none
+says_only "txbench: " --socket-path "'$sock'" listens -- "$txbench" run --socket-path "$sock" --wire none
 echo text >"$scratch/file"
-says --socket-path "'$scratch/file'" -- "$txbench" run --socket-path "$scratch/file" --wire none
+says_only "txbench: " --socket-path "'$scratch/file'" -- "$txbench" run --socket-path "$scratch/file" --wire none
 
 # What comes out of a tap, goes in, and back.
 start_daemon "tap:$tap"

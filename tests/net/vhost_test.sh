@@ -6,7 +6,7 @@
 set -uo pipefail
 txringd=$1
 txringctl=$2
-scratch=$(mktemp -d)
+. "${BASH_SOURCE[0]%/*}/refusals.sh"
 daemon=
 cleanup()
 {
@@ -18,36 +18,6 @@ trap cleanup EXIT
 none=$scratch/vhost-net
 control=$scratch/control
 tap=txring0
-bad=0
-n=0
-
-fail()
-{
-	echo "FAILED: $1"
-	[ ! -s "$scratch/out" ] || sed 's/^/	stdout: /' "$scratch/out"
-	[ ! -s "$scratch/err" ] || sed 's/^/	stderr: /' "$scratch/err"
-	[ ! -s "$scratch/log" ] || sed 's/^/	log: /' "$scratch/log"
-	bad=1
-}
-
-# says TEXT... -- COMMAND...: it ends with status 1, and its only line on stderr has each TEXT.
-says()
-{
-	local texts=() text status
-	while [ "$1" != -- ]; do
-		texts+=("$1")
-		shift
-	done
-	shift
-	timeout 5 "$@" >"$scratch/out" 2>"$scratch/err"
-	status=$?
-	n=$((n + 1))
-	[ "$status" = 1 ] || fail "${*:2}: status $status"
-	[ "$(wc -l <"$scratch/err")" = 1 ] || fail "${*:2}: not one line"
-	for text in "${texts[@]}"; do
-		grep -qF -- "$text" "$scratch/err" || fail "${*:2}: no word of '$text'"
-	done
-}
 
 refuses()
 {

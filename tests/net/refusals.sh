@@ -1,0 +1,45 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# What the tests of command lines share: a scratch folder, and the demand that what is wrong gives status 1
+# and one line. Sourced; it runs no case and has no exit trap of its own.
+scratch=$(mktemp -d)
+bad=0
+n=0 # cases so far
+
+# fail WHAT: and what the last command said; the test goes on.
+fail()
+{
+	local name
+
+	echo "FAILED: $1"
+	for name in out err log; do
+		[ ! -s "$scratch/$name" ] || sed "s/^/	$name: /" "$scratch/$name"
+	done
+	bad=1
+}
+
+# says TEXT... -- COMMAND...: it ends with status 1, and its only line on stderr has each TEXT.
+says()
+{
+	local texts=() text status
+	while [ "$1" != -- ]; do
+		texts+=("$1")
+		shift
+	done
+	shift
+	timeout 20 "$@" >"$scratch/out" 2>"$scratch/err"
+	status=$?
+	n=$((n + 1))
+	[ "$status" = 1 ] || fail "${*:2}: status $status"
+	[ "$(wc -l <"$scratch/err")" = 1 ] || fail "${*:2}: not one line"
+	for text in "${texts[@]}"; do
+		grep -qF -- "$text" "$scratch/err" || fail "${*:2}: no word of '$text'"
+	done
+}
+
+# says_only TEXT... -- COMMAND...: the same, and nothing on stdout.
+says_only()
+{
+	says "$@"
+	[ ! -s "$scratch/out" ] || fail "$*: writes to stdout"
+}
