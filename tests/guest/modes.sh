@@ -3,7 +3,8 @@
 #
 # modes.sh iothread|timer: a Linux guest networks through txringd in this tx mode, and goes on doing
 # so after each of the three (guest, QEMU, txringd) was restarted under the others. The time that
-# the mode itself costs shows in the round trips.
+# the mode itself costs shows in the round trips: timer's delay as a floor that none may undercut; of
+# iothread only that it has none of timer's 2 ms, as an emulated guest takes 100 to 400 us itself.
 # shellcheck source=checks.sh
 . "$(dirname "$0")/checks.sh"
 mode=${1:?iothread or timer}
@@ -23,7 +24,7 @@ guest "ping -q -c 20 -i 0.01 -s 4000 $host_ip" | grep -q " 0% packet loss" ||
 	fail "the guest's pings are lost"
 step "pings of 56, 1472 and 4000 bytes"
 case $mode in
-iothread)	ping_floor 0 150 ;;
+iothread)	ping_floor 0 1000 ;;
 timer)		ping_floor 150 2000 ;;
 esac
 tcp tx
@@ -46,7 +47,7 @@ timer)		txringd_start --txmode timer,delay=2ms,burst=16 ;;
 esac
 works "txringd killed and started again"
 case $mode in
-iothread)	ping_floor 0 150 ;;
+iothread)	ping_floor 0 1000 ;;
 timer)		ping_floor 2000 20000 ;;
 esac
 guest_tell "poweroff -f"

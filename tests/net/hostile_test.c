@@ -498,7 +498,8 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-#define SCRIBBLE_MS 500
+#define SCRIBBLE_MS   500
+#define SCRIBBLE_MOST 200 /* broken rings: the log has 1000 lines a minute for a card */
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -628,9 +629,10 @@ static void changing_descriptors(void **state)
 				       .stride = 8,
 				       .mask = scribbles[i] };
 		uint64_t end = now_ms() + SCRIBBLE_MS, since = now_ms();
+		unsigned most = lab.n_broken + SCRIBBLE_MOST;
 
 		scribbler_start(&s);
-		while (now_ms() < end) {
+		while (now_ms() < end && lab.n_broken < most) {
 			if (driver_net_send(lab.net, 0, NULL, frame, sizeof(frame), 0) == 0)
 				since = now_ms();
 			/* Broken; ours, too; or the device never saw what it was sent. */
