@@ -52,14 +52,18 @@ static inline void net_hdr_get(void *hdr, unsigned len, const struct iovec *iov)
 	}
 }
 
-/* num_buffers stands in bytes 10 and 11 of the 12-byte header, which may be cut anywhere. */
+/*
+ * num_buffers stands in bytes 10 and 11 of the 12-byte header, which may be cut anywhere. It is not
+ * written if it is there already: the cache line, which the driver reads, too, stays with both.
+ */
 static inline void net_hdr_set_num_buffers(const struct iovec *iov, uint16_t n)
 {
 	size_t at = offsetof(struct virtio_net_hdr_v1, num_buffers);
 	const char *byte = (const char *)&n;
 
 	if (iov->iov_len >= at + sizeof(n)) {
-		memcpy((char *)iov->iov_base + at, &n, sizeof(n));
+		if (memcmp((char *)iov->iov_base + at, &n, sizeof(n)))
+			memcpy((char *)iov->iov_base + at, &n, sizeof(n));
 		return;
 	}
 	for (unsigned i = 0; i < sizeof(n); i++, at++) {

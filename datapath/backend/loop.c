@@ -30,6 +30,7 @@ struct loop_queue {
 	uint32_t waiting; /* frames */
 	uint32_t iov_head, iov_tail;
 	unsigned done; /* complete, but not yet reported by tx_done */
+	unsigned hdr_len;
 	struct loop_frame frames[LOOP_FRAMES];
 	struct iovec iov[LOOP_IOVS];
 };
@@ -43,9 +44,12 @@ struct loop_backend {
 
 static int loop_start(struct backend *backend, uint64_t features, unsigned hdr_len)
 {
-	(void)backend;
+	struct loop_backend *lb = container_of(backend, struct loop_backend, base);
+	unsigned i;
+
 	(void)features;
-	(void)hdr_len;
+	for (i = 0; i < backend->n_queues; i++)
+		lb->list[i].hdr_len = hdr_len;
 	return 0;
 }
 
@@ -137,6 +141,17 @@ static void loop_copy(struct loop_cursor *to, const uint8_t *from, size_t len)
 }
 
 /*
+ * A header that is there already, as it mostly is, is left alone: its cache line, which the driver
+ * reads, too, stays with both.
+ */
+static void loop_copy_simple(uint8_t *to, const uint8_t *from, uint32_t len, unsigned hdr_len)
+{
+	if (memcmp(to, from, NET_HDR_LEN_LEGACY))
+		memmove(to, from, NET_HDR_LEN_LEGACY);
+	memmove(to + hdr_len, from + hdr_len, len - hdr_len);
+}
+
+/*
  * Frames of one piece that fit into the first piece of their room, as most are: how many were
  * delivered before one that is not.
  */
@@ -151,7 +166,8 @@ static unsigned loop_deliver_simple(struct loop_queue *q, struct frame *frames, 
 
 		if (from->n_iov != 1 || from->len > room->iov_len)
 			break;
-		memmove(room->iov_base, q->iov[(iov_head + i) % LOOP_IOVS].iov_base, from->len);
+		loop_copy_simple(room->iov_base, q->iov[(iov_head + i) % LOOP_IOVS].iov_base,
+				 from->len, q->hdr_len);
 		frames[i].len = from->len;
 	}
 	q->frame_head += i;
