@@ -265,14 +265,43 @@ static void turn(struct known *k)
 	let_next_out(k, now_ns());
 }
 
-/* --no-op: the device half of the ring and not one thing more. */
+/* --no-op --loop: what lies in a buffer is the frame. For how many of n there were buffers. */
+static unsigned fill_no_op(struct known *k, const struct chain *sent, unsigned n)
+{
+	static struct iovec iov[BATCH + CHAIN_MAX_IOV];
+	struct iov_pool pool = { .iov = iov, .cap = BATCH + CHAIN_MAX_IOV };
+	struct chain rooms[BATCH];
+
+	if (!k->rx.started || !k->rx.enabled)
+		return 0;
+	n = virtq_pop(&k->rx.vq, rooms, n, &pool);
+	for (unsigned i = 0; i < n; i++) {
+		if (rooms[i].in_len < sent[i].out_len)
+			known_options_die(
+				"an rx buffer of %u bytes: it must hold the %u of a frame",
+				rooms[i].in_len, sent[i].out_len);
+		if (k->hdr_len == NET_HDR_LEN)
+			net_hdr_set_num_buffers(rooms[i].iov, 1);
+		virtq_push(&k->rx.vq, rooms[i].elem, sent[i].out_len);
+	}
+	if (n) {
+		virtq_publish(&k->rx.vq);
+		virtq_call(&k->rx.vq);
+	}
+	return n;
+}
+
+/* --no-op: the device half of the rings and not one thing more. */
 static void turn_no_op(struct known *k)
 {
 	static struct iovec iov[BATCH + CHAIN_MAX_IOV];
 	struct iov_pool pool = { .iov = iov, .cap = BATCH + CHAIN_MAX_IOV };
 	struct chain chains[BATCH];
-	unsigned n = virtq_pop(&k->tx.vq, chains, BATCH, &pool);
+	unsigned popped = virtq_pop(&k->tx.vq, chains, BATCH, &pool), n = popped;
 
+	if (k->set.output == KNOWN_LOOP)
+		n = fill_no_op(k, chains, popped);
+	virtq_rewind(&k->tx.vq, &chains[n], popped - n);
 	if (!n)
 		return;
 	for (unsigned i = 0; i < n; i++)

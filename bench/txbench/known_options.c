@@ -25,15 +25,18 @@ void known_options_die(const char *fmt, ...)
 
 static void print_help(void)
 {
-	puts("usage: txbench-known --socket-path PATH {--tap NAME | --null | --loop | --no-op}\n"
+	puts("usage: txbench-known --socket-path PATH {--tap NAME | --null | --loop}\n"
 	     "                     [option...]\n"
+	     "       txbench-known --socket-path PATH --no-op [--loop]\n"
 	     "A vhost-user back-end of known behaviour, for txbench selftest. It spins: give it a\n"
 	     "CPU of its own.\n"
 	     "\n"
 	     "  --tap NAME         write frames to this tap, which is made and brought up\n"
 	     "  --null             frames end here\n"
 	     "  --loop             frames come back through the rx ring\n"
-	     "  --no-op            as --null, without a look at the clock and without options\n"
+	     "  --no-op            without a look at the clock or at a frame: as --null; with "
+	     "--loop\n"
+	     "                     what lay in a buffer comes back as a frame of the length sent\n"
 	     "  --delay TIME       each frame leaves so long after it was seen in the ring\n"
 	     "  --drop N           every Nth frame is not written\n"
 	     "  --duplicate N      every Nth frame is written twice\n"
@@ -92,7 +95,7 @@ static void parse_stall(struct known_options *o, const char *text)
 static void set_output(struct known_options *o, enum known_output output)
 {
 	if (o->output)
-		known_options_die("--tap, --null, --loop and --no-op exclude each other");
+		known_options_die("--tap, --null and --loop exclude each other");
 	o->output = output;
 }
 
@@ -100,11 +103,11 @@ static void check(const struct known_options *o)
 {
 	unsigned marks = !!o->drop + !!o->duplicate + !!o->reorder;
 
-	if (!o->path || !o->output)
+	if (!o->path || !(o->output || o->no_op))
 		known_options_die(
 			"--socket-path and one of --tap, --null, --loop and --no-op are needed");
-	if (o->no_op && (marks || o->delay_ns || o->stall_ns))
-		known_options_die("--no-op does nothing: no other option goes with it");
+	if (o->no_op && (marks || o->delay_ns || o->stall_ns || o->output == KNOWN_TAP))
+		known_options_die("--no-op does nothing: no option but --loop goes with it");
 	if (marks > 1)
 		known_options_die("--drop, --duplicate and --reorder exclude each other");
 	if (marks && o->output == KNOWN_NULL)
@@ -130,7 +133,6 @@ static void parse_option(struct known_options *o, int id)
 		set_output(o, KNOWN_LOOP);
 		break;
 	case 'o':
-		set_output(o, KNOWN_NULL);
 		o->no_op = true;
 		break;
 	case 'd':
