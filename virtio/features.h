@@ -78,7 +78,7 @@ const char *features_name(unsigned bit);
 const char *features_names(uint64_t features, char buf[FEATURES_NAMES_LEN]);
 
 /*
- * Whether each feature has what it needs (5.1.3.1, 6.1). If not, why says it by name: "HOST_TSO4
+ * Whether each feature has what it needs (2.2.1, 5.1.3.1). If not, why says it by name: "HOST_TSO4
  * without CSUM, GUEST_ECN without GUEST_TSO4 or GUEST_TSO6". What needs CTRL_VQ is not judged: a
  * vhost-user front-end keeps that queue to itself, and its bit with it.
  */

@@ -200,7 +200,9 @@ static unsigned loop_rx(struct backend_queue *base, struct frame *frames, unsign
 
 	spill->used = 0;
 	while (got < n && !spill->used && q->waiting) {
-		if (q->frames[q->frame_head % LOOP_FRAMES].len > frames[got].len + SPILL_SIZE)
+		const struct loop_frame *f = &q->frames[q->frame_head % LOOP_FRAMES];
+
+		if (f->len > (uint64_t)frames[got].len + SPILL_SIZE)
 			count_add(&stats->drop_size, 1);
 		else
 			loop_deliver(q, &frames[got++], spill);

@@ -11,6 +11,7 @@
  * tap: there the kernel touches the guest's memory.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,6 +44,11 @@
 #define TABLE_GPA   (EXTRA_GPA + TABLE_AT)
 #define NOWHERE_GPA 0x1000
 
+/* And one of huge pages. */
+#define HUGE_GPA     (8ULL << 30)
+#define HUGE_PAGE    (2ULL << 20)
+#define N_HUGE_PAGES 2
+
 #define NEXT     VRING_DESC_F_NEXT
 #define WRITE    VRING_DESC_F_WRITE
 #define INDIRECT VRING_DESC_F_INDIRECT
@@ -53,6 +60,7 @@ static struct {
 	struct driver_net *other; /* card 1 */
 	struct driver_net *tap;   /* card 2 */
 	struct arena extra;       /* added to card 0 */
+	struct arena huge;        /* likewise, if a test wants it */
 	struct echo mate;         /* pair 1 of card 0 */
 	struct echo bystander;
 	unsigned n_broken; /* rings of card 0 so far */
@@ -123,6 +131,7 @@ static int set_up(void **state)
 	(void)state;
 	memset(&lab, 0, sizeof(lab));
 	lab.extra.fd = -1;
+	lab.huge.fd = -1;
 	lab.packed = packed;
 	start_daemon();
 	connect_hostile();
@@ -141,6 +150,7 @@ static int tear_down(void **state)
 	driver_net_free(lab.other);
 	driver_net_free(lab.tap);
 	arena_deinit(&lab.extra);
+	arena_deinit(&lab.huge);
 	daemon_cleanup(&lab.daemon, alive);
 	return 0;
 }
@@ -829,6 +839,100 @@ static void frames_are_cut_off(void **state)
 	close_lab();
 }
 
+/* The machine's number of huge pages, and what it was. -1: not ours to set. */
+static int huge_pages_fd = -1;
+static unsigned long huge_pages_before;
+
+static unsigned long huge_pages(void)
+{
+	char text[32] = "";
+
+	assert_true(pread(huge_pages_fd, text, sizeof(text) - 1, 0) > 0);
+	return strtoul(text, NULL, 10);
+}
+
+static void set_huge_pages(unsigned long n)
+{
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%lu\n", n);
+
+	(void)!pwrite(huge_pages_fd, text, (size_t)len, 0);
+}
+
+/* Enough of them for a test. False: the machine has none to give. */
+static bool reserve_huge_pages(void)
+{
+	huge_pages_fd = open("/proc/sys/vm/nr_hugepages", O_RDWR | O_CLOEXEC);
+	if (huge_pages_fd < 0)
+		return false;
+	/* The same test beside this one must not take for given what is ours. */
+	assert_int_equal(flock(huge_pages_fd, LOCK_EX), 0);
+	huge_pages_before = huge_pages();
+	set_huge_pages(huge_pages_before + N_HUGE_PAGES);
+	return huge_pages() == huge_pages_before + N_HUGE_PAGES;
+}
+
+static int tear_down_huge(void **state)
+{
+	int err = tear_down(state);
+
+	if (huge_pages_fd >= 0) {
+		set_huge_pages(huge_pages_before);
+		close(huge_pages_fd);
+	}
+	huge_pages_fd = -1;
+	return err;
+}
+
+static void add_huge(void)
+{
+	const struct arena_span span = { HUGE_GPA, N_HUGE_PAGES * HUGE_PAGE };
+
+	arena_deinit(&lab.huge);
+	check_zero(arena_init(&lab.huge, &span, 1, true), "huge pages");
+	check_zero(frontend_add_region(&lab.net->frontend, &lab.huge, 0), "ADD_MEM_REG");
+}
+
+/* A ring to huge pages, where it works. */
+static void move_ring_to_huge(unsigned ring)
+{
+	struct ring *r = driver_net_ring(lab.net, ring);
+	struct ring_config cfg = r->cfg;
+
+	check_zero(driver_net_ring_stop(lab.net, ring), "GET_VRING_BASE");
+	check_zero(ring_place(&cfg, &lab.huge, 0), "ring_place");
+	r->areas = cfg.areas;
+	check_zero(driver_net_ring_restart(lab.net, ring), "restart");
+	check_pair_0(5);
+}
+
+/* Huge pages go as a whole: with the frame, with its end, with the ring. */
+static void huge_pages_are_cut_off(void **state)
+{
+	struct piece p = { HUGE_GPA, 1500, 0, 0 };
+
+	(void)state;
+	if (!reserve_huge_pages()) {
+		close_lab();
+		print_message("skipped: needs %d huge pages more (/proc/sys/vm/nr_hugepages)\n",
+			      N_HUGE_PAGES);
+		skip();
+	}
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_null(echo_stop(&lab.mate));
+		add_huge();
+		if (i == 3)
+			move_ring_to_huge(1);
+		assert_int_equal(ftruncate(lab.huge.fd, i == 2 ? HUGE_PAGE : 0), 0);
+		p.addr = HUGE_GPA + (i == 2 ? HUGE_PAGE - 100 : 0);
+		if (i < 3)
+			offer(driver_net_ring(lab.net, 1), &p, 1, 0, 1);
+		ring_kick_now(driver_net_ring(lab.net, 1));
+		check_thrown_out(i);
+	}
+	close_lab();
+}
+
 /* The kernel reads the frame, and gets nothing: a drop like any other. */
 static void tap_frames_are_cut_off(void **state)
 {
@@ -854,12 +958,18 @@ int main(int argc, char **argv)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(wrong_chains),           TEST(frame_across_regions),
-		TEST(changing_headers),       TEST(changing_descriptors),
-		TEST(kicks_in_storms),        TEST(regions_come_and_go),
-		TEST(ring_memory_is_removed), TEST(frame_memory_is_removed),
-		TEST(rings_are_cut_off),      TEST(frames_are_cut_off),
+		TEST(wrong_chains),
+		TEST(frame_across_regions),
+		TEST(changing_headers),
+		TEST(changing_descriptors),
+		TEST(kicks_in_storms),
+		TEST(regions_come_and_go),
+		TEST(ring_memory_is_removed),
+		TEST(frame_memory_is_removed),
+		TEST(rings_are_cut_off),
+		TEST(frames_are_cut_off),
 		TEST(tap_frames_are_cut_off),
+		cmocka_unit_test_setup_teardown(huge_pages_are_cut_off, set_up, tear_down_huge),
 	};
 
 	if (argc != 3) {

@@ -31,6 +31,8 @@
 #include "virtio/base.h"
 
 #define NAME     "txring0"
+#define BRIDGE   "txringbr"
+#define HOLDER   "txringh" /* a port of the bridge that is as slow as a qdisc makes it */
 #define ALL      (~0ULL)
 #define NO_LARGE (ALL & ~FEATURES_GUEST_LARGE)
 #define ROOM     (NET_HDR_LEN + PEER_MAX_LEN + 1)
@@ -414,6 +416,56 @@ static void forgets_the_former_guests_frames(void **state)
 	assert_int_equal(w->rx_stats.drop_backend, 10);
 }
 
+/* Frames from the tap stay in HOLDER's qdisc, and charged to the tap's send buffer. */
+static void hold_frames(void)
+{
+	peer_ip("link add " BRIDGE " type bridge");
+	peer_ip("link add " HOLDER " type veth peer name " HOLDER "1");
+	peer_ip("link set " NAME " master " BRIDGE);
+	peer_ip("link set " HOLDER " master " BRIDGE);
+	peer_ip("link set " BRIDGE " up");
+	peer_ip("link set " HOLDER "1 up");
+	peer_ip("link set " HOLDER " up");
+	if (!system("tc qdisc add dev " HOLDER " root tbf rate 1kbit burst 2000 limit 1000000"))
+		return;
+	peer_ip("link del " BRIDGE);
+	peer_ip("link del " HOLDER);
+	print_message("skipped: needs tc (iproute2) and the kernel's sch_tbf\n");
+	skip();
+}
+
+/* A send buffer that is full: the frame stays the guest's, none is lost, and poll() tells when. */
+static void waits_while_full(void **state)
+{
+	struct world *w = *state;
+	struct iovec iov = { w->frame, NET_HDR_LEN + 1000 };
+	struct frame f = { .iov = &iov, .n_iov = 1, .len = NET_HDR_LEN + 1000 };
+	struct backend_queue *q;
+	struct pollfd p;
+	int sndbuf = 16384;
+	unsigned n = 0;
+
+	open_tap(w, 1, ALL);
+	hold_frames();
+	q = w->backend->queues[0];
+	p = (struct pollfd){ .fd = q->tx_fd, .events = q->tx_events };
+	assert_int_equal(ioctl(q->tx_fd, TUNSETSNDBUF, &sndbuf), 0);
+	/* To somebody whom the bridge does not know. */
+	memcpy(w->frame + NET_HDR_LEN,
+	       (uint8_t[]){ 2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 2, 0x88, 0xb5 }, 14);
+	while (n < 100 && q->ops->tx(q, &f, 1, &w->tx_stats))
+		n++;
+	assert_in_range(n, 5, 30);
+	assert_int_equal(q->ops->tx(q, &f, 1, &w->tx_stats), 0);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	assert_int_equal(system("tc qdisc del dev " HOLDER " root"), 0);
+	assert_int_equal(poll(&p, 1, 2000), 1);
+	assert_int_equal(q->ops->tx(q, &f, 1, &w->tx_stats), 1);
+	assert_int_equal(w->tx_stats.drop_backend, 0);
+	peer_ip("link del " BRIDGE);
+	peer_ip("link del " HOLDER);
+}
+
 /* A tap that is down takes nothing: dropped, counted, and over when it is up again. */
 static void drops_while_down(void **state)
 {
@@ -568,6 +620,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(forgets_the_former_guests_frames, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(waits_while_full, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(drops_while_down, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_removal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(detaches_queues, set_up, tear_down),

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -42,6 +43,7 @@ static int set_up(void **state)
 	w->spill.buf = malloc(SPILL_SIZE);
 	assert_non_null(w->spill.buf);
 	assert_int_equal(loop_backend_new(&w->backend, 2), 0);
+	assert_int_equal(w->backend->ops->start(w->backend, 0, NET_HDR_LEN_LEGACY), 0);
 	w->q = w->backend->queues[1];
 	w->q->wake = on_wake;
 	w->q->wake_ctx = w;
@@ -142,6 +144,53 @@ static void loop_gives_back_what_it_took(void **state)
 				assert_int_equal(w->q->ops->tx_done(w->q), 1);
 			}
 		}
+	}
+}
+
+/*
+ * A frame that goes from one piece to one piece, its header in a page that ends with it. At byte
+ * differs the room holds another header; -1: the same, and then nobody may write there.
+ */
+static void loop_one_header(struct world *w, unsigned hdr_len, int differs)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint8_t *map =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t out[100], *in = map + page - hdr_len;
+	struct iovec out_iov, in_iov;
+	struct frame f = cut(out, 100, &out_iov, 1), room = cut(in, 150, &in_iov, 1);
+
+	assert_ptr_not_equal(map, MAP_FAILED);
+	fill(out, sizeof(out), 100 + hdr_len);
+	memcpy(in, out, NET_HDR_LEN_LEGACY);
+	/* The rx queue's to set, whatever stands there. */
+	memset(in + NET_HDR_LEN_LEGACY, 0x5a, hdr_len - NET_HDR_LEN_LEGACY);
+	if (differs < 0)
+		assert_int_equal(mprotect(map, page, PROT_READ), 0);
+	else
+		in[differs] ^= 1;
+	assert_int_equal(tx(w, &f, 1), 1);
+	assert_int_equal(rx(w, &room, 1), 1);
+	assert_int_equal(room.len, 100);
+	assert_memory_equal(in, out, NET_HDR_LEN_LEGACY);
+	for (unsigned i = NET_HDR_LEN_LEGACY; i < hdr_len; i++)
+		assert_int_equal(in[i], 0x5a);
+	assert_memory_equal(in + hdr_len, out + hdr_len, 100 - hdr_len);
+	assert_int_equal(in[100], 0);
+	assert_int_equal(w->q->ops->tx_done(w->q), 1);
+	munmap(map, 2 * page);
+}
+
+/* A header that is there already is left alone; one that differs anywhere is not. */
+static void loop_writes_only_new_headers(void **state)
+{
+	static const unsigned hdr_lens[] = { NET_HDR_LEN_LEGACY, NET_HDR_LEN };
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < array_size(hdr_lens); i++) {
+		assert_int_equal(w->backend->ops->start(w->backend, 0, hdr_lens[i]), 0);
+		for (int differs = -1; differs < NET_HDR_LEN_LEGACY; differs++)
+			loop_one_header(w, hdr_lens[i], differs);
 	}
 }
 
@@ -276,6 +325,28 @@ static void loop_drops_what_is_too_long(void **state)
 	assert_int_equal(w->q->ops->tx_done(w->q), 2);
 }
 
+/* A chain may have close to 4 GiB of room: that is not less than none. */
+static void loop_takes_any_room(void **state)
+{
+	static const uint32_t rooms[] = { UINT32_MAX, UINT32_MAX - SPILL_SIZE + 1, 1U << 31 };
+	struct world *w = *state;
+	uint8_t out[300], in[300];
+	struct iovec out_iov[5], in_iov;
+
+	for (unsigned i = 0; i < array_size(rooms); i++) {
+		struct frame f = cut(out, 300, out_iov, 5), room = cut(in, 300, &in_iov, 1);
+
+		fill(out, sizeof(out), i);
+		room.len = rooms[i];
+		assert_int_equal(tx(w, &f, 1), 1);
+		assert_int_equal(rx(w, &room, 1), 1);
+		assert_int_equal(room.len, 300);
+		assert_memory_equal(in, out, 300);
+		assert_int_equal(w->q->ops->tx_done(w->q), 1);
+	}
+	assert_int_equal(w->rx_stats.drop_size, 0);
+}
+
 /*
  * After cancel the guest's memory may go: nothing of it may be read, and all that was taken is
  * accounted for.
@@ -399,11 +470,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(null_takes_everything),
 		cmocka_unit_test_setup_teardown(loop_gives_back_what_it_took, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(loop_writes_only_new_headers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(loop_wakes_each_side, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(loop_holds_so_many_frames, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(loop_holds_so_many_iovecs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(loop_spills, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(loop_drops_what_is_too_long, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(loop_takes_any_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(loop_forgets_on_cancel, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(loop_survives_overlap, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(loop_keeps_pairs_apart, set_up, tear_down),

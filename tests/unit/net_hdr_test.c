@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -79,6 +81,28 @@ static void test_num_buffers(void **state)
 		assert_memory_equal(b, whole + cut, NET_HDR_LEN - cut);
 		assert_int_equal(b[NET_HDR_LEN - cut], 0);
 	}
+}
+
+/* What is there already is not written: the driver, which reads it, keeps its cache line. */
+static void test_num_buffers_there(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint8_t *hdr = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t whole[NET_HDR_LEN] = { [10] = 0x34, [11] = 0x12 };
+	const struct iovec iov = { hdr, NET_HDR_LEN };
+
+	(void)state;
+	assert_ptr_not_equal(hdr, MAP_FAILED);
+	/* One byte differs, then the other. */
+	hdr[10] = 0x34;
+	net_hdr_set_num_buffers(&iov, 0x1234);
+	assert_memory_equal(hdr, whole, NET_HDR_LEN);
+	hdr[10] = 0x12;
+	net_hdr_set_num_buffers(&iov, 0x1234);
+	assert_memory_equal(hdr, whole, NET_HDR_LEN);
+	assert_int_equal(mprotect(hdr, page, PROT_READ), 0);
+	net_hdr_set_num_buffers(&iov, 0x1234);
+	munmap(hdr, page);
 }
 
 static enum net_hdr_fault judge(uint8_t flags, uint8_t gso, uint16_t gso_size, uint64_t features)
@@ -185,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_get),
 		cmocka_unit_test(test_get_byte_by_byte),
 		cmocka_unit_test(test_num_buffers),
+		cmocka_unit_test(test_num_buffers_there),
 		cmocka_unit_test(test_tx_gso),
 		cmocka_unit_test(test_tx_ecn),
 		cmocka_unit_test(test_tx_csum),

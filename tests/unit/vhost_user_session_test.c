@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -746,6 +747,33 @@ static void test_bad_notifiers(void **state)
 	}
 }
 
+/* A file that is always ready, as those are that know no waiting: its waiter would never sleep. */
+static void test_notifier_always_ready(void **state)
+{
+	static const uint32_t requests[] = { VHOST_USER_SET_VRING_KICK, VHOST_USER_SET_VRING_CALL,
+					     VHOST_USER_SET_VRING_ERR };
+	struct epoll_event ready = { .events = EPOLLIN };
+	struct fixture *f = *state;
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	uint64_t ring = 0;
+	unsigned i;
+
+	assert_int_equal(eventfd_write(f->event, 1), 0);
+	assert_int_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, f->event, &ready), 0);
+	for (i = 0; i < array_size(requests); i++) {
+		reconnect(f);
+		put_message(f, requests[i], &ring, sizeof(ring), &epoll, 1);
+		assert_violation(f, "ring 0: not an eventfd");
+	}
+	close(epoll);
+	/* An eventfd may be full, or hold a kick. */
+	reconnect(f);
+	start_rings(f, 1);
+	tell_fd(f, VHOST_USER_SET_VRING_CALL, 0, f->event);
+	assert_int_equal(eventfd_write(f->event, UINT64_MAX - 2), 0);
+	tell_fd(f, VHOST_USER_SET_VRING_CALL, 0, f->event);
+}
+
 /* Call and err fds may change at any time, come as "none", and are each held once. */
 static void test_call_err(void **state)
 {
@@ -1048,6 +1076,7 @@ int main(void)
 		TEST(test_kick_bad_areas),
 		TEST(test_kick_again),
 		TEST(test_bad_notifiers),
+		TEST(test_notifier_always_ready),
 		TEST(test_call_err),
 		TEST(test_base),
 		TEST(test_packed_base),

@@ -209,7 +209,7 @@ void ring_kick_now(struct ring *r)
 }
 
 /*
- * 2.7.9, 2.8.9: a device may use a batch by writing the element of its last chain alone, in the
+ * 2.7.9, 2.8.8: a device may use a batch by writing the element of its last chain alone, in the
  * place of the first, and go on behind the batch. The chains before the last count as used
  * completely.
  */

@@ -141,7 +141,7 @@ static inline enum ring_outcome ring_packed_use(struct ring *r, struct ring_used
 		return ring_break(r, RING_FAULT_IDLE);
 	if (slot->n > vring_packed_distance(r->last_used, r->submitted_idx, r->size))
 		return ring_break(r, RING_FAULT_USED_IDX);
-	/* 2.8.8: no length without WRITE. QEMU never sets that, and Linux does not look at it. */
+	/* 2.8.4: no length without WRITE. QEMU never sets that, and Linux does not look at it. */
 	if (!slot->in_len && !(word >> 48 & VRING_DESC_F_WRITE))
 		len = 0;
 	if (len > slot->in_len)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,7 +54,7 @@ static enum vhost_user_answer unresolved(struct vhost_user_session *s, unsigned 
 		err == -EFAULT ? "not inside a memory region" : "misaligned");
 }
 
-/* 2.7: a split ring's size is a power of two; 2.8: a packed one's need not be. */
+/* 2.7: a split ring's size is a power of two; 2.8.10.1: a packed one's need not be. */
 static bool split_size(uint32_t size)
 {
 	return !(size & (size - 1));
@@ -247,14 +248,24 @@ static unsigned file_ring(const struct vhost_user_msg *msg)
 }
 
 /*
- * The eventfd of SET_VRING_KICK, CALL or ERR, or -1 if the message says that there is none. What
- * has a file type is refused: a plain file that is waited for or written to notifies nobody.
+ * Not a file with a type: one that is waited for or written to notifies nobody. Nor one of the
+ * kernel's nameless files that cannot be waited for: poll() calls those ready for all at once and
+ * for ever, and whoever waited would spin. An eventfd is ready for POLLIN and POLLOUT only.
  */
+static bool may_be_eventfd(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDNORM | POLLWRNORM };
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && !(st.st_mode & S_IFMT) && poll(&p, 1, 0) >= 0 &&
+	       !(p.revents & p.events);
+}
+
+/* The eventfd of SET_VRING_KICK, CALL or ERR, or -1 if the message says that there is none. */
 static enum vhost_user_answer take_eventfd(struct vhost_user_session *s, struct vhost_user_msg *msg,
 					   int *fd)
 {
 	bool none = msg->payload.u64 & VHOST_USER_VRING_NOFD;
-	struct stat st;
 
 	*fd = -1;
 	if (s->conn.n_fds != !none)
@@ -262,8 +273,7 @@ static enum vhost_user_answer take_eventfd(struct vhost_user_session *s, struct 
 						file_ring(msg), s->conn.n_fds, !none);
 	if (none)
 		return ANSWER_DONE;
-	if (fstat(s->conn.fds[0], &st) < 0 || (st.st_mode & S_IFMT) ||
-	    fcntl(s->conn.fds[0], F_SETFL, O_NONBLOCK) < 0)
+	if (!may_be_eventfd(s->conn.fds[0]) || fcntl(s->conn.fds[0], F_SETFL, O_NONBLOCK) < 0)
 		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u: not an eventfd",
 						file_ring(msg));
 	*fd = vhost_user_conn_take_fd(&s->conn, 0);
