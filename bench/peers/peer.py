@@ -46,7 +46,12 @@ class Namespace:
         if made.returncode:
             raise Failure(f"no network namespace can be made (run as root): {made.stderr.strip()}")
         off = "for i in all default; do echo 1 >/proc/sys/net/ipv6/conf/$i/disable_ipv6; done"
-        subprocess.run(self.inside("sh", "-c", f"[ ! -d /proc/sys/net/ipv6 ] || {off}"), check=True)
+        try:
+            subprocess.run(self.inside("sh", "-c", f"[ ! -d /proc/sys/net/ipv6 ] || {off}"),
+                           check=True)
+        except BaseException:  # Ctrl-C too: nobody else knows of it yet
+            self.close()
+            raise
 
     def inside(self, *command):
         """The command in this namespace; it ends when we do. exec all the way: one process."""

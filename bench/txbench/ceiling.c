@@ -163,7 +163,7 @@ static void run_open_loop(struct ceiling *c, struct frames *frames, struct wire 
 {
 	uint64_t start_ns = clock_ns(CLOCK_REALTIME) + LEAD_NS, due_ns;
 
-	load_start(&c->load, c->o, NULL, frames->next);
+	load_start(&c->load, c->o, NULL, c->o->seed + frames->next);
 	frames_begin(frames, rep, STAGE_WIRE, start_ns, ns);
 	while ((due_ns = load_next_ns(&c->load)) < ns) {
 		while (clock_ns(CLOCK_REALTIME) < start_ns + due_ns)

@@ -95,6 +95,11 @@ static void run_open(struct drive *d)
 				   " frames were taken in %.1f s, and more are due",
 				   drive_sent(d), (double)(d->now_ns - d->start_ns) / 1e9);
 	}
+	d->rep->ns = d->published_ns - d->start_ns;
+	if (d->due_ns == UINT64_MAX)
+		d->rep->ns = max_u64(d->rep->ns, d->length_ns);
+	/* Stopped before its time: what would have been due keeps nobody from system calls. */
+	d->due_ns = UINT64_MAX;
 }
 
 /* How many frames are on their way in a closed loop. */
@@ -219,11 +224,8 @@ static void end(struct drive *d, uint64_t counted)
 	unsigned missed;
 
 	frames_end(&d->frames);
-	rep->ns = max_u64(d->published_ns, d->moved_ns) - d->start_ns;
-	if (d->open_loop)
-		rep->ns = d->published_ns - d->start_ns;
-	if (d->open_loop && d->due_ns == UINT64_MAX)
-		rep->ns = max_u64(rep->ns, d->length_ns);
+	if (!d->open_loop)
+		rep->ns = max_u64(d->published_ns, d->moved_ns) - d->start_ns;
 	rep->calls += back_take_calls(d);
 	if (counts_wire(d))
 		count_lost(d, counted);

@@ -21,6 +21,7 @@
 
 #define MAX_RATE   1e8
 #define MAX_REPEAT 1000
+#define MAX_SEED   100000
 
 const char *const direction_names[] = { "tx", "rx", "rr" };
 const char *const load_names[] = { "constant", "poisson", "onoff", "trace", "inflight", "flood" };
@@ -45,6 +46,7 @@ enum option_id {
 	OPT_SECONDS,
 	OPT_WARM_UP,
 	OPT_REPEAT,
+	OPT_SEED,
 	OPT_LATE_LIMIT,
 	OPT_CPU,
 	OPT_BACKEND_CPU,
@@ -73,6 +75,7 @@ static const struct option long_options[] = {
 	{ "seconds", required_argument, NULL, OPT_SECONDS },
 	{ "warm-up", required_argument, NULL, OPT_WARM_UP },
 	{ "repeat", required_argument, NULL, OPT_REPEAT },
+	{ "seed", required_argument, NULL, OPT_SEED },
 	{ "late-limit", required_argument, NULL, OPT_LATE_LIMIT },
 	{ "cpu", required_argument, NULL, OPT_CPU },
 	{ "backend-cpu", required_argument, NULL, OPT_BACKEND_CPU },
@@ -120,6 +123,7 @@ static void print_help(void)
 	     "  --seconds S         of one repetition, default 2, or the trace's length\n"
 	     "  --warm-up S         before each, default 0.3\n"
 	     "  --repeat N          repetitions, default 5\n"
+	     "  --seed N            random moments of the first one, default 0; then N + 1\n"
 	     "  --late-limit TIME   how late txbench itself may be at p99, default 10us\n"
 	     "  --cpu N             the driver's, default: as inherited\n"
 	     "  --backend-cpu N     where the machine's noise is measured, default: the "
@@ -318,6 +322,9 @@ static void set_measure(struct options *o, int id, char *value)
 		break;
 	case OPT_REPEAT:
 		o->repeat = (unsigned)parse_number("repeat", value, 1, MAX_REPEAT);
+		break;
+	case OPT_SEED:
+		o->seed = (unsigned)parse_number("seed", value, 0, MAX_SEED);
 		break;
 	case OPT_LATE_LIMIT:
 		if (!parse_time(value, &o->late_limit_ns, &end) || *end)

@@ -74,6 +74,7 @@ struct options {
 	uint64_t ns;         /* of one repetition; 0: as long as the trace */
 	uint64_t warm_up_ns; /* before each, does not count */
 	unsigned repeat;
+	unsigned seed;          /* of the first repetition's random moments, then one on */
 	uint64_t late_limit_ns; /* p99 of the generator's own lateness */
 	int cpu;                /* the driver's; -1: as inherited */
 	int backend_cpu;        /* where the noise of the back-end's CPU is measured; -1: found */

@@ -6,19 +6,26 @@ For report.py and bench/sweep. docs/txbench.md has the schema. It draws nothing 
 import json
 import math
 import os
+import re
 
 RUN, SWEEP, COMPARE = "txbench-1", "txbench-sweep-1", "txbench-compare-1"
 STAGES = ("published", "wire", "used", "call", "received")
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999, "p9999": 0.9999}
 
-# Student's t, 97.5 %, by degrees of freedom.
-T975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
-        2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
-        2.052, 2.048, 2.045, 2.042)
+# Student's t, 97.5 %, by degrees of freedom, as in interval.c; the normal distribution's.
+T975 = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157,
+        2.228139, 2.200985, 2.178813, 2.160369, 2.144787, 2.131450, 2.119905, 2.109816, 2.100922,
+        2.093024, 2.085963, 2.079614, 2.073873, 2.068658, 2.063899, 2.059539, 2.055529, 2.051831,
+        2.048407, 2.045230, 2.042272)
+Z975 = 1.959964
 
 
 class BadInput(Exception):
     """What is wrong with a file, in one line."""
+
+
+class NoResult(BadInput):
+    """There is none, and nothing else is wrong."""
 
 
 class Interval:
@@ -32,8 +39,13 @@ class Interval:
 
 
 def t975(freedom):
-    index = max(int(freedom), 1) - 1
-    return T975[index] if index < len(T975) else 1.96 + 2.5 / freedom
+    freedom = max(int(freedom + 1e-9), 1)  # Welch's is a fraction, or one but for the last bit
+    index = freedom - 1
+    if index < len(T975):
+        return T975[index]
+    # The beginning of Cornish and Fisher's expansion: off by less than 1e-4 from here on.
+    z, n = Z975, freedom
+    return z + (z ** 3 + z) / (4 * n) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * n ** 2)
 
 
 def moments(values):
@@ -87,6 +99,14 @@ def ratio(a, b):
     factor = math.exp(min(welch(a, b, 1 / mean_a, 1 / mean_b), 50.0))
     return Interval(mean_a / mean_b, mean_a / mean_b / factor, mean_a / mean_b * factor,
                     min(len(a), len(b)))
+
+
+def paired(pairs):
+    """Of the ratio of two values that were measured side by side, over several such pairs."""
+    found = interval([math.log(a / b) for a, b in pairs if a > 0 and b > 0])
+    if found is None or found.low is None:
+        return found and Interval(math.exp(found.mean), None, None, 1)
+    return Interval(*(math.exp(min(v, 50.0)) for v in (found.mean, found.low, found.high)), found.n)
 
 
 def differ(a, b):
@@ -188,6 +208,12 @@ def check(where, value, shape):
             check(f"{where}[]", item, shape[0])
 
 
+def round_of(path):
+    """Runs of one round lie seconds apart; bench/compare and bench/sweep put it into the name."""
+    found = re.search(r"^r(\d+)_|-(\d+)\.json$", os.path.basename(path))
+    return found and int(found[1] or found[2])
+
+
 class Run:
     """One result file."""
 
@@ -199,7 +225,7 @@ class Run:
         check(f"{path}: load", data["load"], LOAD)
         for repetition in data["repetitions"]:
             check(f"{path}: repetition", repetition, REPETITION)
-        self.path, self.data = path, data
+        self.path, self.data, self.round = path, data, round_of(path)
         self.label = str(data.get("label") or "no label")
         self.setup = Setup.of(data)
         self.repetitions = [r for r in data["repetitions"] if isinstance(r, dict)]
@@ -251,7 +277,7 @@ class Cell:
     def __init__(self, run, distance, bad=None):
         self.label, self.setup, self.host = run.label, run.setup, run.host
         self.distance, self.bad = distance, bad
-        self.runs, self.repetitions = [run], []
+        self.runs, self.repetitions, self.rounds = [run], [], []
         self.compared = bad is None
 
     def stages(self):
@@ -262,14 +288,26 @@ class Cell:
         found = ((r.get("stages") or {}).get(name) for r in self.repetitions)
         return [s for s in found if s and s.get("n")]
 
-    def values(self, metric):
-        """One for each repetition that measured it. metric: of METRICS, or "stage.p50_ns"."""
+    @staticmethod
+    def value(repetition, metric):
+        """metric: of METRICS, or "stage.p50_ns"."""
         if metric in METRICS:
-            found = [METRICS[metric](r) for r in self.repetitions]
-        else:
-            stage, key = metric.split(".")
-            found = [s.get(key) for s in self.stage(stage)]
+            return METRICS[metric](repetition)
+        stage, key = metric.split(".")
+        found = (repetition.get("stages") or {}).get(stage)
+        return found.get(key) if found and found.get("n") else None
+
+    def values(self, metric):
+        """One for each repetition that measured it."""
+        found = [self.value(r, metric) for r in self.repetitions]
         return [v for v in found if v is not None]
+
+    def pairs(self, other, metric):
+        """Its values beside the other's of the same rounds."""
+        theirs = dict(zip(other.rounds, other.repetitions))
+        found = ((self.value(r, metric), self.value(theirs[n], metric))
+                 for n, r in zip(self.rounds, self.repetitions) if n is not None and n in theirs)
+        return [(a, b) for a, b in found if a is not None and b is not None]
 
     def interval(self, metric):
         return interval(self.values(metric))
@@ -312,11 +350,11 @@ class Results:
         for path in paths:
             found = self.files(path) if os.path.isdir(path) else [path]
             if not found:
-                raise BadInput(f"{path}: no result file (*.json) in this directory")
+                raise NoResult(f"{path}: no result file (*.json) in this directory")
             for file in found:
                 self.read(file)
         if not self.runs and not self.sweeps:
-            raise BadInput("nothing to report: give result files or directories of them")
+            raise NoResult("nothing to report: give result files or directories of them")
 
     @staticmethod
     def files(directory):
@@ -352,12 +390,14 @@ class Results:
                 distances = sorted({noise_class(r) for r in run.repetitions})
                 cell = Cell(run, ", ".join(distances) or "unknown", bad)
                 cell.repetitions = run.repetitions
+                cell.rounds = [run.round] * len(run.repetitions)
                 cells[id(run)] = cell
                 continue
             for r in run.repetitions:
                 key = (run.host, run.label, run.setup, noise_class(r))
                 cell = cells.setdefault(key, Cell(run, noise_class(r)))
                 cell.repetitions.append(r)
+                cell.rounds.append(run.round)
                 if run not in cell.runs:
                     cell.runs.append(run)
         for host in {cell.host for cell in cells.values()}:
@@ -366,9 +406,9 @@ class Results:
 
 
 def mark_distances(cells):
-    """Only the distance of the CPUs that most repetitions have is compared."""
+    """Only the distance of the CPUs that most repetitions have is compared; "mixed" is none."""
     count = {}
-    for cell in cells:
+    for cell in (c for c in cells if c.distance != "mixed"):
         count[cell.distance] = count.get(cell.distance, 0) + len(cell.repetitions)
     most = max(count, key=lambda d: (count[d], d), default=None)
     for cell in cells:

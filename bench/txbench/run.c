@@ -195,23 +195,29 @@ static void snapshot(const struct run *r, struct usage *u)
 		(void)usage_take(u, 0);
 }
 
-/* Warm up and run for ns, noise and usage beside it. False: the run is over. */
-static bool repeat(struct run *r, struct repetition *rep, uint64_t ns, uint64_t seed)
+/* False: the run is over. */
+static bool warm_up(struct run *r, uint64_t seed)
 {
-	static struct repetition warm_up;
-	const struct options *o = r->o;
+	static struct repetition unused;
 	char why[WHY_LEN] = "";
-	struct usage before;
 	enum drive_end end = DRIVE_DONE;
 
-	memset(&warm_up, 0, sizeof(warm_up));
-	rep->syscalls = RESULT_UNKNOWN;
+	memset(&unused, 0, sizeof(unused));
 	show_progress(r, "warming up");
-	if (o->warm_up_ns)
-		end = drive_run(r->drive, &warm_up, o->warm_up_ns, seed + WARM_UP_SEEDS, why,
+	if (r->o->warm_up_ns)
+		end = drive_run(r->drive, &unused, r->o->warm_up_ns, seed + WARM_UP_SEEDS, why,
 				sizeof(why));
-	if (ended(r, end, why))
-		return false;
+	return !ended(r, end, why);
+}
+
+/* Run for ns, noise and usage beside it. False: the run is over. */
+static bool repeat(struct run *r, struct repetition *rep, uint64_t ns, uint64_t seed)
+{
+	char why[WHY_LEN] = "";
+	struct usage before;
+	enum drive_end end;
+
+	rep->syscalls = RESULT_UNKNOWN;
 	rep->noise.c2c_before_ns = noise_c2c_ns(r->driver_cpu, r->backend_cpu);
 	snapshot(r, &before);
 	end = drive_run(r->drive, rep, ns, seed, why, sizeof(why));
@@ -227,22 +233,33 @@ static bool repeat(struct run *r, struct repetition *rep, uint64_t ns, uint64_t 
 static bool repeat_with_noise(struct run *r)
 {
 	struct repetition *rep = &r->result.repetitions[r->result.n];
+	uint64_t seed = r->o->seed + r->result.n;
 
 	memset(rep, 0, sizeof(*rep));
 	show_progress(r, "measuring the machine");
 	noise_measure(&rep->noise, r->driver_cpu, r->backend_cpu);
-	return !stop && repeat(r, rep, r->o->ns, r->result.n);
+	if (stop || !warm_up(r, seed) || !repeat(r, rep, r->o->ns, seed))
+		return false;
+	if (rep->frames)
+		return true;
+	snprintf(r->result.incomplete, sizeof(r->result.incomplete),
+		 "no frame was due within %g s: it takes more --seconds, or a higher rate",
+		 (double)r->o->ns / 1e9);
+	return false;
 }
 
-/* One more repetition, of which only the back-end's system calls count. */
+/* One more repetition, of which only the back-end's system calls count, and none of its warm-up. */
 static void count_syscalls(struct run *r)
 {
 	struct repetition *rep = &r->result.repetitions[r->o->repeat];
 	unsigned n = r->result.n;
-	int handle = usage_syscalls_start(r->port->pid);
 	double per_frame;
 	bool good;
+	int handle;
 
+	if (!warm_up(r, n))
+		return;
+	handle = usage_syscalls_start(r->port->pid);
 	if (handle < 0)
 		return;
 	memset(rep, 0, sizeof(*rep));

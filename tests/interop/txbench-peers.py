@@ -15,8 +15,12 @@ import sys
 import tempfile
 import time
 
-SKIPPED = 77
+sys.dont_write_bytecode = True
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "bench", "peers"))
+from peer import Namespace  # noqa: E402
+
+SKIPPED = 77
 COMPARE = os.path.join(TOP, "bench", "compare")
 BUILD = os.path.abspath(sys.argv[1])
 LIMIT_S = 200
@@ -133,6 +137,23 @@ def try_missing():
         "the rest was measured")
 
 
+class InterruptedNamespace(Namespace):
+    """Ctrl-C while it is being made."""
+
+    def inside(self, *command):
+        raise KeyboardInterrupt
+
+
+def try_interrupting_namespace():
+    try:
+        InterruptedNamespace()
+        say(False, "a namespace is made with no command in it")
+    except KeyboardInterrupt:
+        pass
+    spaces = subprocess.run(["ip", "netns"], capture_output=True, text=True).stdout
+    say(f"txbench-{os.getpid()}-" not in spaces, "a namespace is left by Ctrl-C", spaces)
+
+
 def try_interrupting():
     out = os.path.join(scratch, "interrupted")
     before = left_behind()
@@ -168,6 +189,7 @@ scratch = tempfile.mkdtemp(prefix="txbench-peers.")
 try:
     try_measuring()
     try_missing()
+    try_interrupting_namespace()
     try_interrupting()
 finally:
     shutil.rmtree(scratch, ignore_errors=True)

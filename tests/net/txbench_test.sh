@@ -128,6 +128,7 @@ for value in 0 -1 1e9 soon inf 0x1; do
 	refuses --seconds "'$value'" -- --seconds "$value"
 done
 refuses --repeat "'0'" "1 to" -- --repeat 0
+refuses --seed "'-1'" "0 to" -- --seed -1
 refuses --batch "'0'" "1 to" -- --batch 0
 refuses --late-limit "'10'" 10us -- --late-limit 10
 refuses --cpu "'1023'" CPUs -- --cpu 1023
@@ -185,6 +186,43 @@ good "published wire used" --wire "$tap" --load "trace:$scratch/trace" --size tr
 holds 't["frames"] == 3 and t["bytes"] == 64 + 1514 + 100'
 good "published wire used" --wire "$tap" --load constant:2000 --repeat 3
 holds 'len(r["repetitions"]) == 3 and all(x["frames"] == 200 for x in r["repetitions"])'
+# A load so thin that nothing of it falls into a repetition.
+what="no frame in time"
+run --wire "$tap" --load poisson:0.001 --quiet
+[ $? = 1 ] || fail "$what: status is not 1"
+grep -q "no frame was due" "$scratch/err" || fail "$what: not said"
+[ "$(wc -l <"$scratch/err")" = 1 ] || fail "$what: not one line"
+holds 'not r["complete"] and not r["repetitions"]'
+# System calls of a frame are the same however long the warm-up was. A ping-pong, as frames of other
+# loads share some.
+what="system calls"
+per_frame=()
+for warm_up in 0 0.5; do
+	timeout 60 "$txbench" run --socket-path "$sock" --wire "$tap" --load inflight:1 --seconds 0.1 \
+		--warm-up "$warm_up" --repeat 1 --share-cpu --quiet -o "$json" 2>"$scratch/err" ||
+		fail "$what: status $?"
+	per_frame+=("$(python3 -c '
+import json, sys
+t = json.load(open(sys.argv[1]))["repetitions"][0]
+print(t["syscalls"] / t["frames"] if t["syscalls"] is not None else 0)' "$json")")
+done
+if [ "${per_frame[0]}" = 0 ]; then
+	echo "skipped: system calls: needs CAP_SYS_ADMIN and the trace point raw_syscalls:sys_enter"
+else
+	awk -v a="${per_frame[0]}" -v b="${per_frame[1]}" 'BEGIN { exit !(a > 1 && b > a / 2 && b < a * 2) }' ||
+		fail "$what: ${per_frame[*]} of a frame, without and with a warm-up"
+fi
+# A seed is a set of random moments.
+what="--seed"
+seeds=
+for seed in 7 7 8; do
+	run --wire "$tap" --load poisson:20000 --seed "$seed" --quiet
+	seeds+="$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["repetitions"][0]["frames"])' \
+		"$json") "
+done
+read -r -a seeds <<<"$seeds"
+[ "${seeds[0]-none}" = "${seeds[1]-}" ] && [ "${seeds[1]-}" != "${seeds[2]-}" ] ||
+	fail "$what 7, 7 and 8: ${seeds[*]} frames"
 run --wire "$tap" || fail "a table: status $?"
 grep -q wire "$scratch/out" || fail "no table"
 
@@ -226,14 +264,14 @@ taken()
 	awk -v name="$tap:" '$1 == name { print $3 }' /proc/net/dev
 }
 
-# early SIGNAL STATUS WORD WHO: in the midst of a run of a minute that signal goes to txbench or to the
-# daemon.
+# early SIGNAL STATUS WORD WHO [OPTION...]: in the midst of a run of a minute that signal goes to txbench
+# or to the daemon.
 early()
 {
-	what="$1 to the $4"
+	what="$1 to the $4${5:+, ${*:5}}"
 	rm -f "$json"
 	"$txbench" run --socket-path "$sock" --wire "$tap" --load constant:1000 --seconds 60 --repeat 2 \
-		--late-limit 60s --share-cpu --warm-up 0 -o "$json" --quiet 2>"$scratch/err" &
+		--late-limit 60s --share-cpu --warm-up 0 -o "$json" --quiet "${@:5}" 2>"$scratch/err" &
 	local bench=$! to until
 	until=$(($(taken) + 300))
 	for _ in {1..600}; do
@@ -259,6 +297,9 @@ start_daemon "tap:$tap"
 early INT 130 interrupted txbench
 early TERM 130 interrupted txbench
 early STOP 1 stalled daemon
+# Frames are due and a call is owed when it comes.
+start_daemon "tap:$tap" timer,delay=100ms
+early INT 130 interrupted txbench --calls each
 start_daemon "tap:$tap"
 early KILL 1 "hung up" daemon
 

@@ -208,8 +208,18 @@ def test_verdicts(sweep):
         expect(140e3 < told["added_p50_ns"]["mean"] < 165e3, f"added: {told['added_p50_ns']}")
     told = module.compare(cells(timer, (500, 510)), cells(iothread, (1000, 1005), "far"))
     expect(told["cpu_verdict"] is None and told["bad"], f"near and far are compared: {told}")
+    told = module.compare(cells(timer, (500, 510), "mixed"), cells(iothread, (1000, 1005), "mixed"))
+    expect(told["cpu_verdict"] is None and told["bad"], f"CPUs that moved are compared: {told}")
     told = module.compare(cells(timer, (500,)), cells(iothread, (1000,)))
     expect(told["cpu_verdict"] is None, f"a verdict without an interval: {told}")
+    found = results.Results.cells([
+        results.Run("x", synthetic.run(timer, [synthetic.repetition(
+            synthetic.random.Random(1), timer, 1000.0, 200, distance)] * n, rate=1000.0))
+        for distance, n in (("mixed", 3), ("mid", 2), ("far", 1))])
+    told = {c.distance: c.compared for c in found}
+    expect(told == {"mixed": False, "mid": True, "far": False}, f"compared are {told}")
+    told = module.timer(1000000, 256)
+    expect(told == "timer,delay=1000000us,burst=256", f"a delay of a second: {told}")
 
 
 def test_html(report, sweep, page, text):

@@ -79,7 +79,7 @@ def repetition(rng, label, rate, frames=4000, distance="mid", stages=("wire", "u
     ns = int(frames / per_s * 1e9)
     backend = int(frames * max(cpu * (1000 / rate) ** .6, 700) * drift if rate else frames * 790)
     batch = max(1, (rate or 1e6) * delay / 1e9)
-    c2c = {"near": 44, "mid": 121, "far": 560}[distance]
+    c2c = {"near": 44, "mid": 121, "far": 560, "mixed": 200}[distance]
     return {"ns": ns, "frames": frames, "bytes": frames * 64, "frames_per_s": per_s,
             "bytes_per_s": per_s * 64, "lost": 0, "duplicated": 0, "reordered": 0,
             "generator": {"late_p50_ns": 40, "late_p99_ns": 310, "late_max_ns": 8000,
