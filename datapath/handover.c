@@ -75,13 +75,11 @@ void handover_take_back(struct handover *h)
 	h->driver = because(h, DEVICE_WAITS, "taken back");
 }
 
-/* The queues have stopped. */
-static int give_pair(struct handover *h, struct pair *p, char why[VHOST_NET_WHY_LEN])
+static struct vhost_net_config kernel_config(const struct pair *p)
 {
 	struct vhost_net_config cfg = {
 		.features = p->rings[PAIR_RX].vq.features,
 		.mem = p->rings[PAIR_RX].vq.mem,
-		.backend_fd = h->cfg->backend->queues[p->index]->rx_fd,
 	};
 	unsigned i;
 
@@ -91,20 +89,31 @@ static int give_pair(struct handover *h, struct pair *p, char why[VHOST_NET_WHY_
 		cfg.rings[i] = (struct vhost_net_vring){
 			.rings = r->vq.rings,
 			.size = r->vq.size,
-			.base = (uint16_t)r->vq.base,
 			.kick_fd = r->kick_fd,
 			.call_fd = r->vq.call_fd,
 			.err_fd = r->vq.err_fd,
 		};
 	}
-	return vhost_net_start(&h->kernel[p->index], &cfg, why);
+	return cfg;
 }
 
-static enum device_driver hand_over_pair(struct handover *h, struct pair *p)
+/* The queues have stopped: where they stand, and what the tap is, nobody changes any more. */
+static int give_pair(struct handover *h, struct pair *p, struct vhost_net_config *cfg,
+		     char why[VHOST_NET_WHY_LEN])
 {
-	char why[VHOST_NET_WHY_LEN];
+	unsigned i;
 
-	switch (pair_release(p)) {
+	for (i = 0; i < PAIR_RINGS; i++)
+		cfg->rings[i].base = (uint16_t)p->rings[i].vq.base;
+	cfg->backend_fd = h->cfg->backend->queues[p->index]->rx_fd;
+	return vhost_net_start(&h->kernel[p->index], cfg, why);
+}
+
+/* Whether the user datapath lets go of a pair. */
+static enum device_driver released(struct handover *h, const struct pair *p,
+				   enum pair_release answer)
+{
+	switch (answer) {
 	case PAIR_PARKED:
 		return because(h, DEVICE_RETRY,
 			       "a received frame of queue pair %u waits for buffers", p->index);
@@ -113,9 +122,26 @@ static enum device_driver hand_over_pair(struct handover *h, struct pair *p)
 	case PAIR_RELEASED:
 		break;
 	}
-	if (!give_pair(h, p, why)) {
+	return DEVICE_KERNEL;
+}
+
+static enum device_driver hand_over_pair(struct handover *h, struct pair *p)
+{
+	struct vhost_net_config cfg = kernel_config(p);
+	struct vhost_net *kernel = &h->kernel[p->index];
+	enum device_driver driver;
+	char why[VHOST_NET_WHY_LEN];
+
+	if (vhost_net_prepare(kernel, &cfg, why))
+		return because(h, DEVICE_CANNOT, "queue pair %u: %s", p->index, why);
+	driver = released(h, p, pair_release(p));
+	if (driver != DEVICE_KERNEL) {
+		vhost_net_cancel(kernel);
+		return driver;
+	}
+	if (!give_pair(h, p, &cfg, why)) {
 		p->owner = PAIR_KERNEL;
-		return DEVICE_KERNEL;
+		return driver;
 	}
 	pair_reclaim(p);
 	return because(h, DEVICE_CANNOT, "queue pair %u: %s", p->index, why);
@@ -127,6 +153,13 @@ static enum device_driver hand_over(struct handover *h)
 	uint64_t start_ns = 0;
 	unsigned i;
 
+	/* All are asked before the first one stops: it would stop in vain. */
+	for (i = 0; i < h->n_pairs && driver == DEVICE_KERNEL; i++) {
+		if (pair_in_use(&h->pairs[i]))
+			driver = released(h, &h->pairs[i], pair_may_release(&h->pairs[i]));
+	}
+	if (driver != DEVICE_KERNEL)
+		return driver;
 	for (i = 0; i < h->n_pairs && driver == DEVICE_KERNEL; i++) {
 		struct pair *p = &h->pairs[i];
 
@@ -148,7 +181,6 @@ static enum device_driver hand_over(struct handover *h)
 /* What a pair in use still lacks. */
 static enum device_driver check_pair(struct handover *h, const struct pair *p)
 {
-	const struct backend_queue *bq = h->cfg->backend->queues[p->index];
 	char names[FEATURES_NAMES_LEN];
 	uint64_t lacks;
 	unsigned i;
@@ -159,12 +191,9 @@ static enum device_driver check_pair(struct handover *h, const struct pair *p)
 				       ring_names[i], p->index,
 				       p->rings[i].started ? "enabled" : "started");
 	}
-	if (!bq->vhost)
+	if (!h->cfg->backend->queues[p->index]->vhost)
 		return because(h, DEVICE_CANNOT, "backend %s is no tap",
 			       h->cfg->backend->ops->name);
-	if (bq->rx_fd < 0)
-		return because(h, DEVICE_CANNOT, "backend %s has lost its queue %u",
-			       h->cfg->backend->describe, p->index);
 	lacks = vhost_net_lacks(&h->kernel[p->index], p->rings[PAIR_RX].vq.features);
 	if (lacks)
 		return because(h, DEVICE_CANNOT, "vhost-net does not have what was negotiated: %s",
@@ -178,7 +207,7 @@ static enum device_driver try_kernel(struct handover *h)
 	unsigned in_use = 0, i;
 
 	if (!h->kernel)
-		return because(h, DEVICE_CANNOT, "%s", h->no_kernel);
+		return because(h, h->wanted ? DEVICE_CANNOT : DEVICE_WAITS, "%s", h->no_kernel);
 	if (!h->wanted)
 		return because(h, DEVICE_WAITS, "vhost off was asked for");
 	for (i = 0; i < h->n_pairs && driver == DEVICE_KERNEL; i++) {

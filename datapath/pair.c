@@ -199,16 +199,32 @@ void pair_move(struct pair *p, unsigned ring, const struct virtq_rings *rings)
 	virtq_move(virtq_of(p, ring), rings);
 }
 
-static void on_release(void *arg)
+static void on_may_release(void *arg)
 {
 	struct order *o = arg;
-	struct pair *p = o->pair;
+	const struct pair *p = o->pair;
 
 	o->release = PAIR_RELEASED;
 	if (p->rx.vq.fault || p->tx.vq.fault)
 		o->release = PAIR_BROKEN;
 	else if (rx_queue_has_parked(&p->rx))
 		o->release = PAIR_PARKED;
+}
+
+enum pair_release pair_may_release(struct pair *p)
+{
+	struct order o = { .pair = p };
+
+	give(&o, on_may_release);
+	return o.release;
+}
+
+static void on_release(void *arg)
+{
+	struct order *o = arg;
+	struct pair *p = o->pair;
+
+	on_may_release(o);
 	if (o->release != PAIR_RELEASED)
 		return;
 	p->released_ns = pair_now_ns();

@@ -78,6 +78,8 @@ enum pair_release {
 
 /* Stop both queues, of a pair whose rings are started, so that another may go on. */
 enum pair_release pair_release(struct pair *p);
+/* What pair_release() would answer now: nothing stops for the asking. */
+enum pair_release pair_may_release(struct pair *p);
 /*
  * Start them again where the rings stand now, look once as if kicked, and call once. It takes what
  * a release gave up, no more, so it has no cause to fail; if it did, the log would say which ring

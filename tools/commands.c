@@ -38,7 +38,10 @@ static void show(const struct commands *c, const char *name, FILE *out)
 		no_nic(name, out);
 }
 
-/* True: to be run again. The verdict is the first card's that does not what it should. */
+/*
+ * True: to be run again; not if a card cannot, as that would stop its rings in vain. The verdict is
+ * the first card's that does not what it should.
+ */
 static bool vhost(const struct commands *c, bool on, const char *name, FILE *out)
 {
 	char said[NIC_VHOST_LEN], verdict[NIC_VHOST_LEN + 32] = "ok";
@@ -58,7 +61,7 @@ static bool vhost(const struct commands *c, bool on, const char *name, FILE *out
 		fprintf(out, "%s\n", verdict);
 	else
 		no_nic(name, out);
-	return later;
+	return later && !cannot;
 }
 
 static unsigned split(char *line, const char *words[MAX_WORDS])

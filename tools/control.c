@@ -26,6 +26,7 @@ struct client {
 struct control {
 	struct control_config cfg;
 	int fd;
+	int64_t accept_ms; /* not before: there was no fd for the last one who came */
 	struct client clients[CONTROL_MAX_CLIENTS];
 };
 
@@ -157,6 +158,10 @@ int control_prepare(const struct control *control, struct pollfd fds[CONTROL_FDS
 		if (c->fd >= 0 && at < due)
 			due = at;
 	}
+	if (room && control->accept_ms > now) {
+		room = false;
+		due = control->accept_ms < due ? control->accept_ms : due;
+	}
 	fds[0] = (struct pollfd){ .fd = room ? control->fd : -1, .events = POLLIN };
 	if (due == INT64_MAX)
 		return -1;
@@ -176,8 +181,12 @@ void control_serve(struct control *control, const struct pollfd fds[CONTROL_FDS]
 		if (control->clients[i].fd >= 0)
 			continue;
 		fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (fd < 0)
+		if (fd < 0) {
+			/* Who could not be taken still waits, and would wake us at once again. */
+			if (errno != EAGAIN)
+				control->accept_ms = now_ms() + CONTROL_LATER_MS;
 			return;
+		}
 		client_open(&control->clients[i], fd);
 	}
 }

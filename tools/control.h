@@ -21,7 +21,10 @@
 #define CONTROL_FDS         (1 + CONTROL_MAX_CLIENTS)
 /* A client that has not sent its line, or not taken its answer, by then is cut off. */
 #define CONTROL_PATIENCE_MS 5000
-/* What is to be asked for again is, after so long, until CONTROL_PATIENCE_MS are over. */
+/*
+ * What is to be asked for again is, after so long, until CONTROL_PATIENCE_MS are over; and a client
+ * for whom there was no fd is tried again.
+ */
 #define CONTROL_LATER_MS 20
 
 struct control_config {

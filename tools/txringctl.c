@@ -47,6 +47,7 @@ static int connect_to(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct timeval patience = { .tv_sec = PATIENCE_S };
+	const char *hint = "";
 	int fd;
 
 	if (!*path || strlen(path) >= sizeof(addr.sun_path)) {
@@ -56,11 +57,15 @@ static int connect_to(const char *path)
 	}
 	strcpy(addr.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0)
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
+	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
 		return fd;
-	log_line("--control '%s': %s%s", path, strerror(errno),
-		 errno == ENOENT || errno == ECONNREFUSED ? ": no txringd listens there" : "");
+	if (errno == EAGAIN)
+		hint = ": txringd does not answer";
+	else if (errno == ENOENT || errno == ECONNREFUSED)
+		hint = ": no txringd listens there";
+	log_line("--control '%s': %s%s", path, strerror(errno), hint);
 	if (fd >= 0)
 		close(fd);
 	return -1;

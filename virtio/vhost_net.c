@@ -323,11 +323,7 @@ static int set_ring(const struct vhost_net *v, unsigned ring, const struct vhost
 	int code = set_state(v, REQUEST(VHOST_SET_VRING_NUM), ring, cfg->size, why);
 
 	if (!code)
-		code = set_state(v, REQUEST(VHOST_SET_VRING_BASE), ring, cfg->base, why);
-	if (!code)
 		code = set_addr(v, ring, &cfg->rings, why);
-	if (!code)
-		code = set_file(v, REQUEST(VHOST_SET_VRING_KICK), ring, cfg->kick_fd, why);
 	if (!code)
 		code = set_file(v, REQUEST(VHOST_SET_VRING_CALL), ring, cfg->call_fd, why);
 	if (!code)
@@ -389,10 +385,19 @@ static void disown(struct vhost_net *v)
 	v->fd = -1;
 }
 
-int vhost_net_start(struct vhost_net *v, const struct vhost_net_config *cfg,
-		    char why[VHOST_NET_WHY_LEN])
+/* What the kernel was told is void: code, whatever that takes. */
+static int undo(struct vhost_net *v, int code)
 {
 	char ignored[VHOST_NET_WHY_LEN];
+
+	if (unset_backends(v, ignored) || unset_fds(v, ignored))
+		disown(v);
+	return code;
+}
+
+int vhost_net_prepare(struct vhost_net *v, const struct vhost_net_config *cfg,
+		      char why[VHOST_NET_WHY_LEN])
+{
 	int code = check(v, cfg, why);
 	unsigned i;
 
@@ -404,13 +409,35 @@ int vhost_net_start(struct vhost_net *v, const struct vhost_net_config *cfg,
 		code = set_memory(v, cfg->mem, why);
 	for (i = 0; i < VHOST_NET_RINGS && !code; i++)
 		code = set_ring(v, i, &cfg->rings[i], why);
+	return code ? undo(v, code) : 0;
+}
+
+void vhost_net_cancel(struct vhost_net *v)
+{
+	undo(v, 0);
+}
+
+int vhost_net_start(struct vhost_net *v, const struct vhost_net_config *cfg,
+		    char why[VHOST_NET_WHY_LEN])
+{
+	int code = 0;
+	unsigned i;
+
+	/* To the kernel it would mean "none". */
+	if (cfg->backend_fd < 0)
+		code = failed(why, -EBADF, "the backend has lost its tap");
+	for (i = 0; i < VHOST_NET_RINGS && !code; i++)
+		code = set_state(v, REQUEST(VHOST_SET_VRING_BASE), i, cfg->rings[i].base, why);
 	for (i = 0; i < VHOST_NET_RINGS && !code; i++)
 		code = set_backend(v, i, cfg->backend_fd, why);
-	if (code) {
-		if (unset_backends(v, ignored) || unset_fds(v, ignored))
-			disown(v);
-		return code;
-	}
+	/*
+	 * Last: a kick that finds no backend is spent, and may be all that makes the kernel look:
+	 * it waits for a tap that is down.
+	 */
+	for (i = 0; i < VHOST_NET_RINGS && !code; i++)
+		code = set_file(v, REQUEST(VHOST_SET_VRING_KICK), i, cfg->rings[i].kick_fd, why);
+	if (code)
+		return undo(v, code);
 	for (i = 0; i < VHOST_NET_RINGS; i++)
 		v->used[i] = cfg->rings[i].rings.used;
 	v->running = true;

@@ -96,8 +96,17 @@ struct vhost_net_config {
 };
 
 /*
- * Give the pair to the kernel. 0: it runs, and has looked into both rings. A negative errno and
- * why: it does not, and touches nothing of the guest's.
+ * Tell the kernel all that does not depend on where the rings stand, while another still moves the
+ * frames: base and backend_fd are not looked at. 0, and then start or cancel; or a negative errno
+ * and why: the kernel has nothing.
+ */
+int vhost_net_prepare(struct vhost_net *v, const struct vhost_net_config *cfg,
+		      char why[VHOST_NET_WHY_LEN]);
+void vhost_net_cancel(struct vhost_net *v);
+
+/*
+ * Give the pair to the kernel, with what it was prepared for and base and backend_fd. 0: it runs,
+ * and has looked into both rings. A negative errno and why: the kernel has nothing.
  */
 int vhost_net_start(struct vhost_net *v, const struct vhost_net_config *cfg,
 		    char why[VHOST_NET_WHY_LEN]);

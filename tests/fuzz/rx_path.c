@@ -400,13 +400,12 @@ static bool guest_up(struct run *r)
 
 static void set_up(struct run *r)
 {
-	struct test_backend_config backend = { .n_queues = 1, .fds = r->fds };
+	struct test_backend_config backend = {
+		.n_queues = 1, .fds = r->fds, .wake = on_wake, .ctx = r
+	};
 
 	iothread_new(&r->thread, "fuzz");
 	r->backend = test_backend_new(&backend);
-	fuzz_require(r->backend);
-	r->backend->queues[0]->wake = on_wake;
-	r->backend->queues[0]->wake_ctx = r;
 	fuzz_require(rx_queue_init(&r->q, r->thread, r->backend->queues[0]) == 0);
 	rx_queue_enable(&r->q, true);
 	start(r);

@@ -310,16 +310,15 @@ static void check_end(struct run *r)
 static void set_up(struct run *r)
 {
 	unsigned bits = (unsigned)fuzz_take(&r->in, 1);
-	struct test_backend_config backend = { .n_queues = 1, .sent = on_sent, .ctx = r };
+	struct test_backend_config backend = {
+		.n_queues = 1, .sent = on_sent, .wake = on_wake, .ctx = r
+	};
 	struct tx_mode m = mode(bits & 8 ? 2 : bits & 1);
 
 	backend.fds = bits & 2;
 	backend.late = bits & 4;
 	iothread_new(&r->thread, "fuzz");
 	r->backend = test_backend_new(&backend);
-	fuzz_require(r->backend);
-	r->backend->queues[0]->wake = on_wake;
-	r->backend->queues[0]->wake_ctx = r;
 	tx_queue_init(&r->q, r->thread, r->backend->queues[0], &m);
 	tx_queue_enable(&r->q, true);
 	start(r);

@@ -10,7 +10,7 @@ txringctl=$2
 daemon=
 cleanup()
 {
-	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
+	[ -z "$daemon" ] || { kill "$daemon" && kill -CONT "$daemon"; } 2>/dev/null
 	wait
 	rm -rf "$scratch"
 }
@@ -150,6 +150,20 @@ says --control "No such file" -- "${ctl[@]}" show
 # disable.
 start --backend "tap:$tap" --control "$control" --vhost disable
 says "--vhost disable" -- "${ctl[@]}" vhost on
+# One that stands still keeps nobody for ever, neither who is connected nor who waits to be.
+kill -STOP "$daemon"
+waiting=()
+for _ in {1..4}; do
+	timeout 20 "${ctl[@]}" show 2>>"$scratch/late" &
+	waiting+=($!)
+done
+for pid in "${waiting[@]}"; do
+	wait "$pid"
+	status=$?
+	[ "$status" = 1 ] || fail "txringctl before a txringd that stands still: status $status"
+done
+grep -q "does not answer" "$scratch/late" || fail "nothing is said of a connection that nobody takes"
+kill -CONT "$daemon"
 stop
 
 # txringctl by itself.

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -257,6 +258,35 @@ static void later(void **state)
 	assert_int_equal(n_runs, 0);
 }
 
+/* No fd for a client: it waits, and we do not wake for it without pause; then it is served. */
+static void no_fd(void **state)
+{
+	/* So many that poll() may still be asked for CONTROL_FDS. */
+	int fds_taken[CONTROL_FDS], fd = client(), timeout;
+	unsigned n_turns = 0, i;
+	struct pollfd fds[CONTROL_FDS];
+	struct rlimit limit, none;
+
+	(void)state;
+	for (i = 0; i < CONTROL_FDS; i++)
+		fds_taken[i] = dup(fd);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)fds_taken[i - 1] + 1,
+				.rlim_max = limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	say(fd, "waits\n");
+	do {
+		assert_true(n_turns++ < 100);
+		turn(0);
+		timeout = control_prepare(control, fds);
+	} while (fds[0].fd >= 0);
+	assert_in_range(timeout, 1, CONTROL_LATER_MS);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (i = 0; i < CONTROL_FDS; i++)
+		close(fds_taken[i]);
+	assert_answer(fd, "ok\n");
+}
+
 /*
  * Silent clients keep others out for as long as the patience is, not longer; then they are cut off,
  * as is who does not read. What never gets done is answered as it stands.
@@ -298,6 +328,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_line, start, stop),
 		cmocka_unit_test_setup_teardown(long_answer, start, stop),
 		cmocka_unit_test_setup_teardown(later, start, stop),
+		cmocka_unit_test_setup_teardown(no_fd, start, stop),
 		cmocka_unit_test_setup_teardown(patience, start, stop),
 	};
 	int failed;

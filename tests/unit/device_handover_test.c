@@ -707,6 +707,9 @@ static void a_reason_is_logged_once(void **state)
 	vhost_net_fake.max_regions = 0;
 	start_rings(rig, RINGS);
 	assert_why(rig, DEVICE_CANNOT, "1 memory regions");
+	/* Refused before a ring stops for it: nobody is called, as after a start. */
+	for (unsigned i = 0; i < RINGS; i++)
+		assert_int_equal(guest_signals(rig->halves[i].vq.call_fd), 0);
 	/* Nothing has changed that would make another try worth its blackout. */
 	calls = vhost_net_fake.n_calls;
 	for (unsigned i = 0; i < 5; i++) {
@@ -739,7 +742,7 @@ static void a_parked_frame(void **state)
 	struct half *h;
 	uint8_t *frame = calloc(1, 2 * BUF_LEN);
 	struct ring_used used;
-	unsigned n = 0;
+	unsigned n = 0, calls;
 
 	(void)state;
 	rig = rig_new(&iothread_tx_engine, 0, true);
@@ -752,12 +755,15 @@ static void a_parked_frame(void **state)
 	test_backend_give(rig->backend, 1, frame, BUF_LEN + 1000);
 	assert_true(fake_iothread_run_until_idle(rig->thread, TURNS));
 	assert_int_equal(test_backend_waiting(rig->backend, 1), 0);
+	calls = vhost_net_fake.n_calls;
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(want(rig, true), DEVICE_RETRY);
 		assert_why(rig, DEVICE_RETRY, "queue pair 1 waits for buffers");
 		for (unsigned k = 0; k < PAIRS; k++)
 			assert_true(kernel_has_nothing(k));
 	}
+	/* The other pair does not go to and fro meanwhile. */
+	assert_int_equal(vhost_net_fake.n_calls, calls);
 	assert_int_equal(logged(rig, "driver user: a received frame"), 1);
 	/* It comes, in two buffers, and then the kernel does. */
 	take_used(rig, 2);
@@ -769,6 +775,40 @@ static void a_parked_frame(void **state)
 	assert_int_equal(device_settle(rig->device), DEVICE_KERNEL);
 	assert_int_equal(device_rx_stats(rig->device, 1)->drop_stopped, 0);
 	free(frame);
+	rig_free(rig);
+}
+
+/* While the kernel is told of the rings they still run: here, until a frame waits for buffers. */
+static int frame_comes_meanwhile(int fd, unsigned long request, void *arg)
+{
+	static const uint8_t frame[BUF_LEN + 1000];
+
+	if (request == VHOST_SET_MEM_TABLE) {
+		test_backend_give(rig->backend, 1, frame, sizeof(frame));
+		assert_true(fake_iothread_run_until_idle(rig->thread, TURNS));
+	}
+	return vhost_net_fake_sys.ioctl(fd, request, arg);
+}
+
+/* The pair that was asked and would have gone does not: the kernel has none, and forgets it. */
+static void a_frame_parks_meanwhile(void **state)
+{
+	struct vhost_net_sys sys = vhost_net_fake_sys;
+
+	(void)state;
+	rig = rig_new(&iothread_tx_engine, 0, true);
+	device_want_kernel(rig->device, false);
+	start_rings(rig, RINGS);
+	host_sends(rig, 1, SIZE - 1);
+	assert_true(fake_iothread_run_until_idle(rig->thread, TURNS));
+	sys.ioctl = frame_comes_meanwhile;
+	rig->nets[1].sys = &sys;
+	assert_int_equal(want(rig, true), DEVICE_RETRY);
+	assert_why(rig, DEVICE_RETRY, "queue pair 1 waits for buffers");
+	rig->nets[1].sys = &vhost_net_fake_sys;
+	for (unsigned k = 0; k < PAIRS; k++)
+		assert_true(kernel_has_nothing(k));
+	assert_int_equal(device_rx_stats(rig->device, 1)->drop_stopped, 0);
 	rig_free(rig);
 }
 
@@ -936,6 +976,9 @@ static void what_the_kernel_cannot(void **state)
 	assert_int_equal(logged(rig, "driver user"), 0);
 	traffic(rig, 50);
 	check_all_arrived(rig);
+	/* Who does not want it does not miss it. */
+	assert_int_equal(want(rig, false), DEVICE_WAITS);
+	assert_why(rig, DEVICE_WAITS, "the dog ate it");
 	rig_free(rig);
 }
 
@@ -970,6 +1013,7 @@ int main(void)
 		cmocka_unit_test(each_step_fails),
 		cmocka_unit_test(a_reason_is_logged_once),
 		cmocka_unit_test(a_parked_frame),
+		cmocka_unit_test(a_frame_parks_meanwhile),
 		cmocka_unit_test(fds_while_the_kernel_has_it),
 		cmocka_unit_test(requests_while_the_kernel_has_it),
 		cmocka_unit_test(memory_moves),

@@ -32,9 +32,58 @@ struct guest {
 	int err_fd;
 };
 
-static inline void guest_init(struct guest *g, unsigned size, uint64_t features, uint16_t base)
+/* What all tests of a group run over, RING_PACKED or nothing; what sets up such a group. */
+static uint64_t guest_layout;
+
+static inline int guest_split(void **state)
+{
+	(void)state;
+	guest_layout = 0;
+	return 0;
+}
+
+static inline int guest_packed(void **state)
+{
+	(void)state;
+	guest_layout = FEATURE(VIRTIO_F_RING_PACKED);
+	return 0;
+}
+
+/* The device's view of a driver's memory. */
+static inline void guest_map(struct gmem *mem, const struct arena *arena)
+{
+	int err = gmem_init(mem);
+
+	assert(!err);
+	err = gmem_add(mem, GUEST_GPA, GUEST_MEMORY, (uintptr_t)arena->regions[0].host, arena->fd,
+		       0);
+	assert(!err);
+}
+
+static inline void guest_memory(struct arena *arena, struct gmem *mem)
 {
 	struct arena_span span = { GUEST_GPA, GUEST_MEMORY };
+	int err = arena_init(arena, &span, 1, false);
+
+	assert(!err);
+	guest_map(mem, arena);
+}
+
+/* A driver's ring as the device finds it in its own view. */
+static inline struct virtq_rings guest_rings(const struct gmem *mem, const struct ring *r)
+{
+	const struct virtq_rings *at = &r->areas;
+	struct virtq_rings rings;
+	int err = (r->packed ? virtq_resolve_packed
+			     : virtq_resolve)(&rings, mem, r->size, (uintptr_t)at->desc,
+					      (uintptr_t)at->avail, (uintptr_t)at->used);
+
+	assert(!err);
+	return rings;
+}
+
+static inline void guest_init(struct guest *g, unsigned size, uint64_t features, uint16_t base)
+{
 	struct ring_config cfg = { .features = features, .size = size, .base = base };
 	int err;
 
@@ -44,13 +93,7 @@ static inline void guest_init(struct guest *g, unsigned size, uint64_t features,
 	g->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	g->err_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert(g->kick_fd >= 0 && g->call_fd >= 0 && g->err_fd >= 0);
-	err = arena_init(&g->arena, &span, 1, false);
-	assert(!err);
-	err = gmem_init(&g->mem);
-	assert(!err);
-	err = gmem_add(&g->mem, GUEST_GPA, GUEST_MEMORY, (uintptr_t)g->arena.regions[0].host,
-		       g->arena.fd, 0);
-	assert(!err);
+	guest_memory(&g->arena, &g->mem);
 	err = ring_place(&cfg, &g->arena, 0);
 	assert(!err);
 	err = ring_init(&g->ring, &cfg);
@@ -84,19 +127,13 @@ static inline struct chain_part guest_part(const struct guest *g, const void *p,
 /* What a front-end would tell the device about the ring. */
 static inline struct virtq_config guest_vq(const struct guest *g, uint32_t base)
 {
-	struct virtq_config cfg = { .mem = &g->mem,
-				    .features = g->features,
-				    .size = g->ring.size,
-				    .base = base,
-				    .call_fd = g->call_fd,
-				    .err_fd = g->err_fd };
-	int err = (g->ring.packed ? virtq_resolve_packed : virtq_resolve)(
-		&cfg.rings, &g->mem, g->ring.size, (uintptr_t)g->ring.areas.desc,
-		(uintptr_t)g->ring.areas.avail, (uintptr_t)g->ring.areas.used);
-
-	assert(!err);
-	(void)err;
-	return cfg;
+	return (struct virtq_config){ .mem = &g->mem,
+				      .rings = guest_rings(&g->mem, &g->ring),
+				      .features = g->features,
+				      .size = g->ring.size,
+				      .base = base,
+				      .call_fd = g->call_fd,
+				      .err_fd = g->err_fd };
 }
 
 /*

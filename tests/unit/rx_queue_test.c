@@ -5,7 +5,8 @@
  * driver's half of the ring plays the guest.
  *
  * The rig checks with every frame that it comes once, in order and whole, that num_buffers and the
- * used lengths are right, and that all chains of a frame appear together.
+ * used lengths are right, and that all chains of a frame appear together. One long file because the
+ * tests share that rig.
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -30,23 +31,6 @@
 #define TURNS    10000
 #define MRG      FEATURE(VIRTIO_NET_F_MRG_RXBUF)
 #define PIECES   1000 /* descriptors of a chain in very many pieces */
-
-/* RING_PACKED or nothing: all tests run over both layouts. */
-static uint64_t layout;
-
-static int split(void **state)
-{
-	(void)state;
-	layout = 0;
-	return 0;
-}
-
-static int packed(void **state)
-{
-	(void)state;
-	layout = FEATURE(VIRTIO_F_RING_PACKED);
-	return 0;
-}
 
 /* How the driver cuts a buffer. */
 enum shape { SHAPE_ONE, SHAPE_HEADER_APART, SHAPE_CUT_HEADER, SHAPE_INDIRECT, SHAPES };
@@ -203,7 +187,7 @@ static void receive_one(struct rig *r, unsigned waiting)
 	uint32_t len;
 
 	/* A packed ring tells only that some wait; join finds them all. */
-	check(r, n >= 1 && (layout || n <= waiting));
+	check(r, n >= 1 && (guest_layout || n <= waiting));
 	check(r, n == 1 || (r->guest.features & MRG));
 	len = join(r, n, got);
 	check(r, len >= r->hdr_len + sizeof(seq));
@@ -290,7 +274,7 @@ static void start(struct rig *r, uint32_t base)
 
 static uint64_t rig_features(const struct rig_config *cfg)
 {
-	uint64_t features = layout | cfg->features | FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
+	uint64_t features = guest_layout | cfg->features | FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
 
 	if (!cfg->legacy)
 		features |= FEATURE(VIRTIO_F_VERSION_1);
@@ -302,7 +286,9 @@ static uint64_t rig_features(const struct rig_config *cfg)
 /* Started and enabled, with an empty ring. */
 static void rig_up(struct rig *r, const struct rig_config *cfg)
 {
-	struct test_backend_config backend = { .n_queues = 1, .fds = cfg->fds };
+	struct test_backend_config backend = {
+		.n_queues = 1, .fds = cfg->fds, .wake = on_wake, .ctx = r
+	};
 
 	memset(r, 0, sizeof(*r));
 	r->cfg = *cfg;
@@ -311,9 +297,6 @@ static void rig_up(struct rig *r, const struct rig_config *cfg)
 	r->slots = guest_alloc(&r->guest, SIZE * SLOT_LEN);
 	iothread_new(&r->thread, "fake");
 	r->backend = test_backend_new(&backend);
-	assert_non_null(r->backend);
-	r->backend->queues[0]->wake = on_wake;
-	r->backend->queues[0]->wake_ctx = r;
 	check(r, rx_queue_init(&r->q, r->thread, r->backend->queues[0]) == 0);
 	r->q.on_broken = on_broken;
 	rx_queue_enable(&r->q, true);
@@ -768,7 +751,7 @@ static void endless_chain(struct rig *r)
 static void test_endless_chain(void **state)
 {
 	(void)state;
-	if (!layout)
+	if (!guest_layout)
 		each_mergeable(endless_chain);
 }
 
@@ -788,8 +771,8 @@ static void post_table(struct rig *r, unsigned n, uint64_t gpa, uint32_t len, ui
 		/* A packed ring's entry has an id before its flags, and no next. */
 		table[i] = (struct vring_desc){ .addr = gpa + (uint64_t)i * step,
 						.len = len,
-						.flags = layout ? next : flags,
-						.next = layout ? flags : next };
+						.flags = guest_layout ? next : flags,
+						.next = guest_layout ? flags : next };
 	}
 	guest_make_table(&r->guest, table, n);
 }
@@ -861,7 +844,7 @@ static void four_gigabytes(struct rig *r)
 	give(r, 65000, FATE_DELIVERED);
 	settle(r);
 	check(r, counts(r)->misuse == 0 && r->q.stats.spilled == 1);
-	check(r, ring_peek(&r->guest.ring) == (layout ? 1 : 2));
+	check(r, ring_peek(&r->guest.ring) == (guest_layout ? 1 : 2));
 	check(r, r->q.stats.frames == 2 && r->q.stats.bytes == 65150);
 }
 
@@ -1057,7 +1040,7 @@ static void stop_index(struct rig *r)
 		fake_iothread_turn(r->thread);
 		idx = rx_queue_stop(&r->q);
 		receive(r);
-		check(r, layout || idx == (uint16_t)(r->cfg.base + r->n_used));
+		check(r, guest_layout || idx == (uint16_t)(r->cfg.base + r->n_used));
 		check(r, idx == ring_base(&r->guest.ring));
 		check(r, !r->q.kick_watch.armed && !r->q.ready_watch.armed);
 		start(r, idx);
@@ -1349,6 +1332,6 @@ int main(void)
 		cmocka_unit_test(test_chance),
 	};
 
-	return cmocka_run_group_tests_name("split", tests, split, NULL) |
-	       cmocka_run_group_tests_name("packed", tests, packed, NULL);
+	return cmocka_run_group_tests_name("split", tests, guest_split, NULL) |
+	       cmocka_run_group_tests_name("packed", tests, guest_packed, NULL);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The difficult backend of test_backend.h. Host failures after the constructor abort: this is a
- * test.
+ * The difficult backend of test_backend.h. Host failures abort: this is a test.
  */
 #include "tests/unit/test_backend.h"
 
@@ -371,10 +370,12 @@ static int tx_fd_new(const struct test_backend_config *cfg)
 	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
-static bool queue_init(struct test_queue *q, struct test_backend *b, unsigned index)
+static void queue_init(struct test_queue *q, struct test_backend *b, unsigned index)
 {
 	*q = (struct test_queue){
 		.base = { .ops = b->base.ops,
+			  .wake = b->cfg.wake,
+			  .wake_ctx = b->cfg.ctx,
 			  .tx_fd = -1,
 			  .rx_fd = -1,
 			  .tx_events = POLLIN,
@@ -389,35 +390,29 @@ static bool queue_init(struct test_queue *q, struct test_backend *b, unsigned in
 	b->pointers[index] = &q->base;
 	b->base.n_queues++;
 	if (!b->cfg.fds)
-		return true;
+		return;
 	q->base.tx_fd = tx_fd_new(&b->cfg);
 	q->base.rx_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return q->base.tx_fd >= 0 && q->base.rx_fd >= 0;
+	assert(q->base.tx_fd >= 0 && q->base.rx_fd >= 0);
 }
 
 struct backend *test_backend_new(const struct test_backend_config *cfg)
 {
 	struct test_backend *b = calloc(1, sizeof(*b));
-	unsigned i;
 
-	if (!b)
-		return NULL;
+	assert(b);
 	b->cfg = *cfg;
 	b->random = cfg->seed;
 	b->queues = calloc(cfg->n_queues, sizeof(*b->queues));
 	b->pointers = calloc(cfg->n_queues, sizeof(struct backend_queue *));
+	assert(b->queues && b->pointers);
 	b->base = (struct backend){ .ops = cfg->late ? &late_ops : &sync_ops,
 				    .features = cfg->features,
 				    .queues = b->pointers,
 				    .describe = "test" };
-	for (i = 0; b->queues && b->pointers && i < cfg->n_queues; i++) {
-		if (!queue_init(&b->queues[i], b, i))
-			break;
-	}
-	if (i == cfg->n_queues)
-		return &b->base;
-	test_backend_free(&b->base);
-	return NULL;
+	for (unsigned i = 0; i < cfg->n_queues; i++)
+		queue_init(&b->queues[i], b, i);
+	return &b->base;
 }
 
 void test_backend_room(struct backend *backend, unsigned queue, unsigned n)

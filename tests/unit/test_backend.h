@@ -32,6 +32,7 @@ struct test_backend_config {
 	 * that was refused or cancelled. On the queue's iothread. May be NULL.
 	 */
 	void (*sent)(void *ctx, unsigned queue, const uint8_t *bytes, uint32_t len, bool arrived);
+	void (*wake)(void *ctx, unsigned events); /* each queue's; a device sets its own */
 	void *ctx;
 };
 
@@ -45,7 +46,7 @@ struct test_backend_counts {
 	uint64_t misuse;
 };
 
-/* NULL: no memory or no fds. Free with backend_free(). */
+/* Free with backend_free(). */
 struct backend *test_backend_new(const struct test_backend_config *cfg);
 
 /* tx() takes n more frames in all (at first without limit). */

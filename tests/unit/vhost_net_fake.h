@@ -35,7 +35,8 @@ struct vhost_net_fake_ring {
 	int err_fd;
 	int backend_fd;
 	unsigned poll_us;
-	unsigned worker; /* 0: the device's first */
+	unsigned worker;  /* 0: the device's first */
+	unsigned n_looks; /* at SET_VRING_KICK, for a kick of before */
 };
 
 struct vhost_net_fake_device {

@@ -133,7 +133,9 @@ static int bed_open(struct bed *bed, unsigned poll_us)
 
 static int bed_start(struct bed *bed)
 {
-	return vhost_net_start(&bed->v, &bed->cfg, bed->why);
+	int code = vhost_net_prepare(&bed->v, &bed->cfg, bed->why);
+
+	return code ? code : vhost_net_start(&bed->v, &bed->cfg, bed->why);
 }
 
 static void assert_runs(struct bed *bed)
@@ -322,6 +324,37 @@ static void test_start_stop(void **state)
 	assert_runs(bed);
 }
 
+/* What was kicked for before is looked for, whatever the tap says: the kick is not spent early. */
+static void test_kick_of_before(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(bed_open(bed, 0), 0);
+	assert_int_equal(eventfd_write(bed->cfg.rings[VHOST_NET_TX].kick_fd, 1), 0);
+	assert_runs(bed);
+	assert_int_equal(FIRST->rings[VHOST_NET_TX].n_looks, 1);
+	assert_int_equal(FIRST->rings[VHOST_NET_RX].n_looks, 0);
+}
+
+/* Prepared, it touches nothing, whoever kicks; and it may be left at that. */
+static void test_cancel(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(bed_open(bed, 0), 0);
+	assert_int_equal(vhost_net_prepare(&bed->v, &bed->cfg, bed->why), 0);
+	offer(bed, VHOST_NET_TX, 1);
+	assert_int_equal(vhost_net_fake_use(FIRST, VHOST_NET_TX, SIZE, 0), 0);
+	vhost_net_cancel(&bed->v);
+	assert_true(vhost_net_fake_idle(FIRST));
+	/* Undoing fails: the last resort. */
+	assert_int_equal(vhost_net_prepare(&bed->v, &bed->cfg, bed->why), 0);
+	vhost_net_fake_fail(VHOST_SET_VRING_CALL, 1, -EIO);
+	vhost_net_cancel(&bed->v);
+	assert_true(vhost_net_fake_idle(FIRST));
+	assert_runs(bed);
+}
+
 /* A fd that was taken over runs as well, and is closed with the object. */
 static void test_given_fd(void **state)
 {
@@ -376,7 +409,7 @@ static void test_refused(void **state)
 {
 	struct bed *bed = *state;
 	uint64_t features = bed->cfg.features;
-	int kick_fd = bed->cfg.rings[VHOST_NET_TX].kick_fd;
+	int kick_fd = bed->cfg.rings[VHOST_NET_TX].kick_fd, tap = bed->cfg.backend_fd;
 	unsigned n_calls;
 
 	assert_int_equal(bed_open(bed, 0), 0);
@@ -390,6 +423,12 @@ static void test_refused(void **state)
 	assert_says(bed->why, "the tx ring has no kick eventfd");
 	bed->cfg.rings[VHOST_NET_TX].kick_fd = kick_fd;
 	assert_int_equal(vhost_net_fake.n_calls, n_calls);
+	/* To the kernel it would mean "unset": it would run, and move nothing. */
+	bed->cfg.backend_fd = -1;
+	assert_int_equal(bed_start(bed), -EBADF);
+	assert_says(bed->why, "lost its tap");
+	assert_true(vhost_net_fake_idle(FIRST));
+	bed->cfg.backend_fd = tap;
 	assert_runs(bed);
 }
 
@@ -562,7 +601,7 @@ static void test_each_call_of_undoing(void **state)
 		vhost_net_fake_fail(VHOST_NET_FAKE_ANY, start_calls, -EIO);
 		vhost_net_fake_fail(VHOST_NET_FAKE_ANY, start_calls + n, -ENOMEM);
 		assert_int_equal(bed_start(bed), -EIO);
-		assert_says(bed->why, "VHOST_NET_SET_BACKEND");
+		assert_says(bed->why, "VHOST_SET_VRING_KICK");
 		assert_true(vhost_net_fake_idle(FIRST));
 		if (vhost_net_fake_unfailed())
 			break;
@@ -680,6 +719,8 @@ int main(void)
 		TEST(test_fd_in_use),
 		TEST(test_lacks),
 		TEST(test_start_stop),
+		TEST(test_kick_of_before),
+		TEST(test_cancel),
 		TEST(test_given_fd),
 		TEST(test_poll),
 		TEST(test_workers),

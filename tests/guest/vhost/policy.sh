@@ -6,7 +6,7 @@
 set -uo pipefail
 txringd=$1
 txringctl=$2
-scratch=$(mktemp -d)
+. "${BASH_SOURCE[0]%/*}/../../net/refusals.sh"
 daemon=
 cleanup()
 {
@@ -17,28 +17,12 @@ cleanup()
 trap cleanup EXIT
 control=$scratch/control
 tap=txring0
-bad=0
-n=0
+run=("$txringd" --socket-path "$scratch/socket")
 
-fail()
-{
-	echo "FAILED: $1"
-	sed 's/^/	/' "$scratch/out" "$scratch/log"
-	bad=1
-}
-
-# refuses TEXT -- ARGUMENT...: txringd ends with status 1 and one line, which has the text, and leaves no tap.
+# refuses TEXT... -- COMMAND...: as says, and no tap stays.
 refuses()
 {
-	local text=$1 status
-
-	shift 2
-	n=$((n + 1))
-	timeout 10 "$txringd" --socket-path "$scratch/socket" "$@" >"$scratch/out" 2>"$scratch/log"
-	status=$?
-	[ "$status" = 1 ] || fail "$*: status $status"
-	[ "$(wc -l <"$scratch/log")" = 1 ] || fail "$*: not one line"
-	grep -qF -- "$text" "$scratch/log" || fail "$*: no word of '$text'"
+	says "$@"
 	! ip link show "$tap" >/dev/null 2>&1 || fail "$*: leaves a tap"
 }
 
@@ -46,7 +30,7 @@ refuses()
 start()
 {
 	: >"$scratch/log"
-	"$txringd" --socket-path "$scratch/socket" --backend "tap:$tap" --control "$control" "$@" 2>"$scratch/log" &
+	"${run[@]}" --backend "tap:$tap" --control "$control" "$@" 2>"$scratch/log" &
 	daemon=$!
 	for _ in {1..500}; do
 		! grep -q "listening on" "$scratch/log" || return 0
@@ -90,8 +74,7 @@ stop()
 
 [ ! -e /dev/vhost-net ] || fail "vhost-net is there already"
 why="/dev/vhost-net: No such file or directory"
-refuses "--vhost require: $why" -- --backend "tap:$tap" --vhost require
-grep -q "modprobe vhost_net" "$scratch/log" || fail "what to do is not said"
+refuses "--vhost require: $why" "modprobe vhost_net" -- "${run[@]}" --backend "tap:$tap" --vhost require
 for policy in disable default; do
 	reason=$why
 	[ "$policy" = default ] || reason="--vhost disable"
@@ -129,11 +112,11 @@ exec 7<>/dev/vhost-net 8<>/dev/vhost-net 9</dev/null
 start --vhost require --queues 2 --vhost-fd 7,8
 asks 0 "nic0: pair 1: driver user: no driver uses it" show
 stop
-refuses "fd 9" -- --backend "tap:$tap" --vhost require --vhost-fd 9
+refuses "fd 9" -- "${run[@]}" --backend "tap:$tap" --vhost require --vhost-fd 9
 start --vhost-fd 9
 logged 1 "vhost: driver user: fd 9"
 stop
-refuses "backend null is no tap" -- --backend null --vhost require
+refuses "backend null is no tap" -- "${run[@]}" --backend null --vhost require
 
 echo "$n checks"
 exit "$bad"

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* The control socket's commands, over cards that only say how it went. No socket, no device. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tools/commands.h"
+#include "virtio/base.h"
+
+struct nic {
+	const char *name;
+	enum nic_vhost outcome;
+};
+
+const char *nic_name(const struct nic *nic)
+{
+	return nic->name;
+}
+
+void nic_show(struct nic *nic, FILE *out)
+{
+	fprintf(out, "%s: shown\n", nic->name);
+}
+
+enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_VHOST_LEN])
+{
+	static const char *const words[] = { "done", "later", "cannot" };
+
+	snprintf(said, NIC_VHOST_LEN, "%s %s", on ? "on" : "off", words[nic->outcome]);
+	return nic->outcome;
+}
+
+static struct nic first = { .name = "nic0" }, second = { .name = "nic1" };
+
+static bool run(const char *command, char **answer)
+{
+	struct nic *nics[] = { &first, NULL, &second };
+	struct commands c = { .nics = nics, .n_nics = array_size(nics) };
+	char line[64];
+	size_t len;
+	FILE *out = open_memstream(answer, &len);
+	bool later;
+
+	assert_non_null(out);
+	snprintf(line, sizeof(line), "%s", command);
+	later = commands_run(&c, line, out);
+	assert_int_equal(fclose(out), 0);
+	return later;
+}
+
+static void assert_answer(const char *command, bool later, const char *want)
+{
+	char *answer;
+
+	assert_int_equal(run(command, &answer), later);
+	assert_string_equal(answer, want);
+	free(answer);
+}
+
+/* All cards, or the one that is named; one that has ended is passed over. */
+static void which_cards(void **state)
+{
+	(void)state;
+	first.outcome = second.outcome = NIC_VHOST_DONE;
+	assert_answer("show", false, "nic0: shown\nnic1: shown\nok\n");
+	assert_answer(" show\tnic1 \r", false, "nic1: shown\nok\n");
+	assert_answer("vhost on", false, "nic0: on done\nnic1: on done\nok\n");
+	assert_answer("vhost off nic0", false, "nic0: off done\nok\n");
+	assert_answer("vhost off nic2", false, "error: there is no card 'nic2'\n");
+}
+
+/* The first that does not what it should has the say; nobody waits where that changes nothing. */
+static void verdicts(void **state)
+{
+	(void)state;
+	first.outcome = NIC_VHOST_DONE;
+	second.outcome = NIC_VHOST_LATER;
+	assert_answer("vhost on", true, "nic0: on done\nnic1: on later\nerror: nic1: on later\n");
+	first.outcome = NIC_VHOST_CANNOT;
+	assert_answer("vhost on", false,
+		      "nic0: on cannot\nnic1: on later\nerror: nic0: on cannot\n");
+	first.outcome = NIC_VHOST_LATER;
+	second.outcome = NIC_VHOST_CANNOT;
+	assert_answer("vhost on", false,
+		      "nic0: on later\nnic1: on cannot\nerror: nic0: on later\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(which_cards),
+		cmocka_unit_test(verdicts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
