@@ -5,8 +5,10 @@
  * vhost_user_hostile_test.c. Long because the rules are many.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -774,6 +776,43 @@ static void test_notifier_always_ready(void **state)
 	tell_fd(f, VHOST_USER_SET_VRING_CALL, 0, f->event);
 }
 
+static void on_signal(int number)
+{
+	(void)number;
+}
+
+struct storm {
+	pthread_t target;
+	bool over;
+};
+
+static void *storm(void *arg)
+{
+	struct storm *s = arg;
+
+	while (!load_relaxed(&s->over))
+		pthread_kill(s->target, SIGUSR2);
+	return NULL;
+}
+
+/* A signal that comes while a message is read is nobody's fault. */
+static void test_notifier_and_signals(void **state)
+{
+	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct storm s = { .target = pthread_self() };
+	struct fixture *f = *state;
+	pthread_t thread;
+	unsigned i;
+
+	start_rings(f, 1);
+	assert_int_equal(sigaction(SIGUSR2, &action, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, storm, &s), 0);
+	for (i = 0; i < 500; i++)
+		tell_fd(f, VHOST_USER_SET_VRING_CALL, 0, f->event);
+	store_relaxed(&s.over, true);
+	pthread_join(thread, NULL);
+}
+
 /* Call and err fds may change at any time, come as "none", and are each held once. */
 static void test_call_err(void **state)
 {
@@ -1077,6 +1116,7 @@ int main(void)
 		TEST(test_kick_again),
 		TEST(test_bad_notifiers),
 		TEST(test_notifier_always_ready),
+		TEST(test_notifier_and_signals),
 		TEST(test_call_err),
 		TEST(test_base),
 		TEST(test_packed_base),

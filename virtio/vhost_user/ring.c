@@ -256,9 +256,15 @@ static bool may_be_eventfd(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLRDNORM | POLLWRNORM };
 	struct stat st;
+	int n;
 
-	return fstat(fd, &st) == 0 && !(st.st_mode & S_IFMT) && poll(&p, 1, 0) >= 0 &&
-	       !(p.revents & p.events);
+	if (fstat(fd, &st) < 0 || (st.st_mode & S_IFMT))
+		return false;
+	/* It does not wait, and still a signal that is pending ends it. */
+	do
+		n = poll(&p, 1, 0);
+	while (n < 0 && errno == EINTR);
+	return n >= 0 && !(p.revents & p.events);
 }
 
 /* The eventfd of SET_VRING_KICK, CALL or ERR, or -1 if the message says that there is none. */
