@@ -51,8 +51,11 @@ static int compare_samples(const void *a, const void *b)
 /* Of sorted samples: the smallest that is at or above this share of all. */
 static uint32_t sample_at(const struct known_account *a, double share)
 {
-	uint64_t rank = (uint64_t)(share * (double)a->n_samples);
+	double at = share * (double)a->n_samples;
+	uint64_t rank = (uint64_t)at;
 
+	if (rank && (double)rank == at)
+		rank--;
 	return a->n_samples ? a->samples[min_u64(rank, a->n_samples - 1)] : 0;
 }
 

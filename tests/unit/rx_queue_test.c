@@ -270,6 +270,7 @@ static void start(struct rig *r, uint32_t base)
 				       .hdr_len = r->hdr_len };
 
 	check(r, rx_queue_start(&r->q, &cfg) == 0);
+	check(r, r->q.vq.packed == !!guest_layout);
 }
 
 static uint64_t rig_features(const struct rig_config *cfg)

@@ -314,6 +314,7 @@ static inline void start(struct rig *r, uint32_t base)
 				       .hdr_len = r->hdr_len };
 
 	check(r, tx_queue_start(&r->q, &cfg) == 0);
+	check(r, r->q.vq.packed == !!guest_layout);
 }
 
 static inline uint64_t rig_features(const struct rig_config *cfg)
