@@ -9,7 +9,7 @@
  * tx completes in order. A backend that is done with a frame when tx() returns counts it as taken
  * and leaves tx_done NULL; one that finishes later keeps what it needs of the frame (the iovecs'
  * array is gone when tx() returns, the memory is not) and reports through tx_done. Frames not taken
- * stay the caller's, who offers them again after BACKEND_TX.
+ * stay the queue's, which offers them again after BACKEND_ROOM.
  */
 #ifndef DATAPATH_BACKEND_H
 #define DATAPATH_BACKEND_H
@@ -22,8 +22,15 @@
 
 /* What a queue may be waiting for. */
 enum backend_event {
-	BACKEND_TX = 1, /* tx may take frames again, or has completed some */
-	BACKEND_RX = 2, /* rx may have frames */
+	BACKEND_ROOM = 1,   /* tx may take frames again */
+	BACKEND_DONE = 2,   /* tx has completed some: ask tx_done */
+	BACKEND_FRAMES = 4, /* rx may have frames */
+};
+
+/* How a queue learns of one of these. */
+struct backend_wait {
+	int fd;       /* ready for events; -1: wake() tells */
+	short events; /* poll's */
 };
 
 struct backend;
@@ -89,17 +96,16 @@ struct backend_ops {
 
 /*
  * One queue pair. A backend without fds calls wake() from inside tx() or rx() of the same pair. A
- * backend sets its fds to -1 when they will never be ready again (the tap was removed): they must
- * not be waited for any more.
+ * backend sets the fd of a wait to -1 when it will never be ready again (the tap was removed): it
+ * must not be waited for any more.
  */
 struct backend_queue {
 	const struct backend_ops *ops;
-	int tx_fd;                  /* ready for tx_events (poll's): BACKEND_TX; -1: wake() tells */
-	int rx_fd;                  /* ready for rx_events: BACKEND_RX; -1: wake() tells */
+	struct backend_wait room;   /* BACKEND_ROOM, while tx took fewer frames than it was given */
+	struct backend_wait done;   /* BACKEND_DONE, while frames are in flight */
+	struct backend_wait frames; /* BACKEND_FRAMES */
 	const uint32_t *rx_waiting; /* frames that wait; NULL: not known before rx looks for them */
-	short tx_events;
-	short rx_events;
-	bool vhost; /* the kernel's vhost-net takes rx_fd in our place: it is a tap's */
+	int vhost_fd; /* the tap's queue, for the kernel's vhost-net in our place; -1: no tap */
 
 	/* set by the device; may be NULL when no queue listens */
 	void (*wake)(void *ctx, unsigned events);

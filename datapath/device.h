@@ -23,7 +23,7 @@
 struct device;
 
 /* What a queue pair needs of IOTHREAD_MAX_WATCHES, one of which is the iothread's own. */
-#define DEVICE_PAIR_WATCHES 4
+#define DEVICE_PAIR_WATCHES 5
 
 struct device_config {
 	struct backend *backend; /* borrowed; its queues are the device's queue pairs */

@@ -105,7 +105,7 @@ static int give_pair(struct handover *h, struct pair *p, struct vhost_net_config
 
 	for (i = 0; i < PAIR_RINGS; i++)
 		cfg->rings[i].base = (uint16_t)p->rings[i].vq.base;
-	cfg->backend_fd = h->cfg->backend->queues[p->index]->rx_fd;
+	cfg->backend_fd = h->cfg->backend->queues[p->index]->vhost_fd;
 	return vhost_net_start(&h->kernel[p->index], cfg, why);
 }
 
@@ -191,7 +191,7 @@ static enum device_driver check_pair(struct handover *h, const struct pair *p)
 				       ring_names[i], p->index,
 				       p->rings[i].started ? "enabled" : "started");
 	}
-	if (!h->cfg->backend->queues[p->index]->vhost)
+	if (h->cfg->backend->queues[p->index]->vhost_fd < 0)
 		return because(h, DEVICE_CANNOT, "backend %s is no tap",
 			       h->cfg->backend->ops->name);
 	lacks = vhost_net_lacks(&h->kernel[p->index], p->rings[PAIR_RX].vq.features);

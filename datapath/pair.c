@@ -288,9 +288,9 @@ static void on_wake(void *ctx, unsigned events)
 {
 	struct pair *p = ctx;
 
-	if (events & BACKEND_RX)
+	if (events & BACKEND_FRAMES)
 		rx_queue_ready(&p->rx);
-	if (events & BACKEND_TX)
+	if (events & (BACKEND_ROOM | BACKEND_DONE))
 		tx_queue_ready(&p->tx);
 }
 

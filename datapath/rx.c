@@ -301,7 +301,7 @@ static void rx_queue_run(struct rx_queue *q)
 		if (q->on_broken)
 			q->on_broken(q);
 	} else if (next == RX_DRAINED) {
-		if (q->bq->rx_fd >= 0)
+		if (q->bq->frames.fd >= 0)
 			iothread_watch_arm(q->thread, &q->ready_watch);
 	} else if (next == RX_MORE || !rx_queue_await_buffers(q)) {
 		iothread_work_queue(q->thread, &q->run_work);
@@ -358,8 +358,8 @@ int rx_queue_init(struct rx_queue *q, struct iothread *thread, struct backend_qu
 	q->kick_watch.events = POLLIN;
 	q->kick_watch.every = true;
 	q->ready_watch.fn = rx_queue_on_backend;
-	q->ready_watch.fd = bq->rx_fd;
-	q->ready_watch.events = bq->rx_events;
+	q->ready_watch.fd = bq->frames.fd;
+	q->ready_watch.events = bq->frames.events;
 	return 0;
 }
 

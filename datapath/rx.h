@@ -73,7 +73,7 @@ void rx_queue_enable(struct rx_queue *q, bool enabled);
 /* The driver kicked: it added buffers. */
 void rx_queue_kick(struct rx_queue *q);
 
-/* The backend has BACKEND_RX for us; does not run the queue in the caller's frame. */
+/* The backend has BACKEND_FRAMES for us; does not run the queue in the caller's frame. */
 void rx_queue_ready(struct rx_queue *q);
 
 #endif

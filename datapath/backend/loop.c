@@ -82,7 +82,7 @@ static unsigned loop_tx(struct backend_queue *base, const struct frame *frames, 
 			q->iov[q->iov_tail++ % LOOP_IOVS] = f->iov[k];
 	}
 	if (q->waiting)
-		backend_wake(base, BACKEND_RX);
+		backend_wake(base, BACKEND_FRAMES);
 	return i;
 }
 
@@ -209,7 +209,7 @@ static unsigned loop_rx(struct backend_queue *base, struct frame *frames, unsign
 		loop_drop_first(q);
 	}
 	if (q->done)
-		backend_wake(base, BACKEND_TX);
+		backend_wake(base, BACKEND_ROOM | BACKEND_DONE);
 	return got;
 }
 
@@ -237,8 +237,10 @@ int loop_backend_new(struct backend **backend, unsigned n_queues)
 	}
 	for (i = 0; i < n_queues; i++) {
 		lb->list[i].base = (struct backend_queue){ .ops = &loop_ops,
-							   .tx_fd = -1,
-							   .rx_fd = -1,
+							   .room = { .fd = -1 },
+							   .done = { .fd = -1 },
+							   .frames = { .fd = -1 },
+							   .vhost_fd = -1,
 							   .rx_waiting = &lb->list[i].waiting };
 		lb->queues[i] = &lb->list[i].base;
 	}

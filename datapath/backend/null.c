@@ -64,7 +64,11 @@ int null_backend_new(struct backend **backend, unsigned n_queues)
 		return -ENOMEM;
 	}
 	for (i = 0; i < n_queues; i++) {
-		nb->list[i] = (struct backend_queue){ .ops = &null_ops, .tx_fd = -1, .rx_fd = -1 };
+		nb->list[i] = (struct backend_queue){ .ops = &null_ops,
+						      .room = { .fd = -1 },
+						      .done = { .fd = -1 },
+						      .frames = { .fd = -1 },
+						      .vhost_fd = -1 };
 		nb->queues[i] = &nb->list[i];
 	}
 	snprintf(nb->describe, sizeof(nb->describe), "null (%u queue%s)", n_queues,

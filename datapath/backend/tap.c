@@ -65,6 +65,12 @@ struct tap_backend {
 	struct backend_queue *queues[];
 };
 
+/* What the queue waits for: fd, or -1 when it is not to wait. */
+static void tap_set_fd(struct tap_queue *q, int fd)
+{
+	q->base.room.fd = q->base.frames.fd = fd;
+}
+
 /* The interface. */
 
 static int tap_name(const struct tap_backend *tap, struct ifreq *ifr)
@@ -181,7 +187,7 @@ static int tap_set_queue(struct backend *backend, unsigned i, bool used)
 	if (ioctl(q->fd, TUNSETQUEUE, &ifr))
 		return -errno;
 	q->attached = used;
-	q->base.tx_fd = q->base.rx_fd = used ? q->fd : -1;
+	tap_set_fd(q, used ? q->fd : -1);
 	return 0;
 }
 
@@ -323,7 +329,7 @@ static void tap_read_failed(struct tap_queue *q, int code, struct rx_stats *stat
 {
 	count_add(&stats->drop_backend, 1);
 	if (code == EBADFD)
-		q->base.tx_fd = q->base.rx_fd = -1;
+		tap_set_fd(q, -1);
 }
 
 static unsigned tap_rx(struct backend_queue *base, struct frame *frames, unsigned n,
@@ -423,11 +429,10 @@ static void tap_init(struct tap_backend *tap, const int *fds, unsigned n)
 	for (i = 0; i < n; i++) {
 		tap->list[i] = (struct tap_queue){
 			.base = { .ops = &tap_ops,
-				  .tx_fd = fds[i],
-				  .rx_fd = fds[i],
-				  .tx_events = POLLOUT,
-				  .rx_events = POLLIN,
-				  .vhost = true },
+				  .room = { fds[i], POLLOUT },
+				  .done = { .fd = -1 },
+				  .frames = { fds[i], POLLIN },
+				  .vhost_fd = fds[i] },
 			.fd = fds[i],
 			.attached = true,
 			.max_len = SPILL_SIZE,

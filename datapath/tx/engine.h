@@ -102,7 +102,7 @@ struct tx_mode {
 	uint64_t values[TX_ENGINE_MAX_PARAMS];
 };
 
-extern const struct tx_engine iothread_tx_engine;
+extern const struct tx_engine bh_tx_engine;
 extern const struct tx_engine timer_tx_engine;
 extern const struct tx_engine poll_tx_engine;
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 const struct tx_engine *const tx_engines[] = {
-	&iothread_tx_engine,
+	&bh_tx_engine,
 	&timer_tx_engine,
 	&poll_tx_engine,
 	NULL,

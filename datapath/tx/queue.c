@@ -195,8 +195,10 @@ static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, bool *full)
 /* While the backend is full, or has yet to complete frames; those of a broken queue too. */
 static void tx_queue_await_backend(struct tx_queue *q)
 {
-	if ((q->blocked || in_flight(q)) && q->bq->tx_fd >= 0)
-		iothread_watch_arm(q->thread, &q->ready_watch);
+	if (q->blocked && q->bq->room.fd >= 0)
+		iothread_watch_arm(q->thread, &q->room_watch);
+	if (in_flight(q) && q->bq->done.fd >= 0)
+		iothread_watch_arm(q->thread, &q->done_watch);
 }
 
 /* After a run: who tells us to go on where the engine cannot. */
@@ -358,9 +360,14 @@ static void tx_queue_on_ready(struct iothread_work *work)
 	tx_queue_await_backend(q);
 }
 
-static void tx_queue_on_backend(struct iothread_watch *watch)
+static void tx_queue_on_room(struct iothread_watch *watch)
 {
-	tx_queue_ready(container_of(watch, struct tx_queue, ready_watch));
+	tx_queue_ready(container_of(watch, struct tx_queue, room_watch));
+}
+
+static void tx_queue_on_done(struct iothread_watch *watch)
+{
+	tx_queue_ready(container_of(watch, struct tx_queue, done_watch));
 }
 
 void tx_queue_ready(struct tx_queue *q)
@@ -383,9 +390,12 @@ void tx_queue_init(struct tx_queue *q, struct iothread *thread, struct backend_q
 	q->kick_watch.fn = tx_queue_on_kick;
 	q->kick_watch.events = POLLIN;
 	q->kick_watch.every = true;
-	q->ready_watch.fn = tx_queue_on_backend;
-	q->ready_watch.fd = bq->tx_fd;
-	q->ready_watch.events = bq->tx_events;
+	q->room_watch.fn = tx_queue_on_room;
+	q->room_watch.fd = bq->room.fd;
+	q->room_watch.events = bq->room.events;
+	q->done_watch.fn = tx_queue_on_done;
+	q->done_watch.fd = bq->done.fd;
+	q->done_watch.events = bq->done.events;
 }
 
 void tx_queue_deinit(struct tx_queue *q)
@@ -429,7 +439,8 @@ void tx_queue_pause(struct tx_queue *q)
 	iothread_work_cancel(q->thread, &q->run_work);
 	iothread_work_cancel(q->thread, &q->ready_work);
 	iothread_timer_cancel(q->thread, &q->timer);
-	iothread_watch_disarm(q->thread, &q->ready_watch);
+	iothread_watch_disarm(q->thread, &q->room_watch);
+	iothread_watch_disarm(q->thread, &q->done_watch);
 	if (q->bq->ops->tx_cancel && in_flight(q))
 		q->bq->ops->tx_cancel(q->bq, &q->stats);
 	tx_queue_reap(q);

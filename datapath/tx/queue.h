@@ -41,7 +41,7 @@ struct tx_queue {
 	struct virtq vq;
 	bool running;
 	bool enabled; /* false: frames are taken off the ring and dropped */
-	bool blocked; /* the backend was full: the next run waits for BACKEND_TX */
+	bool blocked; /* the backend was full: the next run waits for BACKEND_ROOM */
 	uint32_t burst;
 	uint64_t waiting_ns;  /* since when the engine puts off the next run; 0: it does not */
 	uint16_t flight_head; /* next to push; both run free */
@@ -51,7 +51,8 @@ struct tx_queue {
 	struct iothread_work ready_work;
 	struct iothread_timer timer;
 	struct iothread_watch kick_watch;
-	struct iothread_watch ready_watch;
+	struct iothread_watch room_watch;
+	struct iothread_watch done_watch;
 	struct tx_stats stats;
 };
 
@@ -90,7 +91,7 @@ void tx_queue_set_mode(struct tx_queue *q, const struct tx_mode *mode);
 /* The driver kicked. */
 void tx_queue_kick(struct tx_queue *q);
 
-/* The backend has BACKEND_TX for us; does not run the queue in the caller's frame. */
+/* The backend has BACKEND_ROOM or BACKEND_DONE; does not run the queue in the caller's frame. */
 void tx_queue_ready(struct tx_queue *q);
 
 #endif

@@ -172,7 +172,10 @@ static void device_set_up(const struct tx_mode *mode)
 {
 	memset(&device, 0, sizeof(device));
 	device.busy = true;
-	device.bq = (struct backend_queue){ .ops = &backend_ops, .tx_fd = -1, .rx_fd = -1 };
+	device.bq = (struct backend_queue){ .ops = &backend_ops,
+					    .room = { .fd = -1 },
+					    .done = { .fd = -1 },
+					    .frames = { .fd = -1 } };
 	tx_queue_init(&device.q, &device.thread, &device.bq, mode);
 	tx_queue_enable(&device.q, true);
 	config = (struct tx_queue_config){ .vq = guest.vq, .kick_fd = 0, .hdr_len = NET_HDR_LEN };
@@ -221,8 +224,8 @@ static const struct {
 	unsigned burst;
 	unsigned n_chains;
 } modes[] = {
-	{ { &iothread_tx_engine, { 1 } }, 1, 3 },
-	{ { &iothread_tx_engine, { 8 } }, 8, 3 },
+	{ { &bh_tx_engine, { 1 } }, 1, 3 },
+	{ { &bh_tx_engine, { 8 } }, 8, 3 },
 	{ { &timer_tx_engine, { 150000, 1 } }, 1, 3 },
 	{ { &timer_tx_engine, { 150000, 8 } }, 8, 3 },
 	{ { &poll_tx_engine, { SPIN_NS, 1 } }, 1, 3 },

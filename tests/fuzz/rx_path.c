@@ -257,7 +257,7 @@ static void on_wake(void *ctx, unsigned events)
 {
 	struct run *r = ctx;
 
-	if (events & BACKEND_RX)
+	if (events & BACKEND_FRAMES)
 		rx_queue_ready(&r->q);
 }
 

@@ -78,7 +78,7 @@ static void on_wake(void *ctx, unsigned events)
 {
 	struct run *r = ctx;
 
-	if (events & BACKEND_TX)
+	if (events & (BACKEND_ROOM | BACKEND_DONE))
 		tx_queue_ready(&r->q);
 }
 
@@ -163,7 +163,7 @@ static void start(struct run *r)
 static struct tx_mode mode(unsigned which)
 {
 	if (which == 0)
-		return (struct tx_mode){ &iothread_tx_engine, { BURST } };
+		return (struct tx_mode){ &bh_tx_engine, { BURST } };
 	if (which == 1)
 		return (struct tx_mode){ &timer_tx_engine, { 150000, BURST } };
 	return (struct tx_mode){ &poll_tx_engine, { SPIN_NS, BURST } };

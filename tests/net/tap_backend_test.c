@@ -110,7 +110,7 @@ static void host_sends(struct world *w)
 static unsigned rx(struct world *w, unsigned q, struct frame *f)
 {
 	struct backend_queue *bq = w->backend->queues[q];
-	struct pollfd p = { .fd = bq->rx_fd, .events = bq->rx_events };
+	struct pollfd p = { .fd = bq->frames.fd, .events = bq->frames.events };
 
 	if (poll(&p, 1, 200) <= 0)
 		return 0;
@@ -448,8 +448,8 @@ static void waits_while_full(void **state)
 	open_tap(w, 1, ALL);
 	hold_frames();
 	q = w->backend->queues[0];
-	p = (struct pollfd){ .fd = q->tx_fd, .events = q->tx_events };
-	assert_int_equal(ioctl(q->tx_fd, TUNSETSNDBUF, &sndbuf), 0);
+	p = (struct pollfd){ .fd = q->room.fd, .events = q->room.events };
+	assert_int_equal(ioctl(q->room.fd, TUNSETSNDBUF, &sndbuf), 0);
 	/* To somebody whom the bridge does not know. */
 	memcpy(w->frame + NET_HDR_LEN,
 	       (uint8_t[]){ 2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 2, 0x88, 0xb5 }, 14);
@@ -498,8 +498,8 @@ static void survives_removal(void **state)
 	q = w->backend->queues[0];
 	peer_ip("link del " NAME);
 	assert_int_equal(rx(w, 0, &f), 0);
-	assert_int_equal(q->rx_fd, -1);
-	assert_int_equal(q->tx_fd, -1);
+	assert_int_equal(q->frames.fd, -1);
+	assert_int_equal(q->room.fd, -1);
 	assert_int_equal(w->rx_stats.drop_backend, 1);
 	guest_sends(w, 1);
 	assert_int_equal(w->tx_stats.drop_backend, 1);
@@ -531,7 +531,7 @@ static void detaches_queues(void **state)
 		if (used)
 			assert_true(counts[0] && counts[1] && counts[2] && counts[3]);
 		else
-			assert_int_equal(w->backend->queues[1]->rx_fd, -1);
+			assert_int_equal(w->backend->queues[1]->frames.fd, -1);
 	}
 }
 

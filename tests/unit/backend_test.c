@@ -112,7 +112,7 @@ static void null_takes_everything(void **state)
 	assert_int_equal(stats.drop_backend, 0);
 	assert_null(q->ops->rx);
 	assert_null(q->ops->tx_done);
-	assert_true(q->tx_fd == -1 && q->rx_fd == -1);
+	assert_true(q->room.fd == -1 && q->frames.fd == -1);
 	backend_free(b);
 }
 
@@ -207,11 +207,11 @@ static void loop_wakes_each_side(void **state)
 	assert_int_equal(rx(w, &room, 1), 0);
 	assert_int_equal(w->woken, 0);
 	assert_int_equal(tx(w, &f, 1), 1);
-	assert_int_equal(w->woken, BACKEND_RX);
+	assert_int_equal(w->woken, BACKEND_FRAMES);
 	assert_int_equal(w->q->ops->tx_done(w->q), 0);
 	w->woken = 0;
 	assert_int_equal(rx(w, &room, 1), 1);
-	assert_int_equal(w->woken, BACKEND_TX);
+	assert_int_equal(w->woken, (BACKEND_ROOM | BACKEND_DONE));
 	assert_int_equal(w->q->ops->tx_done(w->q), 1);
 	assert_int_equal(w->q->ops->tx_done(w->q), 0);
 }

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tools/commands.h"
+#include "tools/txringd/commands.h"
 #include "virtio/base.h"
 
 struct nic {

@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#include "tools/control.h"
+#include "tools/txringd/control.h"
 
 #define HUGE_LINES 100000
 #define HUGE_LEN   (HUGE_LINES * 10 + 3)

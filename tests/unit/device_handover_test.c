@@ -369,13 +369,13 @@ static void device_init(struct rig *r, const struct tx_engine *engine, bool tap)
 				     .log = log_append,
 				     .log_ctx = r };
 
-	if (engine == &iothread_tx_engine)
+	if (engine == &bh_tx_engine)
 		mode.values[0] = 8;
 	assert_int_equal(iothread_new(&r->thread, "fake"), 0);
 	r->backend = test_backend_new(&backend);
 	assert_non_null(r->backend);
 	for (unsigned i = 0; i < PAIRS; i++)
-		r->backend->queues[i]->vhost = tap;
+		r->backend->queues[i]->vhost_fd = tap ? r->backend->queues[i]->frames.fd : -1;
 	cfg.backend = r->backend;
 	assert_int_equal(device_new(&r->device, &cfg), 0);
 }
@@ -480,7 +480,7 @@ static void assert_why(const struct rig *r, enum device_driver driver, const cha
 		fail_msg("the reason '%s' has no '%s'", s.why, text);
 }
 
-static const struct tx_engine *const engines[] = { &iothread_tx_engine, &timer_tx_engine };
+static const struct tx_engine *const engines[] = { &bh_tx_engine, &timer_tx_engine };
 static const uint64_t layouts[] = { 0, FEATURE(VIRTIO_RING_F_EVENT_IDX) };
 
 #define for_each_kind(e, f) \
@@ -491,7 +491,7 @@ static const uint64_t layouts[] = { 0, FEATURE(VIRTIO_RING_F_EVENT_IDX) };
 static void start_is_a_handover(void **state)
 {
 	(void)state;
-	rig = rig_new(&iothread_tx_engine, 0, true);
+	rig = rig_new(&bh_tx_engine, 0, true);
 	assert_int_equal(device_settle(rig->device), DEVICE_WAITS);
 	assert_why(rig, DEVICE_WAITS, "no driver");
 	start_rings(rig, 1);
@@ -513,7 +513,7 @@ static void kernel_gets_what_the_session_said(void **state)
 	const struct vhost_net_fake_device *k;
 
 	(void)state;
-	rig = rig_start(&iothread_tx_engine, 0);
+	rig = rig_start(&bh_tx_engine, 0);
 	check_all_arrived(rig);
 	want(rig, false);
 	driver_sends(rig, 1, 5);
@@ -525,7 +525,7 @@ static void kernel_gets_what_the_session_said(void **state)
 	assert_int_equal(k->rings[VHOST_NET_TX].kick_fd, rig->halves[3].kick_fd);
 	assert_int_equal(k->rings[VHOST_NET_RX].call_fd, rig->halves[2].vq.call_fd);
 	assert_int_equal(k->rings[VHOST_NET_RX].err_fd, rig->halves[2].vq.err_fd);
-	assert_int_equal(k->rings[VHOST_NET_RX].backend_fd, rig->backend->queues[1]->rx_fd);
+	assert_int_equal(k->rings[VHOST_NET_RX].backend_fd, rig->backend->queues[1]->frames.fd);
 	assert_ptr_equal((void *)(uintptr_t)k->rings[VHOST_NET_TX].addr.used_user_addr,
 			 rig->halves[3].vq.rings.used);
 	assert_int_equal(k->n_regions, 1);
@@ -625,7 +625,7 @@ static void new_owner_looks_once(void **state)
 static void take_back_calls(void **state)
 {
 	(void)state;
-	rig = rig_start(&iothread_tx_engine, FEATURE(VIRTIO_RING_F_EVENT_IDX));
+	rig = rig_start(&bh_tx_engine, FEATURE(VIRTIO_RING_F_EVENT_IDX));
 	check_all_arrived(rig);
 	driver_sends(rig, 0, 1);
 	assert_true(kernel_sends(rig, 0));
@@ -654,7 +654,7 @@ static void stale_events(void **state)
 		assert_int_equal(want(rig, true), DEVICE_KERNEL);
 		for (unsigned i = 0; i < RINGS; i++)
 			fake_iothread_fire(rig->thread, rig->halves[i].kick_fd);
-		fake_iothread_fire(rig->thread, rig->backend->queues[0]->rx_fd);
+		fake_iothread_fire(rig->thread, rig->backend->queues[0]->frames.fd);
 		fake_iothread_turn(rig->thread);
 		fake_iothread_advance(rig->thread, 10 * DELAY);
 		assert_int_equal(fake_iothread_next_timer(rig->thread), FAKE_IOTHREAD_NO_TIMER);
@@ -703,7 +703,7 @@ static void a_reason_is_logged_once(void **state)
 	unsigned calls;
 
 	(void)state;
-	rig = rig_new(&iothread_tx_engine, 0, true);
+	rig = rig_new(&bh_tx_engine, 0, true);
 	vhost_net_fake.max_regions = 0;
 	start_rings(rig, RINGS);
 	assert_why(rig, DEVICE_CANNOT, "1 memory regions");
@@ -745,7 +745,7 @@ static void a_parked_frame(void **state)
 	unsigned n = 0, calls;
 
 	(void)state;
-	rig = rig_new(&iothread_tx_engine, 0, true);
+	rig = rig_new(&bh_tx_engine, 0, true);
 	device_want_kernel(rig->device, false);
 	start_rings(rig, RINGS);
 	h = &rig->halves[2];
@@ -796,7 +796,7 @@ static void a_frame_parks_meanwhile(void **state)
 	struct vhost_net_sys sys = vhost_net_fake_sys;
 
 	(void)state;
-	rig = rig_new(&iothread_tx_engine, 0, true);
+	rig = rig_new(&bh_tx_engine, 0, true);
 	device_want_kernel(rig->device, false);
 	start_rings(rig, RINGS);
 	host_sends(rig, 1, SIZE - 1);
@@ -821,7 +821,7 @@ static void fds_while_the_kernel_has_it(void **state)
 	int fd;
 
 	(void)state;
-	rig = rig_start(&iothread_tx_engine, 0);
+	rig = rig_start(&bh_tx_engine, 0);
 	h = &rig->halves[1];
 	n = device_driver_status(rig->device).to_user.n;
 	fd = h->vq.call_fd;
@@ -856,7 +856,7 @@ static void fds_while_the_kernel_has_it(void **state)
 static void requests_while_the_kernel_has_it(void **state)
 {
 	(void)state;
-	rig = rig_start(&iothread_tx_engine, 0);
+	rig = rig_start(&bh_tx_engine, 0);
 	driver_sends(rig, 1, 4);
 	assert_true(kernel_sends(rig, 1));
 
@@ -911,7 +911,7 @@ static void memory_moves(void **state)
 	struct gmem old;
 
 	(void)state;
-	rig = rig_start(&iothread_tx_engine, 0);
+	rig = rig_start(&bh_tx_engine, 0);
 	traffic(rig, 50);
 	ops->quiesce(rig->device);
 	old = rig->mem;
@@ -948,7 +948,7 @@ static void what_the_kernel_cannot(void **state)
 	unsigned calls;
 
 	(void)state;
-	rig = rig_start(&iothread_tx_engine, FEATURE(VIRTIO_F_RING_PACKED));
+	rig = rig_start(&bh_tx_engine, FEATURE(VIRTIO_F_RING_PACKED));
 	assert_why(rig, DEVICE_CANNOT, "RING_PACKED");
 	calls = vhost_net_fake.n_calls;
 	want(rig, true);
@@ -958,17 +958,17 @@ static void what_the_kernel_cannot(void **state)
 	check_all_arrived(rig);
 	rig_free(rig);
 
-	rig = rig_start(&iothread_tx_engine, FEATURE(VIRTIO_F_IN_ORDER));
+	rig = rig_start(&bh_tx_engine, FEATURE(VIRTIO_F_IN_ORDER));
 	assert_why(rig, DEVICE_CANNOT, "IN_ORDER");
 	vhost_net_fake.features |= VHOST_NET_FAKE_NEWER;
 	rig_free(rig);
 
-	rig = rig_new(&iothread_tx_engine, 0, false);
+	rig = rig_new(&bh_tx_engine, 0, false);
 	start_rings(rig, RINGS);
 	assert_why(rig, DEVICE_CANNOT, "is no tap");
 	rig_free(rig);
 
-	rig = rig_new(&iothread_tx_engine, 0, true);
+	rig = rig_new(&bh_tx_engine, 0, true);
 	device_set_kernel(rig->device, NULL, "the dog ate it");
 	start_rings(rig, RINGS);
 	assert_why(rig, DEVICE_CANNOT, "the dog ate it");
@@ -986,7 +986,7 @@ static void what_the_kernel_cannot(void **state)
 static void a_broken_ring(void **state)
 {
 	(void)state;
-	rig = rig_new(&iothread_tx_engine, 0, true);
+	rig = rig_new(&bh_tx_engine, 0, true);
 	device_want_kernel(rig->device, false);
 	start_rings(rig, RINGS);
 	rig->halves[1].ring.areas.avail->ring[0] = SIZE;

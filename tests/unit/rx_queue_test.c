@@ -259,7 +259,7 @@ static void on_wake(void *ctx, unsigned events)
 {
 	struct rig *r = ctx;
 
-	if (events & BACKEND_RX)
+	if (events & BACKEND_FRAMES)
 		rx_queue_ready(&r->q);
 }
 
@@ -355,7 +355,7 @@ static void no_polling(struct rig *r)
 		settle(r);
 		rx_queue_ready(&r->q);
 		if (r->cfg.fds)
-			fake_iothread_fire(r->thread, r->q.bq->rx_fd);
+			fake_iothread_fire(r->thread, r->q.bq->frames.fd);
 		settle(r);
 	}
 	check(r, counts(r)->rx_calls == 0);
@@ -959,7 +959,7 @@ static void disturb(struct rig *r)
 	ring_kick_now(&r->guest.ring);
 	rx_queue_ready(&r->q);
 	if (r->cfg.fds)
-		fake_iothread_fire(r->thread, r->q.bq->rx_fd);
+		fake_iothread_fire(r->thread, r->q.bq->frames.fd);
 	settle(r);
 }
 

@@ -96,7 +96,7 @@ static bool tx_news(const struct test_queue *q)
 static void tx_level(struct test_queue *q)
 {
 	if (q->owner->cfg.fds && !q->owner->cfg.delay_ns)
-		fd_put(q->base.tx_fd, tx_news(q));
+		fd_put(q->base.room.fd, tx_news(q));
 }
 
 static void tx_tell(struct test_queue *q)
@@ -104,7 +104,7 @@ static void tx_tell(struct test_queue *q)
 	if (q->owner->cfg.fds)
 		tx_level(q);
 	else if (tx_news(q))
-		backend_wake(&q->base, BACKEND_TX);
+		backend_wake(&q->base, (BACKEND_ROOM | BACKEND_DONE));
 }
 
 static void report(struct test_queue *q, const struct held *h)
@@ -182,8 +182,8 @@ static void auto_step(struct test_queue *q)
 
 	if (!q->owner->cfg.delay_ns)
 		return;
-	if (q->base.tx_fd >= 0)
-		(void)!read(q->base.tx_fd, &n, sizeof(n));
+	if (q->base.room.fd >= 0)
+		(void)!read(q->base.room.fd, &n, sizeof(n));
 	if (q->owner->cfg.late)
 		complete(q, test_random_below(random, AUTO_FEW));
 	q->room = test_random_below(random, AUTO_FEW);
@@ -196,14 +196,14 @@ static void auto_tell(struct test_queue *q)
 
 	if (!delay_ns || (!q->n_held && !q->done && !q->told_full))
 		return;
-	if (q->base.tx_fd < 0) {
-		backend_wake(&q->base, BACKEND_TX);
+	if (q->base.room.fd < 0) {
+		backend_wake(&q->base, (BACKEND_ROOM | BACKEND_DONE));
 		return;
 	}
 	delay_ns = 1 + test_random(&q->owner->random) % delay_ns;
 	at.it_value.tv_sec = (time_t)(delay_ns / 1000000000);
 	at.it_value.tv_nsec = (long)(delay_ns % 1000000000);
-	timerfd_settime(q->base.tx_fd, 0, &at, NULL);
+	timerfd_settime(q->base.room.fd, 0, &at, NULL);
 }
 
 static unsigned queue_tx(struct backend_queue *bq, const struct frame *frames, unsigned n,
@@ -299,9 +299,9 @@ static unsigned queue_rx(struct backend_queue *bq, struct frame *frames, unsigne
 		free(g);
 	}
 	if (q->owner->cfg.fds)
-		fd_put(bq->rx_fd, q->given);
+		fd_put(bq->frames.fd, q->given);
 	else if (q->given)
-		backend_wake(bq, BACKEND_RX);
+		backend_wake(bq, BACKEND_FRAMES);
 	return i;
 }
 
@@ -327,10 +327,10 @@ static void queue_deinit(struct test_queue *q)
 		q->held = h->next;
 		free(h);
 	}
-	if (q->base.tx_fd >= 0)
-		close(q->base.tx_fd);
-	if (q->base.rx_fd >= 0)
-		close(q->base.rx_fd);
+	if (q->base.room.fd >= 0)
+		close(q->base.room.fd);
+	if (q->base.frames.fd >= 0)
+		close(q->base.frames.fd);
 }
 
 static void test_backend_free(struct backend *backend)
@@ -376,10 +376,10 @@ static void queue_init(struct test_queue *q, struct test_backend *b, unsigned in
 		.base = { .ops = b->base.ops,
 			  .wake = b->cfg.wake,
 			  .wake_ctx = b->cfg.ctx,
-			  .tx_fd = -1,
-			  .rx_fd = -1,
-			  .tx_events = POLLIN,
-			  .rx_events = POLLIN },
+			  .room = { -1, POLLIN },
+			  .done = { -1, POLLIN },
+			  .frames = { -1, POLLIN },
+			  .vhost_fd = -1 },
 		.owner = b,
 		.index = index,
 		.room = TEST_BACKEND_NO_LIMIT,
@@ -391,9 +391,9 @@ static void queue_init(struct test_queue *q, struct test_backend *b, unsigned in
 	b->base.n_queues++;
 	if (!b->cfg.fds)
 		return;
-	q->base.tx_fd = tx_fd_new(&b->cfg);
-	q->base.rx_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	assert(q->base.tx_fd >= 0 && q->base.rx_fd >= 0);
+	q->base.room.fd = q->base.done.fd = tx_fd_new(&b->cfg);
+	q->base.frames.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert(q->base.room.fd >= 0 && q->base.frames.fd >= 0);
 }
 
 struct backend *test_backend_new(const struct test_backend_config *cfg)
@@ -455,9 +455,9 @@ void test_backend_give(struct backend *backend, unsigned queue, const void *byte
 	q->given_last = &g->next;
 	q->n_given++;
 	if (q->owner->cfg.fds)
-		fd_put(q->base.rx_fd, true);
+		fd_put(q->base.frames.fd, true);
 	else
-		backend_wake(&q->base, BACKEND_RX);
+		backend_wake(&q->base, BACKEND_FRAMES);
 }
 
 void test_backend_rx_limit(struct backend *backend, unsigned queue, unsigned n)

@@ -70,7 +70,7 @@ static void expect_at(struct machine *m, enum tx_event event, enum tx_stop stop,
  */
 static void test_parameters(void **state)
 {
-	static const struct tx_engine *const engines[] = { &iothread_tx_engine, &timer_tx_engine,
+	static const struct tx_engine *const engines[] = { &bh_tx_engine, &timer_tx_engine,
 							   &poll_tx_engine };
 	const struct tx_param *p;
 	unsigned i;
@@ -91,7 +91,7 @@ static void test_parameters(void **state)
 				assert_int_equal(p->def, SPIN);
 		}
 	}
-	assert_string_equal(iothread_tx_engine.alias, "bh");
+	assert_string_equal(bh_tx_engine.alias, "bh");
 }
 
 /* The values given count, not the defaults. */
@@ -106,7 +106,7 @@ static void test_values(void **state)
 	plan = tell(&m, TX_KICK, TX_STOP_EMPTY, NOW);
 	assert_int_equal(plan.at_ns, NOW + 1000);
 	assert_int_equal(plan.burst, 7);
-	m.engine = &iothread_tx_engine;
+	m.engine = &bh_tx_engine;
 	m.engine->init(m.state, iothread_values);
 	assert_int_equal(tell(&m, TX_KICK, TX_STOP_EMPTY, NOW).burst, 9);
 }
@@ -117,7 +117,7 @@ static void test_iothread_kick(void **state)
 	struct machine m;
 
 	(void)state;
-	machine_init(&m, &iothread_tx_engine);
+	machine_init(&m, &bh_tx_engine);
 	expect_when(&m, TX_START, TX_STOP_EMPTY, TX_SOON);
 	expect_when(&m, TX_KICK, TX_STOP_EMPTY, TX_SOON);
 	expect_when(&m, TX_KICK, TX_STOP_EMPTY, TX_SOON);
@@ -132,7 +132,7 @@ static void test_iothread_ran(void **state)
 	struct machine m;
 
 	(void)state;
-	machine_init(&m, &iothread_tx_engine);
+	machine_init(&m, &bh_tx_engine);
 	expect_when(&m, TX_RAN, TX_STOP_BURST, TX_SOON);
 	expect_when(&m, TX_RAN, TX_STOP_EMPTY, TX_ON_KICK);
 	expect_when(&m, TX_RECHECKED, TX_STOP_EMPTY, TX_SOON);
@@ -145,7 +145,7 @@ static void test_writable(void **state)
 	struct machine m;
 
 	(void)state;
-	machine_init(&m, &iothread_tx_engine);
+	machine_init(&m, &bh_tx_engine);
 	expect_when(&m, TX_WRITABLE, TX_STOP_EMPTY, TX_NOW);
 	machine_init(&m, &timer_tx_engine);
 	expect_when(&m, TX_WRITABLE, TX_STOP_EMPTY, TX_NOW);

@@ -120,7 +120,7 @@ static void spurious(struct rig *r)
 		tx_queue_ready(&r->q);
 		fake_iothread_fire(r->thread, r->guest.kick_fd);
 		if (r->cfg.fds)
-			fake_iothread_fire(r->thread, r->q.bq->tx_fd);
+			fake_iothread_fire(r->thread, r->q.bq->room.fd);
 		settle(r);
 		check_all_out(r);
 		check(r, send_frames(r, 2));
@@ -242,7 +242,7 @@ static void broken_in_flight(struct rig *r)
 	test_backend_finish(r->backend, 0, 2);
 	quiet(r);
 	check(r, reclaim(r) == 2);
-	check(r, !r->q.ready_watch.armed && !r->q.ready_work.queued);
+	check(r, !r->q.room_watch.armed && !r->q.done_watch.armed && !r->q.ready_work.queued);
 }
 
 /*
@@ -513,7 +513,7 @@ static void bounded(struct rig *r)
  */
 static void test_run_is_bounded(void **state)
 {
-	struct rig_config cfg = { .engine = &iothread_tx_engine, .burst = BURST };
+	struct rig_config cfg = { .engine = &bh_tx_engine, .burst = BURST };
 
 	(void)state;
 	with_rig(bounded, &cfg);

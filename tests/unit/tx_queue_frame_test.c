@@ -73,7 +73,8 @@ static void stop_index(struct rig *r)
 		check(r, guest_layout || idx == (uint16_t)(r->cfg.base + r->n_used));
 		check(r, idx == ring_base(&r->guest.ring));
 		check(r, left >= n - n / 2 && fake_iothread_next_timer(r->thread) == UINT64_MAX);
-		check(r, !r->q.kick_watch.armed && !r->q.ready_watch.armed);
+		check(r,
+		      !r->q.kick_watch.armed && !r->q.room_watch.armed && !r->q.done_watch.armed);
 		test_backend_room(r->backend, 0, TEST_BACKEND_NO_LIMIT);
 		start(r, idx);
 		settle(r);
@@ -87,7 +88,7 @@ static void stop_index(struct rig *r)
  */
 static void test_stop_index(void **state)
 {
-	struct rig_config cfg = { .engine = &iothread_tx_engine, .burst = BURST, .base = 65530 };
+	struct rig_config cfg = { .engine = &bh_tx_engine, .burst = BURST, .base = 65530 };
 
 	(void)state;
 	each(stop_index);
@@ -314,7 +315,7 @@ static void headers_cut(struct rig *r)
  */
 static void test_shapes(void **state)
 {
-	struct rig_config cfg = { .engine = &iothread_tx_engine, .burst = BURST, .legacy = true };
+	struct rig_config cfg = { .engine = &bh_tx_engine, .burst = BURST, .legacy = true };
 
 	(void)state;
 	each(headers_cut);
@@ -390,7 +391,7 @@ static void chance_add(struct rig *r, uint64_t *random)
 static void chance_control(struct rig *r, uint64_t *random)
 {
 	struct tx_mode mode =
-		mode_of(test_random_below(random, 2) ? &timer_tx_engine : &iothread_tx_engine,
+		mode_of(test_random_below(random, 2) ? &timer_tx_engine : &bh_tx_engine,
 			1 + test_random_below(random, 2 * BURST));
 	uint32_t idx;
 
@@ -479,7 +480,7 @@ static void test_chance(void **state)
 	for (seed = 1; seed <= 800; seed++) {
 		random = seed;
 		test_random(&random);
-		cfg.engine = random & 1 ? &timer_tx_engine : &iothread_tx_engine;
+		cfg.engine = random & 1 ? &timer_tx_engine : &bh_tx_engine;
 		cfg.late = random & 2;
 		cfg.fds = random & 4;
 		cfg.event_idx = random & 8;
@@ -505,7 +506,7 @@ static void odd_size(struct rig *r)
 /* A packed ring's size need not be a power of two. */
 static void test_odd_size(void **state)
 {
-	struct rig_config cfg = { .engine = &iothread_tx_engine, .burst = BURST, .size = SIZE - 7 };
+	struct rig_config cfg = { .engine = &bh_tx_engine, .burst = BURST, .size = SIZE - 7 };
 
 	(void)state;
 	if (guest_layout)

@@ -303,7 +303,7 @@ static inline void on_wake(void *ctx, unsigned events)
 {
 	struct rig *r = ctx;
 
-	if (events & BACKEND_TX)
+	if (events & (BACKEND_ROOM | BACKEND_DONE))
 		tx_queue_ready(&r->q);
 }
 
@@ -397,7 +397,7 @@ static inline void each_with(rig_test *test, struct rig_config cfg)
 
 static inline void each(rig_test *test)
 {
-	each_with(test, (struct rig_config){ .engine = &iothread_tx_engine, .burst = BURST });
+	each_with(test, (struct rig_config){ .engine = &bh_tx_engine, .burst = BURST });
 	each_with(test, (struct rig_config){ .engine = &timer_tx_engine, .burst = BURST });
 }
 
@@ -405,7 +405,7 @@ static inline void disturb(struct rig *r)
 {
 	ring_kick_now(&r->guest.ring);
 	if (r->cfg.fds)
-		fake_iothread_fire(r->thread, r->q.bq->tx_fd);
+		fake_iothread_fire(r->thread, r->q.bq->room.fd);
 	tx_queue_ready(&r->q);
 	fake_iothread_advance(r->thread, 10 * DELAY);
 	quiet(r);

@@ -106,8 +106,7 @@ static void kick_while_owed(struct rig *r)
 static void test_kick_while_owed(void **state)
 {
 	(void)state;
-	each_with(kick_while_owed,
-		  (struct rig_config){ .engine = &iothread_tx_engine, .burst = BURST });
+	each_with(kick_while_owed, (struct rig_config){ .engine = &bh_tx_engine, .burst = BURST });
 }
 
 static void ring_full_kick(struct rig *r)
@@ -256,8 +255,7 @@ static void taking_turns(struct rig *a)
 static void test_queues_take_turns(void **state)
 {
 	(void)state;
-	each_with(taking_turns,
-		  (struct rig_config){ .engine = &iothread_tx_engine, .burst = BURST });
+	each_with(taking_turns, (struct rig_config){ .engine = &bh_tx_engine, .burst = BURST });
 }
 
 /* An engine around the one under test: the driver may act at the very moment of a plan. */
@@ -450,8 +448,7 @@ static void test_not_asked_while_full(void **state)
 static void other_engine(struct rig *r)
 {
 	static unsigned turn_of;
-	struct tx_mode mode =
-		mode_of(++turn_of % 2 ? &timer_tx_engine : &iothread_tx_engine, BURST);
+	struct tx_mode mode = mode_of(++turn_of % 2 ? &timer_tx_engine : &bh_tx_engine, BURST);
 
 	tx_queue_set_mode(&r->q, &mode);
 }

@@ -60,7 +60,7 @@ static void resume(struct vhost_user_session *s, bool quiesced)
 
 static void stop_lost(struct vhost_user_session *s, unsigned idx)
 {
-	vhost_user_ring_stop(s, idx);
+	vhost_user_vring_stop(s, idx);
 	vhost_user_session_fault(s, ANSWER_DONE, "ring %u lost its memory and is stopped", idx);
 }
 
@@ -70,7 +70,7 @@ static void resolve_all(struct vhost_user_session *s, const struct gmem *mem)
 	unsigned i;
 
 	for (i = 0; i < s->n_rings; i++) {
-		if (s->rings[i].started && vhost_user_ring_resolve(&s->rings[i], mem) < 0)
+		if (s->rings[i].started && vhost_user_vring_resolve(&s->rings[i], mem) < 0)
 			stop_lost(s, i);
 	}
 }

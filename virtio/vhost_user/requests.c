@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What each message must look like (the table at the end), and what those do that concern the
- * device as a whole; the handlers for rings and memory are in ring.c and memory.c.
+ * device as a whole; the handlers for rings and memory are in vring.c and memory.c.
  *
  * A handler sees a payload of an allowed size, fds of an allowed number and a ring that exists. An
  * fd that it does not take is closed after it.
@@ -79,9 +79,9 @@ static void enable_by_features(struct vhost_user_session *s, uint64_t features)
 			   !feature_has(s->features, VHOST_USER_F_PROTOCOL_FEATURES);
 
 	if (!feature_has(features, VHOST_USER_F_PROTOCOL_FEATURES))
-		vhost_user_ring_enable_all(s, true);
+		vhost_user_vring_enable_all(s, true);
 	else if (was_implied)
-		vhost_user_ring_enable_all(s, false);
+		vhost_user_vring_enable_all(s, false);
 }
 
 static enum vhost_user_answer set_features(struct vhost_user_session *s, struct vhost_user_msg *msg)
@@ -199,7 +199,7 @@ static enum vhost_user_answer set_config(struct vhost_user_session *s, struct vh
 
 static void reset(struct vhost_user_session *s)
 {
-	vhost_user_ring_reset_all(s);
+	vhost_user_vring_reset_all(s);
 	s->has_features = false;
 	s->features = 0;
 	s->status = 0;
@@ -216,7 +216,7 @@ static enum vhost_user_answer reset_device(struct vhost_user_session *s, struct 
 static enum vhost_user_answer reset_owner(struct vhost_user_session *s, struct vhost_user_msg *msg)
 {
 	(void)msg;
-	vhost_user_ring_enable_all(s, false);
+	vhost_user_vring_enable_all(s, false);
 	return ANSWER_DONE;
 }
 
@@ -290,17 +290,17 @@ static const struct request requests[VHOST_USER_REQUESTS] = {
 		FDS(0, VHOST_USER_MAX_TABLE)),
 	REQUEST(SET_LOG_BASE, NAME_ONLY),
 	REQUEST(SET_LOG_FD, NAME_ONLY),
-	REQUEST(SET_VRING_NUM, RUN(vhost_user_ring_set_num), RING_U32, RING(STOPPED)),
-	REQUEST(SET_VRING_ADDR, RUN(vhost_user_ring_set_addr), RING_ADDR),
-	REQUEST(SET_VRING_BASE, RUN(vhost_user_ring_set_base), RING_U32, RING(STOPPED)),
-	REQUEST(GET_VRING_BASE, RUN(vhost_user_ring_get_base), RING_U32, RING(STATE)),
-	REQUEST(SET_VRING_KICK, RUN(vhost_user_ring_set_kick), RING_FD),
-	REQUEST(SET_VRING_CALL, RUN(vhost_user_ring_set_call), RING_FD),
-	REQUEST(SET_VRING_ERR, RUN(vhost_user_ring_set_err), RING_FD),
+	REQUEST(SET_VRING_NUM, RUN(vhost_user_vring_set_num), RING_U32, RING(STOPPED)),
+	REQUEST(SET_VRING_ADDR, RUN(vhost_user_vring_set_addr), RING_ADDR),
+	REQUEST(SET_VRING_BASE, RUN(vhost_user_vring_set_base), RING_U32, RING(STOPPED)),
+	REQUEST(GET_VRING_BASE, RUN(vhost_user_vring_get_base), RING_U32, RING(STATE)),
+	REQUEST(SET_VRING_KICK, RUN(vhost_user_vring_set_kick), RING_FD),
+	REQUEST(SET_VRING_CALL, RUN(vhost_user_vring_set_call), RING_FD),
+	REQUEST(SET_VRING_ERR, RUN(vhost_user_vring_set_err), RING_FD),
 	REQUEST(GET_PROTOCOL_FEATURES, RUN(get_protocol_features)),
 	REQUEST(SET_PROTOCOL_FEATURES, RUN(set_protocol_features), U64),
 	REQUEST(GET_QUEUE_NUM, RUN(get_queue_num)),
-	REQUEST(SET_VRING_ENABLE, RUN(vhost_user_ring_set_enable), RING_U32, RING(STATE)),
+	REQUEST(SET_VRING_ENABLE, RUN(vhost_user_vring_set_enable), RING_U32, RING(STATE)),
 	REQUEST(SEND_RARP, RUN(send_rarp), U64, NEEDS(RARP)),
 	REQUEST(NET_SET_MTU, RUN(net_set_mtu), U64, NEEDS(MTU)),
 	REQUEST(SET_BACKEND_REQ_FD, NAME_ONLY),

@@ -61,7 +61,7 @@ void vhost_user_session_free(struct vhost_user_session *s)
 
 	if (!s)
 		return;
-	vhost_user_ring_reset_all(s);
+	vhost_user_vring_reset_all(s);
 	for (i = 0; i < s->n_rings; i++) {
 		if (s->rings[i].call_fd >= 0)
 			close(s->rings[i].call_fd);

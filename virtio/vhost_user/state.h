@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a session remembers, and how its parts call each other: session.c receives and answers,
- * requests.c checks and hands out, ring.c and memory.c carry out. Not for others.
+ * requests.c checks and hands out, vring.c and memory.c carry out. Not for others.
  */
 #ifndef VIRTIO_VHOST_USER_STATE_H
 #define VIRTIO_VHOST_USER_STATE_H
@@ -60,35 +60,35 @@ const char *vhost_user_requests_name(uint32_t request);
 enum vhost_user_answer vhost_user_requests_run(struct vhost_user_session *s);
 
 /* Find the areas of ring in mem, by ring->packed. 0, or what virtq_resolve() says. */
-int vhost_user_ring_resolve(struct vhost_user_ring *ring, const struct gmem *mem);
+int vhost_user_vring_resolve(struct vhost_user_ring *ring, const struct gmem *mem);
 /* Nothing if it is stopped. */
-void vhost_user_ring_stop(struct vhost_user_session *s, unsigned idx);
-void vhost_user_ring_enable(struct vhost_user_session *s, unsigned idx, bool enabled);
-void vhost_user_ring_enable_all(struct vhost_user_session *s, bool enabled);
+void vhost_user_vring_stop(struct vhost_user_session *s, unsigned idx);
+void vhost_user_vring_enable(struct vhost_user_session *s, unsigned idx, bool enabled);
+void vhost_user_vring_enable_all(struct vhost_user_session *s, bool enabled);
 /*
  * All rings as at the session's beginning, but for their call and err fds, and their bases: QEMU
  * 7.2 pauses a guest with SET_STATUS 0 and asks for the bases after it. Whoever starts anew sends
  * new ones.
  */
-void vhost_user_ring_reset_all(struct vhost_user_session *s);
+void vhost_user_vring_reset_all(struct vhost_user_session *s);
 
 /* SET_VRING_NUM, ADDR, BASE, ENABLE, KICK, CALL, ERR and GET_VRING_BASE; the ring exists. */
-enum vhost_user_answer vhost_user_ring_set_num(struct vhost_user_session *s,
-					       struct vhost_user_msg *msg);
-enum vhost_user_answer vhost_user_ring_set_addr(struct vhost_user_session *s,
+enum vhost_user_answer vhost_user_vring_set_num(struct vhost_user_session *s,
 						struct vhost_user_msg *msg);
-enum vhost_user_answer vhost_user_ring_set_base(struct vhost_user_session *s,
+enum vhost_user_answer vhost_user_vring_set_addr(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg);
+enum vhost_user_answer vhost_user_vring_set_base(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg);
+enum vhost_user_answer vhost_user_vring_set_enable(struct vhost_user_session *s,
+						   struct vhost_user_msg *msg);
+enum vhost_user_answer vhost_user_vring_set_kick(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg);
+enum vhost_user_answer vhost_user_vring_set_call(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg);
+enum vhost_user_answer vhost_user_vring_set_err(struct vhost_user_session *s,
 						struct vhost_user_msg *msg);
-enum vhost_user_answer vhost_user_ring_set_enable(struct vhost_user_session *s,
-						  struct vhost_user_msg *msg);
-enum vhost_user_answer vhost_user_ring_set_kick(struct vhost_user_session *s,
-						struct vhost_user_msg *msg);
-enum vhost_user_answer vhost_user_ring_set_call(struct vhost_user_session *s,
-						struct vhost_user_msg *msg);
-enum vhost_user_answer vhost_user_ring_set_err(struct vhost_user_session *s,
-					       struct vhost_user_msg *msg);
-enum vhost_user_answer vhost_user_ring_get_base(struct vhost_user_session *s,
-						struct vhost_user_msg *msg);
+enum vhost_user_answer vhost_user_vring_get_base(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg);
 
 /* SET_MEM_TABLE, ADD_MEM_REG and REM_MEM_REG. A refused one leaves memory as it was. */
 enum vhost_user_answer vhost_user_memory_set_table(struct vhost_user_session *s,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The backends that --backend can name. Which files of this folder are built is chosen in meson. */
-#ifndef TOOLS_CHOICE_CHOICE_H
-#define TOOLS_CHOICE_CHOICE_H
+#ifndef TOOLS_TXRINGD_CHOICE_H
+#define TOOLS_TXRINGD_CHOICE_H
 
 #include <stdbool.h>
 

@@ -7,8 +7,8 @@
  *
  * The one piece of global state, since a signal handler has no other.
  */
-#ifndef TOOLS_SIGBUS_H
-#define TOOLS_SIGBUS_H
+#ifndef TOOLS_TXRINGD_SIGBUS_H
+#define TOOLS_TXRINGD_SIGBUS_H
 
 #include <stdbool.h>
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tools/choice/choice.h"
+#include "tools/txringd/choice/choice.h"
 
 static bool match(const char *spec)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets of the three kinds of endpoint. */
-#include "tools/endpoint.h"
+#include "tools/txringd/endpoint.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -6,14 +6,14 @@
  *
  * Owner: the control thread.
  */
-#ifndef TOOLS_NIC_H
-#define TOOLS_NIC_H
+#ifndef TOOLS_TXRINGD_NIC_H
+#define TOOLS_TXRINGD_NIC_H
 
 #include <stdbool.h>
 #include <stdio.h>
 
 #include "datapath/iothread.h"
-#include "tools/options.h"
+#include "tools/txringd/options.h"
 
 struct nic;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Parsing and printing of tx modes. Times are printed in the largest unit that keeps them whole. */
-#include "tools/txmode.h"
+#include "tools/txringd/txmode.h"
 
 #include <ctype.h>
 #include <errno.h>

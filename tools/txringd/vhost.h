@@ -4,8 +4,8 @@
  * which features to offer so that it can have the device (docs/vhost-net.md). Who moves the frames
  * is the device's affair.
  */
-#ifndef TOOLS_VHOST_H
-#define TOOLS_VHOST_H
+#ifndef TOOLS_TXRINGD_VHOST_H
+#define TOOLS_TXRINGD_VHOST_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
  * Parses argv into struct options; every refusal is one line that names option, value and what is
  * allowed.
  */
-#include "tools/options.h"
+#include "tools/txringd/options.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -14,7 +14,7 @@
 #include "datapath/device.h"
 #include "datapath/iothread.h"
 #include "tools/log.h"
-#include "tools/txmode.h"
+#include "tools/txringd/txmode.h"
 #include "tools/version.h"
 #include "virtio/vhost_user/session.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* show [NIC], vhost on|off [NIC]; see commands.h. */
-#include "tools/commands.h"
+#include "tools/txringd/commands.h"
 
 #include <string.h>
 

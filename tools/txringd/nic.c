@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Making a card from its options, and serving one front-end after the other. */
-#include "tools/nic.h"
+#include "tools/txringd/nic.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,12 +10,12 @@
 #include <time.h>
 
 #include "datapath/device.h"
-#include "tools/counters.h"
-#include "tools/endpoint.h"
+#include "tools/txringd/counters.h"
+#include "tools/txringd/endpoint.h"
 #include "tools/log.h"
-#include "tools/sigbus.h"
-#include "tools/txmode.h"
-#include "tools/vhost.h"
+#include "tools/txringd/sigbus.h"
+#include "tools/txringd/txmode.h"
+#include "tools/txringd/vhost.h"
 #include "virtio/features.h"
 #include "virtio/vhost_user/session.h"
 

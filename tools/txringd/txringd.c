@@ -18,12 +18,12 @@
 #include <unistd.h>
 
 #include "datapath/iothread.h"
-#include "tools/commands.h"
-#include "tools/control.h"
+#include "tools/txringd/commands.h"
+#include "tools/txringd/control.h"
 #include "tools/log.h"
-#include "tools/nic.h"
-#include "tools/options.h"
-#include "tools/sigbus.h"
+#include "tools/txringd/nic.h"
+#include "tools/txringd/options.h"
+#include "tools/txringd/sigbus.h"
 
 /* Threads that end the cards. */
 #define MAX_HELPERS 64

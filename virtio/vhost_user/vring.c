@@ -21,7 +21,7 @@
 /* 2.8.1: both wrap counters of a new packed ring are 1. */
 #define PACKED_BASE_NEW (VRING_PACKED_START << 16 | VRING_PACKED_START)
 
-int vhost_user_ring_resolve(struct vhost_user_ring *ring, const struct gmem *mem)
+int vhost_user_vring_resolve(struct vhost_user_ring *ring, const struct gmem *mem)
 {
 	if (ring->packed)
 		return virtq_resolve_packed(&ring->areas, mem, ring->size, ring->addr.desc,
@@ -106,7 +106,7 @@ static enum vhost_user_answer start(struct vhost_user_session *s, unsigned idx)
 	answer = check_layout(s, idx);
 	if (answer != ANSWER_DONE)
 		return answer;
-	err = vhost_user_ring_resolve(ring, &s->mem);
+	err = vhost_user_vring_resolve(ring, &s->mem);
 	if (err)
 		return unresolved(s, idx, err);
 	cfg = (struct virtq_config){
@@ -126,7 +126,7 @@ static enum vhost_user_answer start(struct vhost_user_session *s, unsigned idx)
 	return ANSWER_DONE;
 }
 
-void vhost_user_ring_stop(struct vhost_user_session *s, unsigned idx)
+void vhost_user_vring_stop(struct vhost_user_session *s, unsigned idx)
 {
 	struct vhost_user_ring *ring = &s->rings[idx];
 
@@ -140,7 +140,7 @@ void vhost_user_ring_stop(struct vhost_user_session *s, unsigned idx)
 	ring->kick_fd = -1;
 }
 
-void vhost_user_ring_enable(struct vhost_user_session *s, unsigned idx, bool enabled)
+void vhost_user_vring_enable(struct vhost_user_session *s, unsigned idx, bool enabled)
 {
 	if (s->rings[idx].enabled == enabled)
 		return;
@@ -148,28 +148,28 @@ void vhost_user_ring_enable(struct vhost_user_session *s, unsigned idx, bool ena
 	s->cfg.ops->ring_enable(s->cfg.dev, idx, enabled);
 }
 
-void vhost_user_ring_enable_all(struct vhost_user_session *s, bool enabled)
+void vhost_user_vring_enable_all(struct vhost_user_session *s, bool enabled)
 {
 	unsigned i;
 
 	for (i = 0; i < s->n_rings; i++)
-		vhost_user_ring_enable(s, i, enabled);
+		vhost_user_vring_enable(s, i, enabled);
 }
 
-void vhost_user_ring_reset_all(struct vhost_user_session *s)
+void vhost_user_vring_reset_all(struct vhost_user_session *s)
 {
 	unsigned i;
 
 	for (i = 0; i < s->n_rings; i++) {
-		vhost_user_ring_stop(s, i);
-		vhost_user_ring_enable(s, i, false);
+		vhost_user_vring_stop(s, i);
+		vhost_user_vring_enable(s, i, false);
 		s->rings[i].has_addr = false;
 		s->rings[i].size = 0;
 	}
 }
 
-enum vhost_user_answer vhost_user_ring_set_num(struct vhost_user_session *s,
-					       struct vhost_user_msg *msg)
+enum vhost_user_answer vhost_user_vring_set_num(struct vhost_user_session *s,
+						struct vhost_user_msg *msg)
 {
 	struct vhost_user_vring_state v = msg->payload.state;
 	bool any = feature_has(s->cfg.features, VIRTIO_F_RING_PACKED);
@@ -187,8 +187,8 @@ static bool same_place(const struct vhost_user_vring_addr *a, const struct vhost
 	return a->desc == b->desc && a->avail == b->avail && a->used == b->used;
 }
 
-enum vhost_user_answer vhost_user_ring_set_addr(struct vhost_user_session *s,
-						struct vhost_user_msg *msg)
+enum vhost_user_answer vhost_user_vring_set_addr(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg)
 {
 	const struct vhost_user_vring_addr *addr = &msg->payload.addr;
 	struct vhost_user_ring *ring = &s->rings[addr->index];
@@ -206,8 +206,8 @@ enum vhost_user_answer vhost_user_ring_set_addr(struct vhost_user_session *s,
 }
 
 /* Which layout this is for shows when the ring starts. */
-enum vhost_user_answer vhost_user_ring_set_base(struct vhost_user_session *s,
-						struct vhost_user_msg *msg)
+enum vhost_user_answer vhost_user_vring_set_base(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg)
 {
 	struct vhost_user_ring *ring = &s->rings[msg->payload.state.index];
 
@@ -216,19 +216,19 @@ enum vhost_user_answer vhost_user_ring_set_base(struct vhost_user_session *s,
 	return ANSWER_DONE;
 }
 
-enum vhost_user_answer vhost_user_ring_get_base(struct vhost_user_session *s,
-						struct vhost_user_msg *msg)
+enum vhost_user_answer vhost_user_vring_get_base(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg)
 {
 	unsigned idx = msg->payload.state.index;
 
-	vhost_user_ring_stop(s, idx);
+	vhost_user_vring_stop(s, idx);
 	msg->payload.state.num = base_of(s, &s->rings[idx]);
 	return ANSWER_REPLY;
 }
 
 /* Before SET_FEATURES it is welcome: QEMU enables rings first. */
-enum vhost_user_answer vhost_user_ring_set_enable(struct vhost_user_session *s,
-						  struct vhost_user_msg *msg)
+enum vhost_user_answer vhost_user_vring_set_enable(struct vhost_user_session *s,
+						   struct vhost_user_msg *msg)
 {
 	struct vhost_user_vring_state v = msg->payload.state;
 
@@ -238,7 +238,7 @@ enum vhost_user_answer vhost_user_ring_set_enable(struct vhost_user_session *s,
 	if (v.num > 1)
 		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u: %u is neither 0 nor 1",
 						v.index, v.num);
-	vhost_user_ring_enable(s, v.index, v.num);
+	vhost_user_vring_enable(s, v.index, v.num);
 	return ANSWER_DONE;
 }
 
@@ -287,8 +287,8 @@ static enum vhost_user_answer take_eventfd(struct vhost_user_session *s, struct 
 }
 
 /* For a started ring: go on where it stands, with another kick fd. */
-enum vhost_user_answer vhost_user_ring_set_kick(struct vhost_user_session *s,
-						struct vhost_user_msg *msg)
+enum vhost_user_answer vhost_user_vring_set_kick(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg)
 {
 	unsigned idx = file_ring(msg);
 	enum vhost_user_answer answer;
@@ -301,7 +301,7 @@ enum vhost_user_answer vhost_user_ring_set_kick(struct vhost_user_session *s,
 		return vhost_user_session_fault(
 			s, ANSWER_BROKEN, "ring %u: polling instead of a kick fd is not supported",
 			idx);
-	vhost_user_ring_stop(s, idx);
+	vhost_user_vring_stop(s, idx);
 	s->rings[idx].kick_fd = fd;
 	return start(s, idx);
 }
@@ -325,14 +325,14 @@ static enum vhost_user_answer replace_fd(struct vhost_user_session *s, struct vh
 	return ANSWER_DONE;
 }
 
-enum vhost_user_answer vhost_user_ring_set_call(struct vhost_user_session *s,
-						struct vhost_user_msg *msg)
+enum vhost_user_answer vhost_user_vring_set_call(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg)
 {
 	return replace_fd(s, msg, &s->rings[file_ring(msg)].call_fd);
 }
 
-enum vhost_user_answer vhost_user_ring_set_err(struct vhost_user_session *s,
-					       struct vhost_user_msg *msg)
+enum vhost_user_answer vhost_user_vring_set_err(struct vhost_user_session *s,
+						struct vhost_user_msg *msg)
 {
 	return replace_fd(s, msg, &s->rings[file_ring(msg)].err_fd);
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/choice/choice.h"
+#include "tools/txringd/choice/choice.h"
 
 #define TAP_PREFIX    "tap:"
 #define TAP_FD_PREFIX "tap-fd:"

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* txringd's command line, checked. */
-#ifndef TOOLS_OPTIONS_H
-#define TOOLS_OPTIONS_H
+#ifndef TOOLS_TXRINGD_OPTIONS_H
+#define TOOLS_TXRINGD_OPTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "datapath/tx/engine.h"
-#include "tools/choice/choice.h"
-#include "tools/vhost.h"
+#include "tools/txringd/choice/choice.h"
+#include "tools/txringd/vhost.h"
 
 /* One network card. */
 struct nic_options {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The counters of a queue as one line of text: "tx0 frames=1 bytes=60 ...". */
-#ifndef TOOLS_COUNTERS_H
-#define TOOLS_COUNTERS_H
+#ifndef TOOLS_TXRINGD_COUNTERS_H
+#define TOOLS_TXRINGD_COUNTERS_H
 
 #include "datapath/stats.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The iothread engine (QEMU's tx=bh): a kick makes the queue run in the same turn of its iothread,
- * and it keeps running, with the driver's notifications off, as long as it finds full bursts. A
- * kick while a run is owed changes nothing. QEMU: hw/net/virtio-net.c, virtio_net_handle_tx_bh and
- * virtio_net_tx_bh.
+ * The bh engine (QEMU's tx=bh, which libvirt and --txmode call iothread): a kick makes the queue
+ * run in the same turn of its iothread, and it keeps running, with the driver's notifications off,
+ * as long as it finds full bursts. A kick while a run is owed changes nothing. QEMU:
+ * hw/net/virtio-net.c, virtio_net_handle_tx_bh and virtio_net_tx_bh.
  */
 #include "datapath/tx/engine.h"
 
-struct iothread_state {
+struct bh_state {
 	uint32_t burst;
 };
 
@@ -15,16 +15,16 @@ static const struct tx_param params[] = {
 	{ "burst", "frames", "most frames of one run", 1, TX_BURST_MAX, 256 },
 };
 
-static void iothread_tx_init(void *state, const uint64_t *values)
+static void bh_tx_init(void *state, const uint64_t *values)
 {
-	struct iothread_state *s = state;
+	struct bh_state *s = state;
 
 	s->burst = (uint32_t)values[0];
 }
 
-static struct tx_plan iothread_tx_plan(void *state, enum tx_event event, const struct tx_view *view)
+static struct tx_plan bh_tx_plan(void *state, enum tx_event event, const struct tx_view *view)
 {
-	struct iothread_state *s = state;
+	struct bh_state *s = state;
 	struct tx_plan plan = { .when = TX_SOON, .burst = s->burst };
 
 	switch (event) {
@@ -45,14 +45,14 @@ static struct tx_plan iothread_tx_plan(void *state, enum tx_event event, const s
 	return plan;
 }
 
-const struct tx_engine iothread_tx_engine = {
+const struct tx_engine bh_tx_engine = {
 	.name = "iothread",
 	.alias = "bh",
 	.help = "run as soon as the driver kicks",
 	.abi = TX_ENGINE_ABI,
 	.n_params = sizeof(params) / sizeof(params[0]),
 	.params = params,
-	.state_size = sizeof(struct iothread_state),
-	.init = iothread_tx_init,
-	.plan = iothread_tx_plan,
+	.state_size = sizeof(struct bh_state),
+	.init = bh_tx_init,
+	.plan = bh_tx_plan,
 };

@@ -4,7 +4,7 @@
  * touches no guest memory, so the handler never interrupts its own thread's critical section, and a
  * mapping is on the list only while it is mapped.
  */
-#include "tools/sigbus.h"
+#include "tools/txringd/sigbus.h"
 
 #include <errno.h>
 #include <sched.h>

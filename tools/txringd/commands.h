@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The commands of the control socket. What they do is the cards' affair. */
-#ifndef TOOLS_COMMANDS_H
-#define TOOLS_COMMANDS_H
+#ifndef TOOLS_TXRINGD_COMMANDS_H
+#define TOOLS_TXRINGD_COMMANDS_H
 
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "tools/nic.h"
+#include "tools/txringd/nic.h"
 
 struct commands {
 	struct nic **nics; /* borrowed, n_nics; one that has ended is NULL */

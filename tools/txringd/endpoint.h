@@ -4,8 +4,8 @@
  * inherited socket. It has no loop: poll endpoint_fd() (if any) for at most endpoint_timeout_ms(),
  * then endpoint_next().
  */
-#ifndef TOOLS_ENDPOINT_H
-#define TOOLS_ENDPOINT_H
+#ifndef TOOLS_TXRINGD_ENDPOINT_H
+#define TOOLS_TXRINGD_ENDPOINT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The vhost policy; see vhost.h. */
-#include "tools/vhost.h"
+#include "tools/txringd/vhost.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -102,7 +102,7 @@ bool vhost_check(const struct vhost_options *o, unsigned pairs)
 static bool backend_fits(const struct backend *b)
 {
 	for (unsigned i = 0; i < b->n_queues; i++) {
-		if (!b->queues[i]->vhost)
+		if (b->queues[i]->vhost_fd < 0)
 			return false;
 	}
 	return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * txringctl: asks a running txringd over its control socket, and prints what it answers. What the
- * commands are txringd knows (tools/commands.c).
+ * commands are txringd knows (tools/txringd/commands.c).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "tools/control.h"
+#include "tools/txringd/control.h"
 #include "tools/log.h"
 #include "tools/version.h"
 

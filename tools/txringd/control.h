@@ -6,8 +6,8 @@
  *
  * Owner: the control thread.
  */
-#ifndef TOOLS_CONTROL_H
-#define TOOLS_CONTROL_H
+#ifndef TOOLS_TXRINGD_CONTROL_H
+#define TOOLS_TXRINGD_CONTROL_H
 
 #include <poll.h>
 #include <stdbool.h>

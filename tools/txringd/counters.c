@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Counters as text; see counters.h. */
-#include "tools/counters.h"
+#include "tools/txringd/counters.h"
 
 #include <inttypes.h>
 #include <stdio.h>

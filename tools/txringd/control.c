@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The control socket; see control.h. */
-#include "tools/control.h"
+#include "tools/txringd/control.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tools/endpoint.h"
+#include "tools/txringd/endpoint.h"
 
 struct client {
 	int fd; /* -1: free */
