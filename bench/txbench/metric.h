@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bench/histogram.h"
+#include "datapath/histogram.h"
 #include "bench/txbench/interval.h"
 #include "bench/txbench/result.h"
 

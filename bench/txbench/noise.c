@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "bench/c2c.h"
-#include "bench/histogram.h"
+#include "datapath/histogram.h"
 #include "bench/pace.h"
 
 #define SAMPLES   1000 /* that is what p99.9 takes */

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bench/histogram.h"
+#include "datapath/histogram.h"
 #include "bench/txbench/noise.h"
 #include "bench/txbench/options.h"
 #include "bench/txbench/port.h"

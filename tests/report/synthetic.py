@@ -28,7 +28,7 @@ TARGETS = {
 
 
 def bucket(value):
-    """The middle of the bucket of bench/histogram.h."""
+    """The middle of the bucket of datapath/histogram.h."""
     value = int(value)
     shift = 0 if value < 128 else value.bit_length() - 7
     return ((value >> shift) << shift) + (1 << shift) // 2

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bench/histogram.h against exact order statistics: what it says is off by less than 1 %. */
+/* datapath/histogram.h against exact order statistics: what it says is off by less than 1 %. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "bench/histogram.h"
+#include "datapath/histogram.h"
 
 #define N 100000
 

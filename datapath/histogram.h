@@ -4,8 +4,8 @@
  * two, so that what it says is off by less than 1 % (1/128). Smallest and largest value are exact.
  * It keeps no sum and no units. Start from all zero; one writer.
  */
-#ifndef BENCH_HISTOGRAM_H
-#define BENCH_HISTOGRAM_H
+#ifndef DATAPATH_HISTOGRAM_H
+#define DATAPATH_HISTOGRAM_H
 
 #include <stdint.h>
 
