@@ -149,8 +149,8 @@ static void alone_init(struct null_bench *b, struct arena *arena)
 	struct virtq_config vq = { .mem = &b->mem,
 				   .features = net->features,
 				   .size = (uint16_t)cfg.size,
-				   .call_fd = -1,
-				   .err_fd = -1 };
+				   .call = notifier_none(),
+				   .err = notifier_none() };
 
 	measure_check(gmem_init(&b->mem), "memory");
 	measure_check(gmem_add(&b->mem, guest->gpa, guest->size, 0, net->arena.fd, 0), "memory");

@@ -95,12 +95,12 @@ static void dev_ring_enable(void *ctx, unsigned ring, bool enabled)
 }
 
 /* Straight through to the kernel: QEMU does it whenever a guest masks an interrupt. */
-static void dev_ring_fds(void *ctx, unsigned ring, int call_fd, int err_fd)
+static void dev_ring_fds(void *ctx, unsigned ring, struct notifier call, struct notifier err)
 {
 	struct device *dev = ctx;
 
-	handover_set_fds(&dev->handover, ring / PAIR_RINGS, ring % PAIR_RINGS, call_fd, err_fd);
-	pair_set_fds(pair_of(dev, ring), ring % PAIR_RINGS, call_fd, err_fd);
+	handover_set_fds(&dev->handover, ring / PAIR_RINGS, ring % PAIR_RINGS, call, err);
+	pair_set_fds(pair_of(dev, ring), ring % PAIR_RINGS, call, err);
 }
 
 static void dev_quiesce(void *ctx)

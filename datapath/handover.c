@@ -90,8 +90,8 @@ static struct vhost_net_config kernel_config(const struct pair *p)
 			.rings = r->vq.rings,
 			.size = r->vq.size,
 			.kick_fd = r->kick_fd,
-			.call_fd = r->vq.call_fd,
-			.err_fd = r->vq.err_fd,
+			.call_fd = r->vq.call.fd,
+			.err_fd = r->vq.err.fd,
 		};
 	}
 	return cfg;
@@ -178,9 +178,31 @@ static enum device_driver hand_over(struct handover *h)
 	return driver;
 }
 
+/* The kernel notifies through eventfds only. */
+static bool kernel_notifies(const struct notifier *n)
+{
+	return n->kind == NOTIFIER_NONE || n->kind == NOTIFIER_EVENTFD;
+}
+
+static enum device_driver check_notifiers(struct handover *h, const struct pair *p, unsigned ring)
+{
+	const struct notifier *call = &p->rings[ring].vq.call, *err = &p->rings[ring].vq.err;
+
+	if (!kernel_notifies(call))
+		return because(h, DEVICE_CANNOT,
+			       "the call fd of the %s ring of queue pair %u is %s, not an eventfd",
+			       ring_names[ring], p->index, notifier_name(call));
+	if (!kernel_notifies(err))
+		return because(h, DEVICE_CANNOT,
+			       "the err fd of the %s ring of queue pair %u is %s, not an eventfd",
+			       ring_names[ring], p->index, notifier_name(err));
+	return DEVICE_KERNEL;
+}
+
 /* What a pair in use still lacks. */
 static enum device_driver check_pair(struct handover *h, const struct pair *p)
 {
+	enum device_driver driver = DEVICE_KERNEL;
 	char names[FEATURES_NAMES_LEN];
 	uint64_t lacks;
 	unsigned i;
@@ -198,7 +220,9 @@ static enum device_driver check_pair(struct handover *h, const struct pair *p)
 	if (lacks)
 		return because(h, DEVICE_CANNOT, "vhost-net does not have what was negotiated: %s",
 			       features_names(lacks, names));
-	return DEVICE_KERNEL;
+	for (i = 0; i < PAIR_RINGS && driver == DEVICE_KERNEL; i++)
+		driver = check_notifiers(h, p, i);
+	return driver;
 }
 
 static enum device_driver try_kernel(struct handover *h)
@@ -266,12 +290,24 @@ void handover_want(struct handover *h, bool wanted)
 			   (unsigned long long)h->to_user.last_us);
 }
 
-void handover_set_fds(struct handover *h, unsigned pair, unsigned ring, int call_fd, int err_fd)
+void handover_set_fds(struct handover *h, unsigned pair, unsigned ring, struct notifier call,
+		      struct notifier err)
 {
+	const struct virtq_config *old = &h->pairs[pair].rings[ring].vq;
 	char why[VHOST_NET_WHY_LEN];
 
-	if (h->pairs[pair].owner != PAIR_KERNEL ||
-	    vhost_net_set_fds(&h->kernel[pair], ring, call_fd, err_fd, why) == 0)
+	if (h->pairs[pair].owner != PAIR_KERNEL) {
+		/* The old ones may have been all that was in the way. */
+		if (!kernel_notifies(&old->call) || !kernel_notifies(&old->err))
+			h->settled = false;
+		return;
+	}
+	/* What the kernel does not take is said when the pair would be handed over again. */
+	if (!kernel_notifies(&call) || !kernel_notifies(&err)) {
+		handover_take_back(h);
+		return;
+	}
+	if (!vhost_net_set_fds(&h->kernel[pair], ring, call.fd, err.fd, why))
 		return;
 	device_log(h->cfg, "ring %u: the kernel does not take its new fds: %s", 2 * pair + ring,
 		   why);

@@ -52,6 +52,7 @@ enum device_driver handover_settle(struct handover *h);
 void handover_take_back(struct handover *h);
 
 /* Pass new fds of a ring through, if the kernel has it. */
-void handover_set_fds(struct handover *h, unsigned pair, unsigned ring, int call_fd, int err_fd);
+void handover_set_fds(struct handover *h, unsigned pair, unsigned ring, struct notifier call,
+		      struct notifier err);
 
 #endif

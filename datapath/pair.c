@@ -143,18 +143,18 @@ static void on_fds(void *arg)
 	struct order *o = arg;
 	struct virtq *vq = virtq_of(o->pair, o->ring);
 
-	vq->call_fd = o->pair->rings[o->ring].vq.call_fd;
-	vq->err_fd = o->pair->rings[o->ring].vq.err_fd;
+	vq->call = o->pair->rings[o->ring].vq.call;
+	vq->err = o->pair->rings[o->ring].vq.err;
 	/* A call may have gone to the old fd. */
 	virtq_call_now(vq);
 }
 
-void pair_set_fds(struct pair *p, unsigned ring, int call_fd, int err_fd)
+void pair_set_fds(struct pair *p, unsigned ring, struct notifier call, struct notifier err)
 {
 	struct order o = { .pair = p, .ring = ring };
 
-	p->rings[ring].vq.call_fd = call_fd;
-	p->rings[ring].vq.err_fd = err_fd;
+	p->rings[ring].vq.call = call;
+	p->rings[ring].vq.err = err;
 	give(&o, on_fds);
 }
 

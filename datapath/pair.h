@@ -64,7 +64,7 @@ int pair_start(struct pair *p, unsigned ring, const struct virtq_config *vq, int
 	       unsigned hdr_len);
 uint32_t pair_stop(struct pair *p, unsigned ring);
 void pair_enable(struct pair *p, unsigned ring, bool enabled);
-void pair_set_fds(struct pair *p, unsigned ring, int call_fd, int err_fd);
+void pair_set_fds(struct pair *p, unsigned ring, struct notifier call, struct notifier err);
 void pair_pause(struct pair *p);
 void pair_resume(struct pair *p);
 /* While paused. */

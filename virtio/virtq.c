@@ -6,7 +6,6 @@
 #include "virtio/virtq.h"
 
 #include <errno.h>
-#include <sys/eventfd.h>
 
 #include "virtio/features.h"
 
@@ -73,8 +72,8 @@ void virtq_start(struct virtq *vq, const struct virtq_config *cfg)
 		.packed = feature_has(cfg->features, VIRTIO_F_RING_PACKED),
 		.event_idx = feature_has(cfg->features, VIRTIO_RING_F_EVENT_IDX),
 		.indirect = feature_has(cfg->features, VIRTIO_RING_F_INDIRECT_DESC),
-		.call_fd = cfg->call_fd,
-		.err_fd = cfg->err_fd,
+		.call = cfg->call,
+		.err = cfg->err,
 	};
 	vq->used_idx = vq->packed ? vring_packed_base(cfg->base)
 				  : load_relaxed(&cfg->rings.used->idx);
@@ -98,15 +97,9 @@ void virtq_move(struct virtq *vq, const struct virtq_rings *rings)
 	vq->mem_hint = 0;
 }
 
-static void signal_fd(int fd)
-{
-	if (fd >= 0)
-		(void)!eventfd_write(fd, 1);
-}
-
 void virtq_call_now(struct virtq *vq)
 {
-	signal_fd(vq->call_fd);
+	notifier_send(&vq->call);
 }
 
 void virtq_break(struct virtq *vq, enum virtq_fault fault)
@@ -115,7 +108,7 @@ void virtq_break(struct virtq *vq, enum virtq_fault fault)
 		return;
 	vq->fault = fault;
 	vq->fault_idx = vq->packed ? (uint16_t)vring_packed_slot(vq->last_avail) : vq->last_avail;
-	signal_fd(vq->err_fd);
+	notifier_send(&vq->err);
 }
 
 /*

@@ -55,7 +55,7 @@ void virtq_move(struct virtq *vq, const struct virtq_rings *rings);
 /* The rule that was broken, in words for a log line. */
 const char *virtq_fault_name(enum virtq_fault fault);
 
-/* Signal call_fd whatever the driver asked for; nothing without one. */
+/* Interrupt the driver whatever it asked for. */
 void virtq_call_now(struct virtq *vq);
 
 /*

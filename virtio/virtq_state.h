@@ -9,6 +9,7 @@
 #include "virtio/base.h"
 #include "virtio/chain.h"
 #include "virtio/gmem.h"
+#include "virtio/notify.h"
 #include "virtio/vring.h"
 
 /* The three areas of a ring, in our address space: descriptors, the driver's, the device's. */
@@ -30,11 +31,11 @@ struct virtq_rings {
 struct virtq_config {
 	const struct gmem *mem; /* borrowed while the queue is started */
 	struct virtq_rings rings;
-	uint64_t features; /* negotiated */
-	uint16_t size;     /* entries; a power of two if split */
-	uint32_t base;     /* of SET_VRING_BASE; packed: vring_packed_base() is in the ring */
-	int call_fd;       /* borrowed eventfd, O_NONBLOCK, or -1: the driver polls */
-	int err_fd;        /* borrowed eventfd, O_NONBLOCK, or -1 */
+	uint64_t features;    /* negotiated */
+	uint16_t size;        /* entries; a power of two if split */
+	uint32_t base;        /* of SET_VRING_BASE; packed: vring_packed_base() is in the ring */
+	struct notifier call; /* borrowed; none: the driver polls */
+	struct notifier err;  /* borrowed */
 };
 
 struct virtq {
@@ -45,8 +46,8 @@ struct virtq {
 	bool packed;
 	bool event_idx;
 	bool indirect;
-	int call_fd;
-	int err_fd;
+	struct notifier call;
+	struct notifier err;
 
 	/*
 	 * hot: written by the owner of the running queue. An index runs free if the ring is split,
@@ -65,7 +66,7 @@ struct virtq {
 	uint64_t first_used; /* packed: what goes to published_idx, and makes the batch visible */
 };
 
-/* Mark the queue broken (the first fault stays) and signal err_fd. */
+/* Mark the queue broken (the first fault stays) and signal err. */
 void virtq_break(struct virtq *vq, enum virtq_fault fault);
 
 #endif

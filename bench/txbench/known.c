@@ -362,12 +362,12 @@ static void on_enable(void *dev, unsigned ring, bool enabled)
 	ring_state(dev, ring)->enabled = enabled;
 }
 
-static void on_fds(void *dev, unsigned ring, int call_fd, int err_fd)
+static void on_fds(void *dev, unsigned ring, struct notifier call, struct notifier err)
 {
 	struct virtq *vq = &ring_state(dev, ring)->vq;
 
-	vq->call_fd = call_fd;
-	vq->err_fd = err_fd;
+	vq->call = call;
+	vq->err = err;
 	virtq_call_now(vq);
 }
 

@@ -126,8 +126,8 @@ void guest_set_up(struct guest *g, struct explore *e, const struct guest_config 
 	g->vq = (struct virtq_config){ .mem = &g->mem,
 				       .features = cfg->features,
 				       .size = (uint16_t)cfg->size,
-				       .call_fd = EXPLORE_CALL,
-				       .err_fd = -1 };
+				       .call = notifier_eventfd(EXPLORE_CALL),
+				       .err = notifier_none() };
 	place_rings(g, cfg->size);
 	rc.areas = g->vq.rings;
 	g->driver.cfg = *cfg;

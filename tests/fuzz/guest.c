@@ -174,8 +174,8 @@ bool fuzz_guest_init(struct fuzz_guest *g, const struct fuzz_guest_config *cfg,
 	g->vq = (struct virtq_config){ .mem = &g->mem,
 				       .features = g->features,
 				       .size = (uint16_t)g->size,
-				       .call_fd = g->call_fd,
-				       .err_fd = g->err_fd };
+				       .call = notifier_eventfd(g->call_fd),
+				       .err = notifier_eventfd(g->err_fd) };
 	if (!place_ring(g, cfg, &rc, in)) {
 		fuzz_guest_deinit(g);
 		return false;

@@ -135,8 +135,8 @@ static int device_ring_start(void *opaque, unsigned ring, const struct virtq_con
 		     !(cfg->size & (cfg->size - 1)));
 	fuzz_require(!(cfg->features & ~OFFERED));
 	check_fd(kick_fd);
-	check_fd(cfg->call_fd);
-	check_fd(cfg->err_fd);
+	check_fd(cfg->call.fd);
+	check_fd(cfg->err.fd);
 	if (refuse(dev))
 		return -EIO;
 	dev->started[ring] = true;
@@ -153,8 +153,8 @@ static uint32_t device_ring_stop(void *opaque, unsigned ring)
 	fuzz_require(ring < RINGS && dev->started[ring] && !dev->quiet);
 	touch(dev, ring);
 	check_fd(dev->kick_fd[ring]);
-	check_fd(dev->vq[ring].call_fd);
-	check_fd(dev->vq[ring].err_fd);
+	check_fd(dev->vq[ring].call.fd);
+	check_fd(dev->vq[ring].err.fd);
 	dev->started[ring] = false;
 	return virtq_base(&dev->vq[ring]);
 }
@@ -167,17 +167,17 @@ static void device_ring_enable(void *opaque, unsigned ring, bool enabled)
 	dev->enabled[ring] = enabled;
 }
 
-static void device_ring_fds(void *opaque, unsigned ring, int call_fd, int err_fd)
+static void device_ring_fds(void *opaque, unsigned ring, struct notifier call, struct notifier err)
 {
 	struct device *dev = opaque;
 
 	fuzz_require(ring < RINGS && dev->started[ring] && !dev->quiet);
-	check_fd(dev->vq[ring].call_fd);
-	check_fd(dev->vq[ring].err_fd);
-	check_fd(call_fd);
-	check_fd(err_fd);
-	dev->vq[ring].call_fd = call_fd;
-	dev->vq[ring].err_fd = err_fd;
+	check_fd(dev->vq[ring].call.fd);
+	check_fd(dev->vq[ring].err.fd);
+	check_fd(call.fd);
+	check_fd(err.fd);
+	dev->vq[ring].call = call;
+	dev->vq[ring].err = err;
 	virtq_call_now(&dev->vq[ring]);
 }
 

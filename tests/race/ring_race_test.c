@@ -365,7 +365,7 @@ static int set_up(struct race *race, const struct mode *mode)
 		race->mem.regions[0].host = region->host;
 	race->mode = mode;
 	race->kick_fd = rc.kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	race->call_fd = vc.call_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	race->call_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (race->kick_fd < 0 || race->call_fd < 0)
 		return -errno;
 	err = ring_place(&rc, &race->arena, 0);
@@ -381,7 +381,8 @@ static int set_up(struct race *race, const struct mode *mode)
 	race->frames_gpa = arena_gpa(&race->arena, race->frames);
 	vc.mem = &race->mem;
 	vc.base = ring_base(&race->ring);
-	vc.err_fd = -1;
+	vc.call = notifier_eventfd(race->call_fd);
+	vc.err = notifier_none();
 	virtq_start(&race->vq, &vc);
 	return 0;
 }

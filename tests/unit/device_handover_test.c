@@ -239,7 +239,7 @@ static unsigned driver_takes(struct rig *r, unsigned ring)
 	struct half *h = &r->halves[ring];
 	unsigned n = 0;
 
-	if (h->asleep && !guest_signals(h->vq.call_fd))
+	if (h->asleep && !guest_signals(h->vq.call.fd))
 		return 0;
 	do
 		n += take_used(r, ring);
@@ -335,8 +335,8 @@ static void half_init(struct rig *r, struct half *h, bool tx)
 		.features = r->features,
 		.size = SIZE,
 		.base = ring_base(&h->ring),
-		.call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-		.err_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		.call = notifier_eventfd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+		.err = notifier_eventfd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
 	};
 	assert_int_equal((h->ring.packed ? virtq_resolve_packed : virtq_resolve)(
 				 &h->vq.rings, &r->mem, SIZE, (uintptr_t)h->ring.areas.desc,
@@ -456,8 +456,8 @@ static void rig_free(struct rig *r)
 	for (unsigned i = 0; i < RINGS; i++) {
 		ring_deinit(&r->halves[i].ring);
 		close(r->halves[i].kick_fd);
-		close(r->halves[i].vq.call_fd);
-		close(r->halves[i].vq.err_fd);
+		close(r->halves[i].vq.call.fd);
+		close(r->halves[i].vq.err.fd);
 	}
 	gmem_deinit(&r->mem);
 	arena_deinit(&r->arena);
@@ -523,8 +523,8 @@ static void kernel_gets_what_the_session_said(void **state)
 	assert_int_equal(k->rings[VHOST_NET_TX].base, 5);
 	assert_int_equal(k->rings[VHOST_NET_TX].num, SIZE);
 	assert_int_equal(k->rings[VHOST_NET_TX].kick_fd, rig->halves[3].kick_fd);
-	assert_int_equal(k->rings[VHOST_NET_RX].call_fd, rig->halves[2].vq.call_fd);
-	assert_int_equal(k->rings[VHOST_NET_RX].err_fd, rig->halves[2].vq.err_fd);
+	assert_int_equal(k->rings[VHOST_NET_RX].call_fd, rig->halves[2].vq.call.fd);
+	assert_int_equal(k->rings[VHOST_NET_RX].err_fd, rig->halves[2].vq.err.fd);
 	assert_int_equal(k->rings[VHOST_NET_RX].backend_fd, rig->backend->queues[1]->frames.fd);
 	assert_ptr_equal((void *)(uintptr_t)k->rings[VHOST_NET_TX].addr.used_user_addr,
 			 rig->halves[3].vq.rings.used);
@@ -540,7 +540,7 @@ static void session_asks(struct rig *r)
 
 	switch (test_random_below(&r->random, 5)) {
 	case 0:
-		ops->ring_fds(r->device, ring, h->vq.call_fd, h->vq.err_fd);
+		ops->ring_fds(r->device, ring, h->vq.call, h->vq.err);
 		break;
 	case 1:
 		ops->quiesce(r->device);
@@ -629,7 +629,7 @@ static void take_back_calls(void **state)
 	check_all_arrived(rig);
 	driver_sends(rig, 0, 1);
 	assert_true(kernel_sends(rig, 0));
-	guest_signals(rig->halves[1].vq.call_fd);
+	guest_signals(rig->halves[1].vq.call.fd);
 	want(rig, false);
 	check_all_arrived(rig);
 	rig_free(rig);
@@ -709,11 +709,11 @@ static void a_reason_is_logged_once(void **state)
 	assert_why(rig, DEVICE_CANNOT, "1 memory regions");
 	/* Refused before a ring stops for it: nobody is called, as after a start. */
 	for (unsigned i = 0; i < RINGS; i++)
-		assert_int_equal(guest_signals(rig->halves[i].vq.call_fd), 0);
+		assert_int_equal(guest_signals(rig->halves[i].vq.call.fd), 0);
 	/* Nothing has changed that would make another try worth its blackout. */
 	calls = vhost_net_fake.n_calls;
 	for (unsigned i = 0; i < 5; i++) {
-		ops->ring_fds(rig->device, 0, rig->halves[0].vq.call_fd, rig->halves[0].vq.err_fd);
+		ops->ring_fds(rig->device, 0, rig->halves[0].vq.call, rig->halves[0].vq.err);
 		assert_int_equal(device_settle(rig->device), DEVICE_CANNOT);
 	}
 	assert_int_equal(vhost_net_fake.n_calls, calls);
@@ -824,29 +824,38 @@ static void fds_while_the_kernel_has_it(void **state)
 	rig = rig_start(&bh_tx_engine, 0);
 	h = &rig->halves[1];
 	n = device_driver_status(rig->device).to_user.n;
-	fd = h->vq.call_fd;
-	h->vq.call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ops->ring_fds(rig->device, 1, h->vq.call_fd, h->vq.err_fd);
+	fd = h->vq.call.fd;
+	h->vq.call = notifier_eventfd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	ops->ring_fds(rig->device, 1, h->vq.call, h->vq.err);
 	close(fd);
-	assert_int_equal(k->call_fd, h->vq.call_fd);
-	assert_int_equal(guest_signals(h->vq.call_fd), 1);
+	assert_int_equal(k->call_fd, h->vq.call.fd);
+	assert_int_equal(guest_signals(h->vq.call.fd), 1);
 	assert_int_equal(device_settle(rig->device), DEVICE_KERNEL);
 	assert_int_equal(device_driver_status(rig->device).to_user.n, n);
 	/* One that the kernel does not take: the user datapath has it, and tries again. */
 	vhost_net_fake_fail(VHOST_SET_VRING_CALL, 1, -EINVAL);
-	fd = h->vq.call_fd;
-	h->vq.call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ops->ring_fds(rig->device, 1, h->vq.call_fd, h->vq.err_fd);
+	fd = h->vq.call.fd;
+	h->vq.call = notifier_eventfd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	ops->ring_fds(rig->device, 1, h->vq.call, h->vq.err);
 	close(fd);
 	assert_false(device_pair_in_kernel(rig->device, 0));
-	assert_true(guest_signals(h->vq.call_fd) > 0);
+	assert_true(guest_signals(h->vq.call.fd) > 0);
 	assert_int_equal(logged(rig, "ring 1: the kernel does not take its new fds"), 1);
 	assert_int_equal(device_settle(rig->device), DEVICE_KERNEL);
-	assert_int_equal(k->call_fd, h->vq.call_fd);
+	assert_int_equal(k->call_fd, h->vq.call.fd);
+	/* One that it cannot take: the user datapath keeps the pair and says why. */
+	ops->ring_fds(rig->device, 1, (struct notifier){ h->vq.err.fd, NOTIFIER_SOCKET },
+		      h->vq.err);
+	assert_false(device_pair_in_kernel(rig->device, 0));
+	assert_int_equal(device_settle(rig->device), DEVICE_CANNOT);
+	assert_why(rig, DEVICE_CANNOT,
+		   "the call fd of the tx ring of queue pair 0 is a socket, not an eventfd");
+	ops->ring_fds(rig->device, 1, h->vq.call, h->vq.err);
+	assert_int_equal(device_settle(rig->device), DEVICE_KERNEL);
 	/* None at all. */
-	ops->ring_fds(rig->device, 1, -1, -1);
+	ops->ring_fds(rig->device, 1, notifier_none(), notifier_none());
 	assert_int_equal(k->call_fd, -1);
-	ops->ring_fds(rig->device, 1, h->vq.call_fd, h->vq.err_fd);
+	ops->ring_fds(rig->device, 1, h->vq.call, h->vq.err);
 	traffic(rig, 50);
 	check_all_arrived(rig);
 	rig_free(rig);

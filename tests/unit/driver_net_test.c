@@ -78,12 +78,12 @@ static void ring_enable(void *dev, unsigned ring, bool enabled)
 	e->enabled[ring] = enabled;
 }
 
-static void ring_fds(void *dev, unsigned ring, int call_fd, int err_fd)
+static void ring_fds(void *dev, unsigned ring, struct notifier call, struct notifier err)
 {
 	struct echo *e = dev;
 
-	e->vq[ring].call_fd = call_fd;
-	e->vq[ring].err_fd = err_fd;
+	e->vq[ring].call = call;
+	e->vq[ring].err = err;
 	virtq_call_now(&e->vq[ring]);
 }
 

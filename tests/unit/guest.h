@@ -132,8 +132,8 @@ static inline struct virtq_config guest_vq(const struct guest *g, uint32_t base)
 				      .features = g->features,
 				      .size = g->ring.size,
 				      .base = base,
-				      .call_fd = g->call_fd,
-				      .err_fd = g->err_fd };
+				      .call = notifier_eventfd(g->call_fd),
+				      .err = notifier_eventfd(g->err_fd) };
 }
 
 /*

@@ -104,8 +104,8 @@ static inline struct world *world_new(uint64_t features, unsigned size, uint16_t
 					.features = features,
 					.size = (uint16_t)size,
 					.base = ring_base(&w->ring),
-					.call_fd = eventfd(0, EFD_NONBLOCK),
-					.err_fd = eventfd(0, EFD_NONBLOCK) };
+					.call = notifier_eventfd(eventfd(0, EFD_NONBLOCK)),
+					.err = notifier_eventfd(eventfd(0, EFD_NONBLOCK)) };
 	world_resolve(w);
 	virtq_start(&w->vq, &w->cfg);
 	w->pool = (struct iov_pool){ .iov = w->iov, .cap = POOL };
@@ -115,8 +115,8 @@ static inline struct world *world_new(uint64_t features, unsigned size, uint16_t
 static inline void world_free(struct world *w)
 {
 	close(w->ring.cfg.kick_fd);
-	close(w->cfg.call_fd);
-	close(w->cfg.err_fd);
+	close(w->cfg.call.fd);
+	close(w->cfg.err.fd);
 	ring_deinit(&w->ring);
 	gmem_deinit(&w->mem);
 	arena_deinit(&w->arena);

@@ -110,8 +110,8 @@ static inline int fake_ring_start(void *opaque, unsigned ring, const struct virt
 
 	assert_true(ring < RINGS && !dev->started[ring] && !dev->quiet && kick_fd >= 0);
 	check_fd(kick_fd);
-	check_fd(cfg->call_fd);
-	check_fd(cfg->err_fd);
+	check_fd(cfg->call.fd);
+	check_fd(cfg->err.fd);
 	event(dev, "start %u (%u from %u); ", ring, cfg->size, cfg->base);
 	if (dev->refuse)
 		return dev->refuse;
@@ -129,8 +129,8 @@ static inline uint32_t fake_ring_stop(void *opaque, unsigned ring)
 	assert_true(ring < RINGS && dev->started[ring] && !dev->quiet);
 	store_relaxed(&dev->cfg[ring].rings.used->idx, 1);
 	check_fd(dev->kick_fd[ring]);
-	check_fd(dev->cfg[ring].call_fd);
-	check_fd(dev->cfg[ring].err_fd);
+	check_fd(dev->cfg[ring].call.fd);
+	check_fd(dev->cfg[ring].err.fd);
 	event(dev, "stop %u; ", ring);
 	dev->started[ring] = false;
 	return dev->cfg[ring].base + 7;
@@ -145,19 +145,20 @@ static inline void fake_ring_enable(void *opaque, unsigned ring, bool enabled)
 	event(dev, "%s %u; ", enabled ? "enable" : "disable", ring);
 }
 
-static inline void fake_ring_fds(void *opaque, unsigned ring, int call_fd, int err_fd)
+static inline void fake_ring_fds(void *opaque, unsigned ring, struct notifier call,
+				 struct notifier err)
 {
 	struct fake *dev = opaque;
 
 	assert_true(ring < RINGS && dev->started[ring]);
 	/* The old ones are open until the device has let go of them. */
-	check_fd(dev->cfg[ring].call_fd);
-	check_fd(dev->cfg[ring].err_fd);
-	check_fd(call_fd);
-	check_fd(err_fd);
-	dev->cfg[ring].call_fd = call_fd;
-	dev->cfg[ring].err_fd = err_fd;
-	event(dev, "fds %u%s%s; ", ring, call_fd < 0 ? "" : " call", err_fd < 0 ? "" : " err");
+	check_fd(dev->cfg[ring].call.fd);
+	check_fd(dev->cfg[ring].err.fd);
+	check_fd(call.fd);
+	check_fd(err.fd);
+	dev->cfg[ring].call = call;
+	dev->cfg[ring].err = err;
+	event(dev, "fds %u%s%s; ", ring, call.fd < 0 ? "" : " call", err.fd < 0 ? "" : " err");
 }
 
 static inline void fake_quiesce(void *opaque)

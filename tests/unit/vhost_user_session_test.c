@@ -776,6 +776,35 @@ static void test_notifier_always_ready(void **state)
 	tell_fd(f, VHOST_USER_SET_VRING_CALL, 0, f->event);
 }
 
+/*
+ * User-mode Linux takes its calls from a socket. A kick fd is not read, so it must be an eventfd:
+ * a socket or pipe would stay readable for ever.
+ */
+static void test_notifier_kinds(void **state)
+{
+	struct fixture *f = *state;
+	int sockets[2], ends[2];
+	uint64_t ring = 0;
+
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets), 0);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	start_rings(f, 1);
+	tell_fd(f, VHOST_USER_SET_VRING_CALL, 0, sockets[1]);
+	tell_fd(f, VHOST_USER_SET_VRING_ERR, 0, ends[1]);
+	assert_int_equal(f->dev.cfg[0].call.kind, NOTIFIER_SOCKET);
+	assert_int_equal(f->dev.cfg[0].err.kind, NOTIFIER_PIPE);
+	put_message(f, VHOST_USER_SET_VRING_KICK, &ring, sizeof(ring), &sockets[1], 1);
+	assert_violation(f, "ring 0: its kick fd is a socket, not an eventfd");
+	reconnect(f);
+	put_message(f, VHOST_USER_SET_VRING_KICK, &ring, sizeof(ring), &ends[1], 1);
+	assert_violation(f, "ring 0: its kick fd is a pipe, not an eventfd");
+	close(sockets[0]);
+	close(sockets[1]);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void on_signal(int number)
 {
 	(void)number;
@@ -963,7 +992,7 @@ static void test_reset(void **state)
 		lay_ring(f, 0);
 		tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
 		assert_events(f, "features 0; start 0 (256 from 0); ");
-		assert_true(f->dev.cfg[0].err_fd >= 0);
+		assert_true(f->dev.cfg[0].err.fd >= 0);
 		reconnect(f);
 	}
 }
@@ -1116,6 +1145,7 @@ int main(void)
 		TEST(test_kick_again),
 		TEST(test_bad_notifiers),
 		TEST(test_notifier_always_ready),
+		TEST(test_notifier_kinds),
 		TEST(test_notifier_and_signals),
 		TEST(test_call_err),
 		TEST(test_base),

@@ -147,12 +147,12 @@ static void carry_out(const struct attack *a, bool peek_first, uint16_t base)
 	if (w->vq.fault != a->fault)
 		fail_msg("%s: %s", a->what, virtq_fault_name(w->vq.fault));
 	assert_int_equal(w->vq.fault_idx, 2);
-	assert_int_equal(signals(w->cfg.err_fd), 1);
+	assert_int_equal(signals(w->cfg.err.fd), 1);
 	/* Mended, and nevertheless nothing more comes. */
 	*slot(w, 2) = (struct vring_packed_desc){ BUF, 60, 0, base ? USED : AVAIL };
 	assert_int_equal(pop(w, c + 2, SIZE), 0);
 	assert_int_equal(w->vq.fault, a->fault);
-	assert_int_equal(signals(w->cfg.err_fd), 0);
+	assert_int_equal(signals(w->cfg.err.fd), 0);
 	/* What was popped before can still be given back. */
 	virtq_push(&w->vq, c[0].elem, 0);
 	virtq_publish(&w->vq);

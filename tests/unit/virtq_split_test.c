@@ -104,14 +104,14 @@ static void carry_out(const struct attack *a, bool peek_first)
 	if (w->vq.fault != a->fault)
 		fail_msg("%s: %s", a->what, virtq_fault_name(w->vq.fault));
 	assert_int_equal(w->vq.fault_idx, 2);
-	assert_int_equal(signals(w->cfg.err_fd), 1);
+	assert_int_equal(signals(w->cfg.err.fd), 1);
 	/* Mended, and nevertheless nothing more comes. */
 	w->ring.areas.desc[0] = (struct vring_desc){ BUF, 60, 0, 0 };
 	avail->ring[2] = 0;
 	store_release(&avail->idx, 3);
 	assert_int_equal(pop(w, c, SIZE), 0);
 	assert_int_equal(w->vq.fault, a->fault);
-	assert_int_equal(signals(w->cfg.err_fd), 0);
+	assert_int_equal(signals(w->cfg.err.fd), 0);
 	/* What was popped before can still be given back. */
 	virtq_push(&w->vq, c[0].elem, 0);
 	virtq_publish(&w->vq);

@@ -410,7 +410,7 @@ static void test_event_idx_call(void **state)
 	bounce(w);
 	assert_true(virtq_call(&w->vq));
 	assert_false(virtq_call(&w->vq));
-	assert_int_equal(signals(w->cfg.call_fd), 1);
+	assert_int_equal(signals(w->cfg.call.fd), 1);
 	for (unsigned round = 0; round < 3000; round++) {
 		unsigned step = (unsigned)rand() % 9;
 		bool passes = armed - used < step;
@@ -423,7 +423,7 @@ static void test_event_idx_call(void **state)
 			virtq_push(&w->vq, c[i].elem, 0);
 		virtq_publish(&w->vq);
 		assert_int_equal(virtq_call(&w->vq), passes);
-		assert_int_equal(signals(w->cfg.call_fd), passes);
+		assert_int_equal(signals(w->cfg.call.fd), passes);
 		calls += passes;
 		if (rand() % 3 && w->ring.n_free > 16)
 			continue;
@@ -469,7 +469,7 @@ static void test_flags(void **state)
 		assert_false(virtq_arm_notify(&w->vq));
 	}
 	assert_int_equal(signals(w->ring.cfg.kick_fd), 2);
-	assert_int_equal(signals(w->cfg.call_fd), 2);
+	assert_int_equal(signals(w->cfg.call.fd), 2);
 	world_free(w);
 }
 
@@ -532,12 +532,12 @@ static void test_arm_for_more(void **state)
 }
 
 /* Without a call fd the driver polls: a wish for a call harms nobody. */
-static void test_no_call_fd(void **state)
+static void test_no_call(void **state)
 {
 	struct world *w = world_new(layout(state), 8, 0);
 
-	w->vq.call_fd = -1;
-	w->vq.err_fd = -1;
+	w->vq.call = notifier_none();
+	w->vq.err = notifier_none();
 	ring_fill(&w->ring, out_part(DATA, 60), 0);
 	ring_submit(&w->ring);
 	bounce(w);
@@ -621,7 +621,7 @@ static void test_break(void **state)
 	virtq_break(&w->vq, VIRTQ_FAULT_NO_HEADER);
 	virtq_break(&w->vq, VIRTQ_FAULT_LOOP);
 	assert_int_equal(w->vq.fault, VIRTQ_FAULT_NO_HEADER);
-	assert_int_equal(signals(w->cfg.err_fd), 1);
+	assert_int_equal(signals(w->cfg.err.fd), 1);
 	assert_int_equal(pop(w, &c, 1), 0);
 	for (unsigned i = 0; i < VIRTQ_FAULTS; i++)
 		assert_string_not_equal(virtq_fault_name(i), "unknown");
@@ -653,13 +653,13 @@ static void test_good_before_bad(void **state)
 			if (i < 2)
 				virtq_rewind(&w->vq, c, 2);
 		}
-		assert_int_equal(signals(w->cfg.err_fd), 0);
+		assert_int_equal(signals(w->cfg.err.fd), 0);
 		assert_true(virtq_arm_notify(&w->vq));
 		assert_int_equal(pop(w, c, 8), 0);
 		assert_int_equal(w->pool.n, 0);
 		assert_int_equal(w->vq.fault, VIRTQ_FAULT_ADDRESS);
 		assert_int_equal(w->vq.fault_idx, 2);
-		assert_int_equal(signals(w->cfg.err_fd), 1);
+		assert_int_equal(signals(w->cfg.err.fd), 1);
 		world_free(w);
 	}
 }
@@ -774,7 +774,7 @@ int main(void)
 		BOTH(test_size_one),        BOTH(test_out_of_order), BOTH(test_rewind),
 		BOTH(test_mergeable),       BOTH(test_small_pool),   BOTH(test_event_idx_kick),
 		BOTH(test_event_idx_call),  BOTH(test_flags),        BOTH(test_arm_looks_again),
-		BOTH(test_arm_for_more),    BOTH(test_no_call_fd),   BOTH(test_restart),
+		BOTH(test_arm_for_more),    BOTH(test_no_call),      BOTH(test_restart),
 		BOTH(test_region_crossing), BOTH(test_break),        BOTH(test_ring_reset),
 		BOTH(test_ring_base),       BOTH(test_publish),      BOTH(test_good_before_bad),
 	};

@@ -41,8 +41,8 @@ int vhost_user_session_new(struct vhost_user_session **session, const struct vho
 	s->n_rings = n_rings;
 	for (i = 0; i < n_rings; i++) {
 		s->rings[i].kick_fd = -1;
-		s->rings[i].call_fd = -1;
-		s->rings[i].err_fd = -1;
+		s->rings[i].call = notifier_none();
+		s->rings[i].err = notifier_none();
 	}
 	vhost_user_conn_init(&s->conn, fd);
 	*session = s;
@@ -63,10 +63,10 @@ void vhost_user_session_free(struct vhost_user_session *s)
 		return;
 	vhost_user_vring_reset_all(s);
 	for (i = 0; i < s->n_rings; i++) {
-		if (s->rings[i].call_fd >= 0)
-			close(s->rings[i].call_fd);
-		if (s->rings[i].err_fd >= 0)
-			close(s->rings[i].err_fd);
+		if (s->rings[i].call.fd >= 0)
+			close(s->rings[i].call.fd);
+		if (s->rings[i].err.fd >= 0)
+			close(s->rings[i].err.fd);
 	}
 	gmem_deinit(&s->mem);
 	vhost_user_conn_deinit(&s->conn);

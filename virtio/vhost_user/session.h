@@ -50,10 +50,10 @@ struct vhost_user_ops {
 	 */
 	void (*ring_enable)(void *dev, unsigned ring, bool enabled);
 	/*
-	 * New call and err fds of a started ring; the call fd must be signalled once, since a call
-	 * may have gone to the old one.
+	 * New call and err fds of a started ring. The driver must be called once, since a call may
+	 * have gone to the old fd. The old ones may be closed when this returns.
 	 */
-	void (*ring_fds)(void *dev, unsigned ring, int call_fd, int err_fd);
+	void (*ring_fds)(void *dev, unsigned ring, struct notifier call, struct notifier err);
 	/* No ring touches guest memory between quiesce and resume; no frame is in flight. */
 	void (*quiesce)(void *dev);
 	/* Between quiesce and resume: the areas of a started ring moved in our address space. */

@@ -25,8 +25,8 @@ struct vhost_user_ring {
 	bool has_base; /* base came from the front-end or from a stop, else a ring is new */
 	uint32_t base; /* where the next start begins */
 	int kick_fd;   /* -1 while stopped */
-	int call_fd;   /* -1: none */
-	int err_fd;    /* -1: none */
+	struct notifier call;
+	struct notifier err;
 };
 
 struct vhost_user_session {

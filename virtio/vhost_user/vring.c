@@ -7,11 +7,8 @@
 #include "virtio/vhost_user/state.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "virtio/features.h"
@@ -115,8 +112,8 @@ static enum vhost_user_answer start(struct vhost_user_session *s, unsigned idx)
 		.features = s->features & ~FEATURE(VHOST_USER_F_PROTOCOL_FEATURES),
 		.size = ring->size,
 		.base = base_of(s, ring),
-		.call_fd = ring->call_fd,
-		.err_fd = ring->err_fd,
+		.call = ring->call,
+		.err = ring->err,
 	};
 	err = s->cfg.ops->ring_start(s->cfg.dev, idx, &cfg, ring->kick_fd);
 	if (err)
@@ -247,92 +244,88 @@ static unsigned file_ring(const struct vhost_user_msg *msg)
 	return msg->payload.u64 & VHOST_USER_VRING_IDX_MASK;
 }
 
-/*
- * Not a file with a type: one that is waited for or written to notifies nobody. Nor one of the
- * kernel's nameless files that cannot be waited for: poll() calls those ready for all at once and
- * for ever, and whoever waited would spin. An eventfd is ready for POLLIN and POLLOUT only.
- */
-static bool may_be_eventfd(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLRDNORM | POLLWRNORM };
-	struct stat st;
-	int n;
-
-	if (fstat(fd, &st) < 0 || (st.st_mode & S_IFMT))
-		return false;
-	/* It does not wait, and still a signal that is pending ends it. */
-	do
-		n = poll(&p, 1, 0);
-	while (n < 0 && errno == EINTR);
-	return n >= 0 && !(p.revents & p.events);
-}
-
-/* The eventfd of SET_VRING_KICK, CALL or ERR, or -1 if the message says that there is none. */
-static enum vhost_user_answer take_eventfd(struct vhost_user_session *s, struct vhost_user_msg *msg,
-					   int *fd)
+/* The fd of SET_VRING_KICK, CALL or ERR, or none if the message says so. */
+static enum vhost_user_answer take_notifier(struct vhost_user_session *s,
+					    struct vhost_user_msg *msg, struct notifier *n)
 {
 	bool none = msg->payload.u64 & VHOST_USER_VRING_NOFD;
+	int err;
 
-	*fd = -1;
+	*n = notifier_none();
 	if (s->conn.n_fds != !none)
 		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u: %u fds, not %d",
 						file_ring(msg), s->conn.n_fds, !none);
 	if (none)
 		return ANSWER_DONE;
-	if (!may_be_eventfd(s->conn.fds[0]) || fcntl(s->conn.fds[0], F_SETFL, O_NONBLOCK) < 0)
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u: not an eventfd",
-						file_ring(msg));
-	*fd = vhost_user_conn_take_fd(&s->conn, 0);
+	err = notifier_of_fd(n, s->conn.fds[0]);
+	if (err == -EINVAL)
+		return vhost_user_session_fault(
+			s, ANSWER_BROKEN, "ring %u: not an eventfd, pipe to write or unix socket",
+			file_ring(msg));
+	if (err)
+		return vhost_user_session_fault(s, ANSWER_BROKEN,
+						"ring %u: what its fd is cannot be told: %s",
+						file_ring(msg), strerror(-err));
+	vhost_user_conn_take_fd(&s->conn, 0);
 	return ANSWER_DONE;
 }
 
-/* For a started ring: go on where it stands, with another kick fd. */
+/*
+ * For a started ring: go on where it stands, with another kick fd. That is an eventfd, which the
+ * iothread need not read: it waits for the next write. A socket or pipe would stay readable.
+ */
 enum vhost_user_answer vhost_user_vring_set_kick(struct vhost_user_session *s,
 						 struct vhost_user_msg *msg)
 {
 	unsigned idx = file_ring(msg);
 	enum vhost_user_answer answer;
-	int fd;
+	struct notifier kick;
 
-	answer = take_eventfd(s, msg, &fd);
+	answer = take_notifier(s, msg, &kick);
 	if (answer != ANSWER_DONE)
 		return answer;
-	if (fd < 0)
+	if (kick.kind == NOTIFIER_NONE)
 		return vhost_user_session_fault(
 			s, ANSWER_BROKEN, "ring %u: polling instead of a kick fd is not supported",
 			idx);
+	if (kick.kind != NOTIFIER_EVENTFD) {
+		close(kick.fd);
+		return vhost_user_session_fault(s, ANSWER_BROKEN,
+						"ring %u: its kick fd is %s, not an eventfd", idx,
+						notifier_name(&kick));
+	}
 	vhost_user_vring_stop(s, idx);
-	s->rings[idx].kick_fd = fd;
+	s->rings[idx].kick_fd = kick.fd;
 	return start(s, idx);
 }
 
 /* The device lets go of the old fd before it is closed. */
-static enum vhost_user_answer replace_fd(struct vhost_user_session *s, struct vhost_user_msg *msg,
-					 int *place)
+static enum vhost_user_answer replace_notifier(struct vhost_user_session *s,
+					       struct vhost_user_msg *msg, struct notifier *place)
 {
 	const struct vhost_user_ring *ring = &s->rings[file_ring(msg)];
+	struct notifier now, old = *place;
 	enum vhost_user_answer answer;
-	int fd, old = *place;
 
-	answer = take_eventfd(s, msg, &fd);
+	answer = take_notifier(s, msg, &now);
 	if (answer != ANSWER_DONE)
 		return answer;
-	*place = fd;
+	*place = now;
 	if (ring->started)
-		s->cfg.ops->ring_fds(s->cfg.dev, file_ring(msg), ring->call_fd, ring->err_fd);
-	if (old >= 0)
-		close(old);
+		s->cfg.ops->ring_fds(s->cfg.dev, file_ring(msg), ring->call, ring->err);
+	if (old.fd >= 0)
+		close(old.fd);
 	return ANSWER_DONE;
 }
 
 enum vhost_user_answer vhost_user_vring_set_call(struct vhost_user_session *s,
 						 struct vhost_user_msg *msg)
 {
-	return replace_fd(s, msg, &s->rings[file_ring(msg)].call_fd);
+	return replace_notifier(s, msg, &s->rings[file_ring(msg)].call);
 }
 
 enum vhost_user_answer vhost_user_vring_set_err(struct vhost_user_session *s,
 						struct vhost_user_msg *msg)
 {
-	return replace_fd(s, msg, &s->rings[file_ring(msg)].err_fd);
+	return replace_notifier(s, msg, &s->rings[file_ring(msg)].err);
 }
