@@ -113,7 +113,7 @@ static bool lacks(uint64_t features, const struct need *n)
 	return feature_has(features, n->bit) && !(features & (FEATURE(n->one) | FEATURE(n->other)));
 }
 
-uint64_t features_settle(uint64_t features, char why[FEATURES_NAMES_LEN])
+uint64_t features_prune(uint64_t features, char why[FEATURES_NAMES_LEN])
 {
 	unsigned i;
 

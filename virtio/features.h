@@ -89,6 +89,6 @@ bool features_check(uint64_t features, char why[FEATURES_NAMES_LEN]);
  * QEMU was told csum=off or guest_csum=off and nothing else, and then does without both. why as
  * above.
  */
-uint64_t features_settle(uint64_t features, char why[FEATURES_NAMES_LEN]);
+uint64_t features_prune(uint64_t features, char why[FEATURES_NAMES_LEN]);
 
 #endif

@@ -93,7 +93,7 @@ static enum vhost_user_answer set_features(struct vhost_user_session *s, struct 
 	if (excess)
 		return vhost_user_session_fault(s, ANSWER_BROKEN, "never offered: %s",
 						features_names(excess, names));
-	features = features_settle(features, lacking);
+	features = features_prune(features, lacking);
 	if (!features_check(features, names))
 		return vhost_user_session_fault(s, ANSWER_BROKEN, "contradictory: %s", names);
 	/* QEMU says it once for every queue pair. */
