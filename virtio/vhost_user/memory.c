@@ -3,12 +3,15 @@
  * The memory table under running rings. A ring whose areas are about to vanish is stopped first;
  * the others pause while the table changes. A new table is mapped whole before the old one goes.
  */
-#include "virtio/vhost_user/state.h"
+#include "virtio/vhost_user/memory.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "virtio/vhost_user/report.h"
+#include "virtio/vhost_user/vring.h"
 
 static const char *map_error(int err)
 {
@@ -31,12 +34,12 @@ static enum vhost_user_answer map(struct vhost_user_session *s, struct gmem *mem
 
 	if (!err)
 		return ANSWER_DONE;
-	return vhost_user_session_fault(s, ANSWER_REFUSED,
-					"region %u (guest 0x%" PRIx64 ", size 0x%" PRIx64
-					", user 0x%" PRIx64 ", offset 0x%" PRIx64
-					") cannot be mapped: %s",
-					mem->n, r->gpa, r->size, r->uva, r->mmap_offset,
-					map_error(err));
+	return vhost_user_report_fault(s, ANSWER_REFUSED,
+				       "region %u (guest 0x%" PRIx64 ", size 0x%" PRIx64
+				       ", user 0x%" PRIx64 ", offset 0x%" PRIx64
+				       ") cannot be mapped: %s",
+				       mem->n, r->gpa, r->size, r->uva, r->mmap_offset,
+				       map_error(err));
 }
 
 /* Pause the device if any ring runs; the result is for resume(). */
@@ -61,7 +64,7 @@ static void resume(struct vhost_user_session *s, bool quiesced)
 static void stop_lost(struct vhost_user_session *s, unsigned idx)
 {
 	vhost_user_vring_stop(s, idx);
-	vhost_user_session_fault(s, ANSWER_DONE, "ring %u lost its memory and is stopped", idx);
+	vhost_user_report_fault(s, ANSWER_DONE, "ring %u lost its memory and is stopped", idx);
 }
 
 /* Where the started rings are in mem; those that are not inside it are stopped. */
@@ -106,11 +109,11 @@ enum vhost_user_answer vhost_user_memory_set_table(struct vhost_user_session *s,
 
 	if (table->n > VHOST_USER_MAX_TABLE || table->n != s->conn.n_fds ||
 	    msg->hdr.size != offsetof(struct vhost_user_mem_table, regions[table->n]))
-		return vhost_user_session_fault(s, ANSWER_BROKEN,
-						"%u regions with %u fds in %u bytes", table->n,
-						s->conn.n_fds, msg->hdr.size);
+		return vhost_user_report_fault(s, ANSWER_BROKEN,
+					       "%u regions with %u fds in %u bytes", table->n,
+					       s->conn.n_fds, msg->hdr.size);
 	if (gmem_init(&fresh) < 0)
-		return vhost_user_session_fault(s, ANSWER_REFUSED, "out of memory");
+		return vhost_user_report_fault(s, ANSWER_REFUSED, "out of memory");
 	fresh.watcher = s->mem.watcher;
 	answer = map_table(s, &fresh, table);
 	if (answer != ANSWER_DONE) {
@@ -161,10 +164,10 @@ enum vhost_user_answer vhost_user_memory_remove(struct vhost_user_session *s,
 	unsigned i;
 
 	if (!has_region(&s->mem, r))
-		return vhost_user_session_fault(s, ANSWER_REFUSED,
-						"no region (guest 0x%" PRIx64 ", size 0x%" PRIx64
-						", user 0x%" PRIx64 ")",
-						r->gpa, r->size, r->uva);
+		return vhost_user_report_fault(s, ANSWER_REFUSED,
+					       "no region (guest 0x%" PRIx64 ", size 0x%" PRIx64
+					       ", user 0x%" PRIx64 ")",
+					       r->gpa, r->size, r->uva);
 	for (i = 0; i < s->n_rings; i++) {
 		if (s->rings[i].started && ring_is_in(&s->rings[i], r))
 			stop_lost(s, i);

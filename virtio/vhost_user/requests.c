@@ -6,7 +6,7 @@
  * A handler sees a payload of an allowed size, fds of an allowed number and a ring that exists. An
  * fd that it does not take is closed after it.
  */
-#include "virtio/vhost_user/state.h"
+#include "virtio/vhost_user/requests.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -16,6 +16,9 @@
 
 #include "virtio/base.h"
 #include "virtio/features.h"
+#include "virtio/vhost_user/memory.h"
+#include "virtio/vhost_user/report.h"
+#include "virtio/vhost_user/vring.h"
 
 /* Smallest and largest MTU of virtio-net (virtio 1.2 section 5.1.4.1). */
 #define MTU_MIN 68
@@ -91,25 +94,25 @@ static enum vhost_user_answer set_features(struct vhost_user_session *s, struct 
 	int err;
 
 	if (excess)
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "never offered: %s",
-						features_names(excess, names));
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "never offered: %s",
+					       features_names(excess, names));
 	features = features_prune(features, lacking);
 	if (!features_check(features, names))
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "contradictory: %s", names);
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "contradictory: %s", names);
 	/* QEMU says it once for every queue pair. */
 	if (s->has_features && features == s->features)
 		return ANSWER_DONE;
 	if (lacking[0])
-		vhost_user_session_fault(s, ANSWER_DONE, "without effect: %s", lacking);
+		vhost_user_report_fault(s, ANSWER_DONE, "without effect: %s", lacking);
 	if (any_started(s))
-		return vhost_user_session_fault(s, ANSWER_BROKEN,
-						"changes while a ring is started: %s",
-						features_names(features ^ s->features, names));
+		return vhost_user_report_fault(s, ANSWER_BROKEN,
+					       "changes while a ring is started: %s",
+					       features_names(features ^ s->features, names));
 	err = s->cfg.ops->set_features(s->cfg.dev,
 				       features & ~FEATURE(VHOST_USER_F_PROTOCOL_FEATURES));
 	if (err)
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "the device does not take %s: %s",
-						features_names(features, names), strerror(-err));
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "the device does not take %s: %s",
+					       features_names(features, names), strerror(-err));
 	enable_by_features(s, features);
 	s->features = features;
 	s->has_features = true;
@@ -128,8 +131,8 @@ static enum vhost_user_answer set_protocol_features(struct vhost_user_session *s
 	uint64_t excess = msg->payload.u64 & ~offered_protocol_features(s);
 
 	if (excess)
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "never offered: bits 0x%" PRIx64,
-						excess);
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "never offered: bits 0x%" PRIx64,
+					       excess);
 	s->protocol_features = msg->payload.u64;
 	return ANSWER_DONE;
 }
@@ -148,14 +151,14 @@ static enum vhost_user_answer net_set_mtu(struct vhost_user_session *s, struct v
 	int err;
 
 	if (mtu < MTU_MIN || mtu > MTU_MAX)
-		return vhost_user_session_fault(s, ANSWER_REFUSED,
-						"%" PRIu64 " is not between %d and %d", mtu,
-						MTU_MIN, MTU_MAX);
+		return vhost_user_report_fault(s, ANSWER_REFUSED,
+					       "%" PRIu64 " is not between %d and %d", mtu, MTU_MIN,
+					       MTU_MAX);
 	err = s->cfg.ops->set_mtu(s->cfg.dev, (uint16_t)mtu);
 	if (err)
-		return vhost_user_session_fault(s, ANSWER_REFUSED,
-						"the device does not take %" PRIu64 ": %s", mtu,
-						strerror(-err));
+		return vhost_user_report_fault(s, ANSWER_REFUSED,
+					       "the device does not take %" PRIu64 ": %s", mtu,
+					       strerror(-err));
 	return ANSWER_DONE;
 }
 
@@ -194,7 +197,7 @@ static enum vhost_user_answer get_config(struct vhost_user_session *s, struct vh
 static enum vhost_user_answer set_config(struct vhost_user_session *s, struct vhost_user_msg *msg)
 {
 	(void)msg;
-	return vhost_user_session_fault(s, ANSWER_REFUSED, "the configuration is read-only");
+	return vhost_user_report_fault(s, ANSWER_REFUSED, "the configuration is read-only");
 }
 
 static void reset(struct vhost_user_session *s)
@@ -223,8 +226,8 @@ static enum vhost_user_answer reset_owner(struct vhost_user_session *s, struct v
 static enum vhost_user_answer set_status(struct vhost_user_session *s, struct vhost_user_msg *msg)
 {
 	if (msg->payload.u64 > UINT8_MAX)
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "0x%" PRIx64 " is not a byte",
-						msg->payload.u64);
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "0x%" PRIx64 " is not a byte",
+					       msg->payload.u64);
 	if (!msg->payload.u64)
 		reset(s);
 	s->status = (uint8_t)msg->payload.u64;
@@ -253,8 +256,7 @@ enum ring_field {
 };
 
 struct request {
-	const char *name;
-	/* NULL: known by name only. */
+	/* NULL: not supported. */
 	enum vhost_user_answer (*run)(struct vhost_user_session *s, struct vhost_user_msg *msg);
 	uint16_t size_min; /* of the payload, bytes */
 	uint16_t size_max;
@@ -264,9 +266,8 @@ struct request {
 	uint64_t needs; /* protocol features that must have been acknowledged */
 };
 
-#define REQUEST(request, ...) [VHOST_USER_##request] = { .name = #request, __VA_ARGS__ }
+#define REQUEST(request, ...) [VHOST_USER_##request] = { __VA_ARGS__ }
 #define RUN(handler)          .run = (handler)
-#define NAME_ONLY             RUN(NULL)
 #define SIZE(min, max)        .size_min = (min), .size_max = (max)
 #define SIZE_OF(type)         SIZE(sizeof(type), sizeof(type))
 #define FDS(min, max)         .fds_min = (min), .fds_max = (max)
@@ -288,8 +289,6 @@ static const struct request requests[VHOST_USER_REQUESTS] = {
 	REQUEST(RESET_OWNER, RUN(reset_owner)),
 	REQUEST(SET_MEM_TABLE, RUN(vhost_user_memory_set_table), TABLE,
 		FDS(0, VHOST_USER_MAX_TABLE)),
-	REQUEST(SET_LOG_BASE, NAME_ONLY),
-	REQUEST(SET_LOG_FD, NAME_ONLY),
 	REQUEST(SET_VRING_NUM, RUN(vhost_user_vring_set_num), RING_U32, RING(STOPPED)),
 	REQUEST(SET_VRING_ADDR, RUN(vhost_user_vring_set_addr), RING_ADDR),
 	REQUEST(SET_VRING_BASE, RUN(vhost_user_vring_set_base), RING_U32, RING(STOPPED)),
@@ -303,35 +302,15 @@ static const struct request requests[VHOST_USER_REQUESTS] = {
 	REQUEST(SET_VRING_ENABLE, RUN(vhost_user_vring_set_enable), RING_U32, RING(STATE)),
 	REQUEST(SEND_RARP, RUN(send_rarp), U64, NEEDS(RARP)),
 	REQUEST(NET_SET_MTU, RUN(net_set_mtu), U64, NEEDS(MTU)),
-	REQUEST(SET_BACKEND_REQ_FD, NAME_ONLY),
-	REQUEST(IOTLB_MSG, NAME_ONLY),
-	REQUEST(SET_VRING_ENDIAN, NAME_ONLY),
 	REQUEST(GET_CONFIG, RUN(get_config), CONFIG),
 	REQUEST(SET_CONFIG, RUN(set_config), CONFIG),
-	REQUEST(CREATE_CRYPTO_SESSION, NAME_ONLY),
-	REQUEST(CLOSE_CRYPTO_SESSION, NAME_ONLY),
-	REQUEST(POSTCOPY_ADVISE, NAME_ONLY),
-	REQUEST(POSTCOPY_LISTEN, NAME_ONLY),
-	REQUEST(POSTCOPY_END, NAME_ONLY),
-	REQUEST(GET_INFLIGHT_FD, NAME_ONLY),
-	REQUEST(SET_INFLIGHT_FD, NAME_ONLY),
-	REQUEST(GPU_SET_SOCKET, NAME_ONLY),
 	REQUEST(RESET_DEVICE, RUN(reset_device), NEEDS(RESET_DEVICE)),
-	REQUEST(VRING_KICK, NAME_ONLY),
 	REQUEST(GET_MAX_MEM_SLOTS, RUN(get_max_mem_slots), NEEDS(CONFIGURE_MEM_SLOTS)),
 	REQUEST(ADD_MEM_REG, RUN(vhost_user_memory_add), REGION, FDS(1, 1)),
 	REQUEST(REM_MEM_REG, RUN(vhost_user_memory_remove), REGION, FDS(0, 1)),
 	REQUEST(SET_STATUS, RUN(set_status), U64, NEEDS(STATUS)),
 	REQUEST(GET_STATUS, RUN(get_status), NEEDS(STATUS)),
-	REQUEST(GET_SHARED_OBJECT, NAME_ONLY),
-	REQUEST(SET_DEVICE_STATE_FD, NAME_ONLY),
-	REQUEST(CHECK_DEVICE_STATE, NAME_ONLY),
 };
-
-const char *vhost_user_requests_name(uint32_t request)
-{
-	return request < array_size(requests) ? requests[request].name : NULL;
-}
 
 static enum vhost_user_answer check_ring(struct vhost_user_session *s, const struct request *req)
 {
@@ -344,13 +323,13 @@ static enum vhost_user_answer check_ring(struct vhost_user_session *s, const str
 	if (req->ring == RING_FILE)
 		idx = msg->payload.u64 & VHOST_USER_VRING_IDX_MASK;
 	if (req->ring == RING_FILE && (msg->payload.u64 & ~file_bits))
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "unknown bits in 0x%" PRIx64,
-						msg->payload.u64);
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "unknown bits in 0x%" PRIx64,
+					       msg->payload.u64);
 	if (idx >= s->n_rings)
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u: there are %u", idx,
-						s->n_rings);
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u: there are %u", idx,
+					       s->n_rings);
 	if (req->ring == RING_STOPPED && s->rings[idx].started)
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u is started", idx);
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u is started", idx);
 	return ANSWER_DONE;
 }
 
@@ -360,15 +339,15 @@ static enum vhost_user_answer check(struct vhost_user_session *s, const struct r
 	unsigned n_fds = s->conn.n_fds;
 
 	if (req->needs & ~s->protocol_features)
-		return vhost_user_session_fault(s, ANSWER_BROKEN,
-						"its protocol feature was not acknowledged");
+		return vhost_user_report_fault(s, ANSWER_BROKEN,
+					       "its protocol feature was not acknowledged");
 	if (size < req->size_min || size > req->size_max)
-		return vhost_user_session_fault(s, ANSWER_BROKEN,
-						"a payload of %u bytes, not %u to %u", size,
-						req->size_min, req->size_max);
+		return vhost_user_report_fault(s, ANSWER_BROKEN,
+					       "a payload of %u bytes, not %u to %u", size,
+					       req->size_min, req->size_max);
 	if (n_fds < req->fds_min || n_fds > req->fds_max)
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "%u fds, not %u to %u", n_fds,
-						req->fds_min, req->fds_max);
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "%u fds, not %u to %u", n_fds,
+					       req->fds_min, req->fds_max);
 	return check_ring(s, req);
 }
 
@@ -379,7 +358,7 @@ enum vhost_user_answer vhost_user_requests_run(struct vhost_user_session *s)
 	enum vhost_user_answer answer;
 
 	if (!req->run)
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "not supported and not offered");
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "not supported and not offered");
 	answer = check(s, req);
 	return answer == ANSWER_DONE ? req->run(s, &s->conn.msg) : answer;
 }

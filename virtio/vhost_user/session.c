@@ -6,14 +6,16 @@
 #include "virtio/vhost_user/session.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "virtio/base.h"
 #include "virtio/features.h"
+#include "virtio/vhost_user/report.h"
+#include "virtio/vhost_user/requests.h"
 #include "virtio/vhost_user/state.h"
+#include "virtio/vhost_user/vring.h"
 
 /* A front-end that never pauses must not keep the control thread to itself. */
 #define MESSAGES_PER_DISPATCH 16
@@ -78,34 +80,6 @@ int vhost_user_session_fd(const struct vhost_user_session *s)
 	return s->conn.fd;
 }
 
-__attribute__((format(printf, 2, 3))) static void say(struct vhost_user_session *s, const char *fmt,
-						      ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	s->cfg.ops->log(s->cfg.dev, fmt, args);
-	va_end(args);
-}
-
-enum vhost_user_answer vhost_user_session_fault(struct vhost_user_session *s,
-						enum vhost_user_answer answer, const char *fmt, ...)
-{
-	uint32_t request = s->conn.msg.hdr.request;
-	const char *name = vhost_user_requests_name(request);
-	char text[FEATURES_NAMES_LEN + 128];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	if (name)
-		say(s, "%s: %s", name, text);
-	else
-		say(s, "request %u: %s", request, text);
-	return answer;
-}
-
 /* 0 or negative errno: a front-end that asks and does not read the answers is not waited for. */
 static int reply(struct vhost_user_session *s)
 {
@@ -143,8 +117,8 @@ static enum vhost_user_outcome handle(struct vhost_user_session *s)
 	if (err == -EPIPE || err == -ECONNRESET)
 		return VHOST_USER_CLOSED;
 	if (err) {
-		vhost_user_session_fault(s, ANSWER_BROKEN, "cannot send the reply: %s",
-					 err == -EAGAIN ? "replies are not read" : strerror(-err));
+		vhost_user_report_fault(s, ANSWER_BROKEN, "cannot send the reply: %s",
+					err == -EAGAIN ? "replies are not read" : strerror(-err));
 		return VHOST_USER_VIOLATION;
 	}
 	return VHOST_USER_GO_ON;
@@ -166,7 +140,7 @@ enum vhost_user_outcome vhost_user_session_dispatch(struct vhost_user_session *s
 		case VHOST_USER_CONN_CLOSED:
 			return VHOST_USER_CLOSED;
 		case VHOST_USER_CONN_VIOLATION:
-			say(s, "front-end: %s", s->conn.reason);
+			vhost_user_report_line(s, "front-end: %s", s->conn.reason);
 			return VHOST_USER_VIOLATION;
 		}
 	}

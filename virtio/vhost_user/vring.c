@@ -4,7 +4,7 @@
  * states" in the specification), and the messages that change it. All that the device hears about
  * rings is said here, but for a move of their memory.
  */
-#include "virtio/vhost_user/state.h"
+#include "virtio/vhost_user/vring.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "virtio/features.h"
+#include "virtio/vhost_user/report.h"
 #include "virtio/virtq.h"
 #include "virtio/vring.h"
 
@@ -43,7 +44,7 @@ static enum vhost_user_answer unresolved(struct vhost_user_session *s, unsigned 
 {
 	const struct vhost_user_ring *ring = &s->rings[idx];
 
-	return vhost_user_session_fault(
+	return vhost_user_report_fault(
 		s, ANSWER_BROKEN,
 		"ring %u of %u entries, descriptors 0x%" PRIx64 ", available 0x%" PRIx64
 		", used 0x%" PRIx64 ": %s",
@@ -77,14 +78,14 @@ static enum vhost_user_answer check_layout(struct vhost_user_session *s, unsigne
 	uint32_t base = base_of(s, ring);
 
 	if (!ring->packed && !split_size(ring->size))
-		return vhost_user_session_fault(s, ANSWER_BROKEN,
-						"ring %u: %u is no power of two and RING_PACKED "
-						"was not negotiated",
-						idx, ring->size);
+		return vhost_user_report_fault(s, ANSWER_BROKEN,
+					       "ring %u: %u is no power of two and RING_PACKED "
+					       "was not negotiated",
+					       idx, ring->size);
 	if (ring->packed && vring_packed_slot(vring_packed_base(base)) >= ring->size)
-		return vhost_user_session_fault(s, ANSWER_BROKEN,
-						"ring %u: base 0x%x is not in a ring of %u", idx,
-						base, ring->size);
+		return vhost_user_report_fault(s, ANSWER_BROKEN,
+					       "ring %u: base 0x%x is not in a ring of %u", idx,
+					       base, ring->size);
 	return ANSWER_DONE;
 }
 
@@ -97,8 +98,8 @@ static enum vhost_user_answer start(struct vhost_user_session *s, unsigned idx)
 	int err;
 
 	if (lack)
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u cannot start before %s",
-						idx, lack);
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u cannot start before %s",
+					       idx, lack);
 	ring->packed = is_packed(s);
 	answer = check_layout(s, idx);
 	if (answer != ANSWER_DONE)
@@ -117,8 +118,8 @@ static enum vhost_user_answer start(struct vhost_user_session *s, unsigned idx)
 	};
 	err = s->cfg.ops->ring_start(s->cfg.dev, idx, &cfg, ring->kick_fd);
 	if (err)
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u cannot start: %s", idx,
-						strerror(-err));
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u cannot start: %s", idx,
+					       strerror(-err));
 	ring->started = true;
 	return ANSWER_DONE;
 }
@@ -172,9 +173,9 @@ enum vhost_user_answer vhost_user_vring_set_num(struct vhost_user_session *s,
 	bool any = feature_has(s->cfg.features, VIRTIO_F_RING_PACKED);
 
 	if (!v.num || v.num > VRING_MAX_SIZE || (!any && !split_size(v.num)))
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u: %u is no %s up to %d",
-						v.index, v.num, any ? "size" : "power of two",
-						VRING_MAX_SIZE);
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u: %u is no %s up to %d",
+					       v.index, v.num, any ? "size" : "power of two",
+					       VRING_MAX_SIZE);
 	s->rings[v.index].size = (uint16_t)v.num;
 	return ANSWER_DONE;
 }
@@ -191,12 +192,11 @@ enum vhost_user_answer vhost_user_vring_set_addr(struct vhost_user_session *s,
 	struct vhost_user_ring *ring = &s->rings[addr->index];
 
 	if (addr->flags)
-		return vhost_user_session_fault(s, ANSWER_BROKEN,
-						"ring %u: flags 0x%x: logging was never offered",
-						addr->index, addr->flags);
+		return vhost_user_report_fault(s, ANSWER_BROKEN,
+					       "ring %u: flags 0x%x: logging was never offered",
+					       addr->index, addr->flags);
 	if (ring->started && !same_place(addr, &ring->addr))
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u is started",
-						addr->index);
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u is started", addr->index);
 	ring->addr = *addr;
 	ring->has_addr = true;
 	return ANSWER_DONE;
@@ -230,11 +230,11 @@ enum vhost_user_answer vhost_user_vring_set_enable(struct vhost_user_session *s,
 	struct vhost_user_vring_state v = msg->payload.state;
 
 	if (s->has_features && !feature_has(s->features, VHOST_USER_F_PROTOCOL_FEATURES))
-		return vhost_user_session_fault(s, ANSWER_BROKEN,
-						"PROTOCOL_FEATURES was not negotiated");
+		return vhost_user_report_fault(s, ANSWER_BROKEN,
+					       "PROTOCOL_FEATURES was not negotiated");
 	if (v.num > 1)
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u: %u is neither 0 nor 1",
-						v.index, v.num);
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u: %u is neither 0 nor 1",
+					       v.index, v.num);
 	vhost_user_vring_enable(s, v.index, v.num);
 	return ANSWER_DONE;
 }
@@ -253,19 +253,19 @@ static enum vhost_user_answer take_notifier(struct vhost_user_session *s,
 
 	*n = notifier_none();
 	if (s->conn.n_fds != !none)
-		return vhost_user_session_fault(s, ANSWER_BROKEN, "ring %u: %u fds, not %d",
-						file_ring(msg), s->conn.n_fds, !none);
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u: %u fds, not %d",
+					       file_ring(msg), s->conn.n_fds, !none);
 	if (none)
 		return ANSWER_DONE;
 	err = notifier_of_fd(n, s->conn.fds[0]);
 	if (err == -EINVAL)
-		return vhost_user_session_fault(
+		return vhost_user_report_fault(
 			s, ANSWER_BROKEN, "ring %u: not an eventfd, pipe to write or unix socket",
 			file_ring(msg));
 	if (err)
-		return vhost_user_session_fault(s, ANSWER_BROKEN,
-						"ring %u: what its fd is cannot be told: %s",
-						file_ring(msg), strerror(-err));
+		return vhost_user_report_fault(s, ANSWER_BROKEN,
+					       "ring %u: what its fd is cannot be told: %s",
+					       file_ring(msg), strerror(-err));
 	vhost_user_conn_take_fd(&s->conn, 0);
 	return ANSWER_DONE;
 }
@@ -285,14 +285,14 @@ enum vhost_user_answer vhost_user_vring_set_kick(struct vhost_user_session *s,
 	if (answer != ANSWER_DONE)
 		return answer;
 	if (kick.kind == NOTIFIER_NONE)
-		return vhost_user_session_fault(
+		return vhost_user_report_fault(
 			s, ANSWER_BROKEN, "ring %u: polling instead of a kick fd is not supported",
 			idx);
 	if (kick.kind != NOTIFIER_EVENTFD) {
 		close(kick.fd);
-		return vhost_user_session_fault(s, ANSWER_BROKEN,
-						"ring %u: its kick fd is %s, not an eventfd", idx,
-						notifier_name(&kick));
+		return vhost_user_report_fault(s, ANSWER_BROKEN,
+					       "ring %u: its kick fd is %s, not an eventfd", idx,
+					       notifier_name(&kick));
 	}
 	vhost_user_vring_stop(s, idx);
 	s->rings[idx].kick_fd = kick.fd;

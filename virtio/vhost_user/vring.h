@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The rings of a session: their states, and the messages that change them. */
+#ifndef VIRTIO_VHOST_USER_VRING_H
+#define VIRTIO_VHOST_USER_VRING_H
+
+#include <stdbool.h>
+
+#include "virtio/vhost_user/state.h"
+
+/* Find the areas of ring in mem, by ring->packed. 0, or what virtq_resolve() says. */
+int vhost_user_vring_resolve(struct vhost_user_ring *ring, const struct gmem *mem);
+/* Nothing if it is stopped. */
+void vhost_user_vring_stop(struct vhost_user_session *s, unsigned idx);
+void vhost_user_vring_enable(struct vhost_user_session *s, unsigned idx, bool enabled);
+void vhost_user_vring_enable_all(struct vhost_user_session *s, bool enabled);
+/*
+ * All rings as at the session's beginning, but for their call and err fds, and their bases: QEMU
+ * 7.2 pauses a guest with SET_STATUS 0 and asks for the bases after it. Whoever starts anew sends
+ * new ones.
+ */
+void vhost_user_vring_reset_all(struct vhost_user_session *s);
+
+/* SET_VRING_NUM, ADDR, BASE, ENABLE, KICK, CALL, ERR and GET_VRING_BASE; the ring exists. */
+enum vhost_user_answer vhost_user_vring_set_num(struct vhost_user_session *s,
+						struct vhost_user_msg *msg);
+enum vhost_user_answer vhost_user_vring_set_addr(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg);
+enum vhost_user_answer vhost_user_vring_set_base(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg);
+enum vhost_user_answer vhost_user_vring_set_enable(struct vhost_user_session *s,
+						   struct vhost_user_msg *msg);
+enum vhost_user_answer vhost_user_vring_set_kick(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg);
+enum vhost_user_answer vhost_user_vring_set_call(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg);
+enum vhost_user_answer vhost_user_vring_set_err(struct vhost_user_session *s,
+						struct vhost_user_msg *msg);
+enum vhost_user_answer vhost_user_vring_get_base(struct vhost_user_session *s,
+						 struct vhost_user_msg *msg);
+
+#endif
