@@ -9,7 +9,7 @@
 #include "virtio/base.h"
 #include "virtio/chain.h"
 #include "virtio/gmem.h"
-#include "virtio/notify.h"
+#include "virtio/notifier.h"
 #include "virtio/vring.h"
 
 /* The three areas of a ring, in our address space: descriptors, the driver's, the device's. */

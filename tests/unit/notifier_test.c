@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Notifiers: which fds serve as one, what the other side sees, and that sending never waits. */
-#include "virtio/notify.h"
+#include "virtio/notifier.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Telling the fds of a front-end apart, and notifying through them; see notify.h. */
-#include "virtio/notify.h"
+/* Telling the fds of a front-end apart, and notifying through them; see notifier.h. */
+#include "virtio/notifier.h"
 
 #include <errno.h>
 #include <fcntl.h>
