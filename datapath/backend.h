@@ -3,8 +3,8 @@
  * The contract between the queues and whatever takes and gives frames: tap, null, loop, AF_XDP.
  *
  * A backend is made by its own constructor (datapath/backend/NAME.c), with as many queues as the
- * device has pairs. Its cold operations run on the control thread while no queue runs; queue
- * operations run on the iothread that owns the queue, once per batch, and never block.
+ * device has pairs. Its cold operations run on the control thread; queue operations run on the
+ * iothread that owns the queue, once per batch, and never wait.
  *
  * tx completes in order. A backend that is done with a frame when tx() returns counts it as taken
  * and leaves tx_done NULL; one that finishes later keeps what it needs of the frame (the iovecs'
@@ -27,10 +27,26 @@ enum backend_event {
 	BACKEND_FRAMES = 4, /* rx may have frames */
 };
 
-/* How a queue learns of one of these. */
+/*
+ * How a queue learns of one of these: by an fd, by wake(), or by looking again. Looking again is the
+ * queue's own affair, with a timer: a backend that completes late and has an fd that is always
+ * ready (a socket for which there is always room) costs no spin.
+ *
+ * A backend may change its waits on the control thread while the queue is stopped or paused; the
+ * queue reads them anew when it goes on. On the iothread, from the queue's own operations, it may
+ * only set an fd to -1: it will never be ready again, and is not waited for any more.
+ */
 struct backend_wait {
-	int fd;       /* ready for events; -1: wake() tells */
-	short events; /* poll's */
+	int fd;           /* ready for events; -1: none */
+	short events;     /* poll's */
+	uint32_t look_us; /* fd -1: look again after so many us; 0: wake() tells */
+};
+
+/* What became of the thing behind a backend. */
+enum backend_health {
+	BACKEND_HEALTHY,
+	BACKEND_LOST, /* gone, and reopen() may bring it back */
+	BACKEND_DEAD, /* gone for good, e.g. fds that were passed in */
 };
 
 struct backend;
@@ -45,30 +61,44 @@ struct backend_queue;
 struct backend_ops {
 	const char *name;
 
-	/* control thread */
+	/* control thread; these may wait for the kernel */
 
 	/*
 	 * Get ready for a driver that negotiated features, whose header is hdr_len bytes: set
-	 * offloads. 0 or negative errno; then nothing has changed. Called before the first queue of
-	 * a driver starts, again when the next driver comes.
+	 * offloads, and throw away what waits in the queues for nobody or for the driver before.
+	 * 0 or negative errno; then nothing has changed. Called before the first queue of a driver
+	 * starts, again when the next driver comes.
 	 */
 	int (*start)(struct backend *backend, uint64_t features, unsigned hdr_len);
 	/* Frames up to mtu bytes behind the Ethernet header will come. NULL: nothing to do. */
 	int (*set_mtu)(struct backend *backend, uint16_t mtu);
 	/*
-	 * Queue q of a multi-queue backend is used or not from here on; all are at first. On the
-	 * iothread of the queue, before its first frame and after its last. NULL: nothing to do.
+	 * Queue q of a multi-queue backend is used or not from here on; all are at first. Before
+	 * the queue's first frame and after its last: it is stopped, paused or disabled meanwhile.
+	 * 0 or negative errno. NULL: nothing to do.
 	 */
 	int (*set_queue)(struct backend *backend, unsigned q, bool used);
 	/*
-	 * Send an Ethernet frame (without virtio_net_hdr) that is no driver's: the device's own
-	 * word, now and then. On the iothread of queue 0, between two calls of its tx; tx_done
-	 * never tells of it. 0, or a negative errno: it is lost. NULL: nobody would hear it.
+	 * A guest is there or not: the carrier that the host sees follows. Frames may be moving
+	 * meanwhile. Cannot fail: a host that does not let us keeps its carrier. NULL: nothing to
+	 * do.
 	 */
-	int (*send)(struct backend *backend, const void *frame, unsigned len);
+	void (*set_link)(struct backend *backend, bool up);
+	/*
+	 * Is the thing behind the backend still there? Unless it is healthy, why says in one line
+	 * what happened to it. No side effect and no wait; frames may be moving meanwhile. NULL: it
+	 * is always healthy.
+	 */
+	enum backend_health (*check)(struct backend *backend, char why[BACKEND_ERR_LEN]);
+	/*
+	 * Take it again after BACKEND_LOST, with the offloads that start() last set. All queues are
+	 * paused or stopped; their waits are new afterwards. 0, or a negative errno and err: it is
+	 * lost as before. NULL together with check, or when check never says BACKEND_LOST.
+	 */
+	int (*reopen)(struct backend *backend, char err[BACKEND_ERR_LEN]);
 	void (*free)(struct backend *backend);
 
-	/* iothread */
+	/* iothread of the queue; these never wait */
 
 	/*
 	 * Take frames from the front; returns how many (dropped ones included: they count in
@@ -82,22 +112,29 @@ struct backend_ops {
 	 */
 	unsigned (*tx_done)(struct backend_queue *q);
 	/*
-	 * Give up what is in flight: after it, tx_done reports all that was taken, and what did not
-	 * arrive is in stats->drop_backend. NULL together with tx_done.
+	 * Give up what is in flight. True: nothing is any more, tx_done reports all that was taken.
+	 * False: some frames cannot be recalled; BACKEND_DONE and tx_done will tell of them, and
+	 * their memory is read until then. What did not arrive is in stats->drop_backend. NULL
+	 * together with tx_done.
 	 */
-	void (*tx_cancel)(struct backend_queue *q, struct tx_stats *stats);
+	bool (*tx_cancel)(struct backend_queue *q, struct tx_stats *stats);
 	/*
 	 * Fill frames in order; sets each one's len. Returns how many, fewer than n when there are
 	 * no more now, and always after a frame that spilled. NULL: nothing ever comes.
 	 */
 	unsigned (*rx)(struct backend_queue *q, struct frame *frames, unsigned n,
 		       struct spill *spill, struct rx_stats *stats);
+	/*
+	 * Send an Ethernet frame (without virtio_net_hdr) that is no driver's: the device's own
+	 * word, now and then. On the iothread of queue 0, between two calls of its tx; tx_done
+	 * never tells of it. 0, or a negative errno: it is lost. NULL: nobody would hear it.
+	 */
+	int (*send)(struct backend *backend, const void *frame, unsigned len);
 };
 
 /*
- * One queue pair. A backend without fds calls wake() from inside tx() or rx() of the same pair. A
- * backend sets the fd of a wait to -1 when it will never be ready again (the tap was removed): it
- * must not be waited for any more.
+ * One queue pair. A backend whose wait has neither an fd nor look_us calls wake() from inside tx(),
+ * tx_done() or rx() of the same pair.
  */
 struct backend_queue {
 	const struct backend_ops *ops;

@@ -103,13 +103,14 @@ static void loop_drop_first(struct loop_queue *q)
 	q->done++;
 }
 
-static void loop_tx_cancel(struct backend_queue *base, struct tx_stats *stats)
+static bool loop_tx_cancel(struct backend_queue *base, struct tx_stats *stats)
 {
 	struct loop_queue *q = container_of(base, struct loop_queue, base);
 
 	count_add(&stats->drop_backend, q->waiting);
 	while (q->waiting)
 		loop_drop_first(q);
+	return true;
 }
 
 /* Where a copy goes: a frame's room, then the spill buffer. */

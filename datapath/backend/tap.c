@@ -429,9 +429,9 @@ static void tap_init(struct tap_backend *tap, const int *fds, unsigned n)
 	for (i = 0; i < n; i++) {
 		tap->list[i] = (struct tap_queue){
 			.base = { .ops = &tap_ops,
-				  .room = { fds[i], POLLOUT },
+				  .room = { .fd = fds[i], .events = POLLOUT },
 				  .done = { .fd = -1 },
-				  .frames = { fds[i], POLLIN },
+				  .frames = { .fd = fds[i], .events = POLLIN },
 				  .vhost_fd = fds[i] },
 			.fd = fds[i],
 			.attached = true,

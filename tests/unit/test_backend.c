@@ -247,7 +247,7 @@ static unsigned queue_tx_done(struct backend_queue *bq)
 	return done;
 }
 
-static void queue_tx_cancel(struct backend_queue *bq, struct tx_stats *stats)
+static bool queue_tx_cancel(struct backend_queue *bq, struct tx_stats *stats)
 {
 	struct test_queue *q = from_base(bq);
 
@@ -258,6 +258,7 @@ static void queue_tx_cancel(struct backend_queue *bq, struct tx_stats *stats)
 		complete_oldest(q);
 	}
 	tx_level(q);
+	return true;
 }
 
 /* Cut a frame over the room and, where that ends, over the spill buffer. */
@@ -376,9 +377,9 @@ static void queue_init(struct test_queue *q, struct test_backend *b, unsigned in
 		.base = { .ops = b->base.ops,
 			  .wake = b->cfg.wake,
 			  .wake_ctx = b->cfg.ctx,
-			  .room = { -1, POLLIN },
-			  .done = { -1, POLLIN },
-			  .frames = { -1, POLLIN },
+			  .room = { .fd = -1, .events = POLLIN },
+			  .done = { .fd = -1, .events = POLLIN },
+			  .frames = { .fd = -1, .events = POLLIN },
 			  .vhost_fd = -1 },
 		.owner = b,
 		.index = index,
