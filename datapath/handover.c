@@ -27,7 +27,7 @@ because(struct handover *h, enum device_driver driver, const char *fmt, ...)
 static void account(struct device_handovers *way, uint64_t since_ns)
 {
 	way->n++;
-	way->last_us = (pair_now_ns() - since_ns + 999) / 1000;
+	way->last_us = (monotonic_ns() - since_ns + 999) / 1000;
 	way->max_us = max_u64(way->max_us, way->last_us);
 }
 
@@ -65,7 +65,7 @@ static void take_back_pairs(struct handover *h, unsigned n)
 
 void handover_take_back(struct handover *h)
 {
-	uint64_t start_ns = pair_now_ns();
+	uint64_t start_ns = monotonic_ns();
 
 	h->settled = false;
 	if (h->driver != DEVICE_KERNEL)

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "virtio/base.h"
@@ -56,11 +55,8 @@ struct iothread {
 
 uint64_t iothread_now_ns(struct iothread *t)
 {
-	struct timespec ts;
-
 	(void)t;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	return monotonic_ns();
 }
 
 static struct io_uring_sqe *get_sqe(struct iothread *t)

@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 /* What an iothread is asked to do with one ring, or with both. */
 struct order {
@@ -25,14 +24,6 @@ static void give(struct order *o, void (*fn)(void *arg))
 static struct virtq *virtq_of(struct pair *p, unsigned ring)
 {
 	return ring == PAIR_TX ? &p->tx.vq : &p->rx.vq;
-}
-
-uint64_t pair_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 bool pair_in_use(const struct pair *p)
@@ -227,7 +218,7 @@ static void on_release(void *arg)
 	on_may_release(o);
 	if (o->release != PAIR_RELEASED)
 		return;
-	p->released_ns = pair_now_ns();
+	p->released_ns = monotonic_ns();
 	for (unsigned i = 0; i < PAIR_RINGS; i++)
 		p->rings[i].vq.base = stop_queue(p, i);
 }

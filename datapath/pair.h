@@ -87,7 +87,4 @@ enum pair_release pair_may_release(struct pair *p);
  */
 void pair_reclaim(struct pair *p);
 
-/* CLOCK_MONOTONIC. */
-uint64_t pair_now_ns(void);
-
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The few words that every layer uses: memory ordering, cleanup, container_of.
+ * The few words that every layer uses: memory ordering, cleanup, container_of, the clock.
  *
  * Shared memory (rings, guest buffers, counters that another thread reads) is touched only through
  * the five ordering words below. full_fence() is the one that orders an earlier store before a
@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define load_relaxed(p)     __atomic_load_n((p), __ATOMIC_RELAXED)
 #define load_acquire(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
@@ -32,6 +33,15 @@
 
 /* virtio 1.x is little-endian; legacy rings and headers are the guest's, which is ours. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "txring needs a little-endian host");
+
+/* CLOCK_MONOTONIC, ns. */
+static inline uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {
