@@ -151,23 +151,6 @@ static int identify(struct vhost_net *v, const char *name, char why[VHOST_NET_WH
 	return 0;
 }
 
-/*
- * A worker of its own for tx; without, one thread of the kernel serves both rings, and that is no
- * failure. In the sources known to us (to Linux 6.17) vhost-scsi alone takes these requests; a
- * kernel that does not know them reads a ring's index where we have 0, and says ENOTTY.
- */
-static void add_worker(const struct vhost_net *v)
-{
-	struct vhost_worker_state worker = { .worker_id = 0 };
-	struct vhost_vring_worker ring = { .index = VHOST_NET_TX };
-
-	if (v->sys->ioctl(v->fd, VHOST_NEW_WORKER, &worker) < 0)
-		return;
-	ring.worker_id = worker.worker_id;
-	if (v->sys->ioctl(v->fd, VHOST_ATTACH_VRING_WORKER, &ring) < 0)
-		v->sys->ioctl(v->fd, VHOST_FREE_WORKER, &worker);
-}
-
 static int own(const struct vhost_net *v, const char *name, char why[VHOST_NET_WHY_LEN])
 {
 	int code = v->sys->ioctl(v->fd, VHOST_SET_OWNER, NULL);
@@ -183,7 +166,6 @@ static int own(const struct vhost_net *v, const char *name, char why[VHOST_NET_W
 		v->sys->ioctl(v->fd, VHOST_RESET_OWNER, NULL);
 		return code;
 	}
-	add_worker(v);
 	return 0;
 }
 

@@ -20,20 +20,6 @@
 
 #define VHOST_NET_DEVICE "/dev/vhost-net"
 
-/* Newer than Debian 12's headers. */
-#ifndef VHOST_NEW_WORKER
-struct vhost_worker_state {
-	unsigned int worker_id;
-};
-struct vhost_vring_worker {
-	unsigned int index;
-	unsigned int worker_id;
-};
-#define VHOST_NEW_WORKER          _IOR(VHOST_VIRTIO, 0x8, struct vhost_worker_state)
-#define VHOST_FREE_WORKER         _IOW(VHOST_VIRTIO, 0x9, struct vhost_worker_state)
-#define VHOST_ATTACH_VRING_WORKER _IOW(VHOST_VIRTIO, 0x15, struct vhost_vring_worker)
-#endif
-
 /* The rings of a pair, as the kernel numbers them. */
 enum vhost_net_ring {
 	VHOST_NET_RX,

@@ -294,46 +294,11 @@ static int set_backend(const struct vhost_net_fake_device *device, struct vhost_
 	return 0;
 }
 
-static int new_worker(struct vhost_net_fake_device *device, struct vhost_worker_state *worker)
-{
-	if (!vhost_net_fake.has_workers)
-		return -ENOTTY;
-	worker->worker_id = ++device->n_workers;
-	return 0;
-}
-
-static int attach_worker(struct vhost_net_fake_device *device, struct vhost_net_fake_ring *ring,
-			 unsigned worker)
-{
-	if (!vhost_net_fake.has_workers)
-		return -ENOTTY;
-	if (worker > device->n_workers)
-		return -ENODEV;
-	ring->worker = worker;
-	return 0;
-}
-
-static int free_worker(struct vhost_net_fake_device *device, unsigned worker)
-{
-	unsigned i;
-
-	/* The client has one at most: the last. */
-	if (!worker || worker != device->n_workers)
-		return -ENODEV;
-	for (i = 0; i < VHOST_NET_RINGS; i++) {
-		if (device->rings[i].worker == worker)
-			return -EBUSY;
-	}
-	device->n_workers--;
-	return 0;
-}
-
 /* Requests whose argument begins with a ring's index. */
 static int ring_ioctl(struct vhost_net_fake_device *device, unsigned long request, void *arg)
 {
 	struct vhost_vring_state *state = arg;
 	struct vhost_vring_file *file = arg;
-	struct vhost_vring_worker *worker = arg;
 	struct vhost_net_fake_ring *ring = &device->rings[state->index % VHOST_NET_RINGS];
 
 	if (state->index >= VHOST_NET_RINGS)
@@ -359,8 +324,6 @@ static int ring_ioctl(struct vhost_net_fake_device *device, unsigned long reques
 		return 0;
 	case VHOST_NET_SET_BACKEND:
 		return set_backend(device, ring, file->fd);
-	case VHOST_ATTACH_VRING_WORKER:
-		return attach_worker(device, ring, worker->worker_id);
 	default:
 		return -ENOTTY;
 	}
@@ -399,10 +362,6 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 		return reset_owner(device);
 	case VHOST_SET_MEM_TABLE:
 		return set_memory(device, arg);
-	case VHOST_NEW_WORKER:
-		return new_worker(device, arg);
-	case VHOST_FREE_WORKER:
-		return free_worker(device, ((struct vhost_worker_state *)arg)->worker_id);
 	default:
 		return ring_ioctl(device, request, arg);
 	}

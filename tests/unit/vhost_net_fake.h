@@ -35,7 +35,6 @@ struct vhost_net_fake_ring {
 	int err_fd;
 	int backend_fd;
 	unsigned poll_us;
-	unsigned worker;  /* 0: the device's first */
 	unsigned n_looks; /* at SET_VRING_KICK, for a kick of before */
 };
 
@@ -46,7 +45,6 @@ struct vhost_net_fake_device {
 	uint64_t features; /* SET_FEATURES */
 	unsigned n_regions;
 	struct vhost_memory_region regions[VHOST_NET_FAKE_MAX_REGIONS];
-	unsigned n_workers; /* besides the first */
 	struct vhost_net_fake_ring rings[VHOST_NET_RINGS];
 };
 
@@ -56,7 +54,6 @@ struct vhost_net_fake {
 	uint64_t features;     /* VHOST_NET_FAKE_FEATURES */
 	unsigned max_regions;  /* 64 */
 	bool says_max_regions; /* true */
-	bool has_workers;      /* false */
 	unsigned n_calls;      /* opens, ioctls and closes until now */
 	unsigned long failed;  /* the request that a planned failure came to last */
 	struct vhost_net_fake_device

@@ -384,26 +384,6 @@ static void test_poll(void **state)
 		assert_int_equal(FIRST->rings[i].poll_us, 50);
 }
 
-/* A worker for each ring where there are such; one for both is no failure. */
-static void test_workers(void **state)
-{
-	struct bed *bed = *state;
-
-	assert_int_equal(bed_open(bed, 0), 0);
-	assert_int_equal(FIRST->rings[VHOST_NET_TX].worker, FIRST->rings[VHOST_NET_RX].worker);
-	vhost_net_close(&bed->v);
-
-	vhost_net_fake.has_workers = true;
-	assert_int_equal(bed_open(bed, 0), 0);
-	assert_int_equal(FIRST->n_workers, 1);
-	assert_int_not_equal(FIRST->rings[VHOST_NET_TX].worker, FIRST->rings[VHOST_NET_RX].worker);
-	vhost_net_close(&bed->v);
-
-	vhost_net_fake_fail(VHOST_ATTACH_VRING_WORKER, 1, -EINVAL);
-	assert_int_equal(bed_open(bed, 0), 0);
-	assert_int_equal(FIRST->n_workers, 0);
-}
-
 /* What cannot be is refused before the kernel is told anything. */
 static void test_refused(void **state)
 {
@@ -517,11 +497,6 @@ static void assert_names_failure(const struct bed *bed, int error)
 	assert_says(bed->why, strerror(-error));
 }
 
-static bool is_worker(unsigned long request)
-{
-	return request == VHOST_NEW_WORKER || request == VHOST_ATTACH_VRING_WORKER;
-}
-
 /*
  * Each call of opening fails once, of an own device and of a given one: said which, nothing stays
  * open or owned, and the next try works.
@@ -532,7 +507,6 @@ static void test_each_call_of_open(void **state)
 	unsigned n, given, n_failed[2] = { 0, 0 };
 	int code, fd;
 
-	vhost_net_fake.has_workers = true;
 	for (n = 1, given = 0; given < 2; n++) {
 		fd = given ? vhost_net_fake_fd() : -1;
 		vhost_net_fake_fail(VHOST_NET_FAKE_ANY, n, -EIO);
@@ -542,8 +516,6 @@ static void test_each_call_of_open(void **state)
 			assert_int_equal(code, 0);
 			n = 0;
 			given++;
-		} else if (is_worker(vhost_net_fake.failed)) {
-			assert_int_equal(code, 0);
 		} else {
 			assert_int_equal(code, -EIO);
 			assert_names_failure(bed, -EIO);
@@ -723,7 +695,6 @@ int main(void)
 		TEST(test_cancel),
 		TEST(test_given_fd),
 		TEST(test_poll),
-		TEST(test_workers),
 		TEST(test_refused),
 		TEST(test_too_many_regions),
 		TEST(test_no_tap),
