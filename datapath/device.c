@@ -5,10 +5,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/if_ether.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "datapath/device_log.h"
 #include "datapath/handover.h"
 #include "datapath/pair.h"
 #include "virtio/features.h"
@@ -26,23 +26,6 @@ struct device {
 static struct pair *pair_of(struct device *dev, unsigned ring)
 {
 	return &dev->pairs[ring / PAIR_RINGS];
-}
-
-static void log_args(const struct device_config *cfg, const char *fmt, va_list args)
-{
-	char line[FEATURES_NAMES_LEN + 512];
-
-	vsnprintf(line, sizeof(line), fmt, args);
-	cfg->log(cfg->log_ctx, line);
-}
-
-void device_log(const struct device_config *cfg, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	log_args(cfg, fmt, args);
-	va_end(args);
 }
 
 /*
@@ -192,7 +175,7 @@ static void dev_send_rarp(void *ctx, const uint8_t mac[ETH_ALEN])
 
 static void dev_log(void *ctx, const char *fmt, va_list args)
 {
-	log_args(&((struct device *)ctx)->cfg, fmt, args);
+	device_log_args(&((struct device *)ctx)->cfg, fmt, args);
 }
 
 const struct vhost_user_ops device_vhost_user_ops = {

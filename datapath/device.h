@@ -13,10 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "datapath/backend.h"
-#include "datapath/iothread.h"
+#include "datapath/device_types.h"
 #include "datapath/stats.h"
-#include "datapath/tx/engine.h"
 #include "virtio/vhost_net.h"
 #include "virtio/vhost_user/session.h"
 
@@ -24,20 +22,6 @@ struct device;
 
 /* What a queue pair needs of IOTHREAD_MAX_WATCHES, one of which is the iothread's own. */
 #define DEVICE_PAIR_WATCHES 5
-
-struct device_config {
-	struct backend *backend; /* borrowed; its queues are the device's queue pairs */
-	struct iothread *const
-		*threads; /* borrowed; the pairs take turns on them, from first_thread */
-	unsigned n_threads;
-	unsigned first_thread;
-	const struct tx_mode *mode; /* copied */
-	uint16_t mtu;               /* offered to the driver; 0: none */
-	bool has_mac;               /* the MAC is offered to a front-end that asks for it */
-	/* A line for the log, without newline; control thread or an iothread, never per frame. */
-	void (*log)(void *ctx, const char *line);
-	void *log_ctx;
-};
 
 /* 0 or -ENOMEM. The user datapath moves the frames, until device_set_kernel(). */
 int device_new(struct device **dev, const struct device_config *cfg);
@@ -63,14 +47,6 @@ void device_set_kernel(struct device *dev, struct vhost_net *kernel, const char 
  */
 void device_want_kernel(struct device *dev, bool wanted);
 
-/* Who moves the frames, and what is to be done about it. */
-enum device_driver {
-	DEVICE_KERNEL, /* the kernel, those of all pairs in use */
-	DEVICE_WAITS,  /* the user datapath: the kernel is not wanted, or the driver is not ready */
-	DEVICE_RETRY,  /* the user datapath, for now: settle again after DEVICE_RETRY_MS */
-	DEVICE_CANNOT, /* the user datapath: the kernel cannot be had */
-};
-
 #define DEVICE_RETRY_MS 100
 
 /*
@@ -79,13 +55,6 @@ enum device_driver {
  * nothing has changed. Whatever fails, the user datapath goes on with all rings.
  */
 enum device_driver device_settle(struct device *dev);
-
-/* Hand-overs one way. A blackout is the time in which nobody moved frames. */
-struct device_handovers {
-	uint64_t n;
-	uint64_t last_us;
-	uint64_t max_us;
-};
 
 /* As of the last device_settle(). */
 struct device_driver_status {
@@ -103,9 +72,5 @@ bool device_pair_in_kernel(const struct device *dev, unsigned pair);
 /* Counters of a pair's queues; may be read at any time with load_relaxed. */
 const struct tx_stats *device_tx_stats(const struct device *dev, unsigned pair);
 const struct rx_stats *device_rx_stats(const struct device *dev, unsigned pair);
-
-/* A line for cfg->log; for the files of the device. */
-void device_log(const struct device_config *cfg, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "datapath/device_log.h"
 #include "virtio/features.h"
 
 _Static_assert(PAIR_RX == (int)VHOST_NET_RX && PAIR_TX == (int)VHOST_NET_TX,

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "datapath/device.h"
+#include "datapath/device_types.h"
 #include "datapath/pair.h"
 #include "virtio/vhost_net.h"
 

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "datapath/device_log.h"
+
 /* What an iothread is asked to do with one ring, or with both. */
 struct order {
 	struct pair *pair;

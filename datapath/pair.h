@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "datapath/device.h"
+#include "datapath/device_types.h"
 #include "datapath/rx.h"
 #include "datapath/tx/queue.h"
 #include "virtio/virtq.h"

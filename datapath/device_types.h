@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a device, its hand-over to the kernel and its queue pairs share: their configuration, and the
+ * words of who moves the frames. Types only: device.h is what others include.
+ */
+#ifndef DATAPATH_DEVICE_TYPES_H
+#define DATAPATH_DEVICE_TYPES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "datapath/backend.h"
+#include "datapath/iothread.h"
+#include "datapath/tx/engine.h"
+
+struct device_config {
+	struct backend *backend; /* borrowed; its queues are the device's queue pairs */
+	struct iothread *const
+		*threads; /* borrowed; the pairs take turns on them, from first_thread */
+	unsigned n_threads;
+	unsigned first_thread;
+	const struct tx_mode *mode; /* copied */
+	uint16_t mtu;               /* offered to the driver; 0: none */
+	bool has_mac;               /* the MAC is offered to a front-end that asks for it */
+	/* A line for the log, without newline; control thread or an iothread, never per frame. */
+	void (*log)(void *ctx, const char *line);
+	void *log_ctx;
+};
+
+/* Who moves the frames, and what is to be done about it. */
+enum device_driver {
+	DEVICE_KERNEL, /* the kernel, those of all pairs in use */
+	DEVICE_WAITS,  /* the user datapath: the kernel is not wanted, or the driver is not ready */
+	DEVICE_RETRY,  /* the user datapath, for now: settle again after DEVICE_RETRY_MS */
+	DEVICE_CANNOT, /* the user datapath: the kernel cannot be had */
+};
+
+/* Hand-overs one way. A blackout is the time in which nobody moved frames. */
+struct device_handovers {
+	uint64_t n;
+	uint64_t last_us;
+	uint64_t max_us;
+};
+
+#endif
