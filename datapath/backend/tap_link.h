@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interface behind a tap: its offloads, its MTU, which of its queues are in use. Cold, on the
+ * control thread; used by tap.c only.
+ */
+#ifndef DATAPATH_BACKEND_TAP_LINK_H
+#define DATAPATH_BACKEND_TAP_LINK_H
+
+#include "datapath/backend/tap_state.h"
+
+/* Find out what the kernel takes and how long its header is; features and describe are set. */
+void tap_link_init(struct tap_backend *tap);
+
+/* Of backend.h's operations. */
+int tap_link_start(struct backend *backend, uint64_t features, unsigned hdr_len);
+int tap_link_set_mtu(struct backend *backend, uint16_t mtu);
+int tap_link_set_queue(struct backend *backend, unsigned i, bool used);
+
+#endif
