@@ -59,7 +59,7 @@ leaves_nothing --socket-path --fd -- "$txringd" --backend null
 leaves_nothing --socket-path --fd -- "$txringd" --backend null --socket-path "$sock" --fd 0
 leaves_nothing --fd "'0'" socket -- "$txringd" --backend null --fd 0 </dev/null
 leaves_nothing --fd "'99'" socket -- "$txringd" --backend null --fd 99
-for value in 0 129 -1 four "" 1x; do
+for value in 0 129 -1 +1 " 1" four "" 1x; do
 	refuses --queues "'$value'" "1 to 128" -- --backend null --queues "$value"
 done
 refuses --iothreads "'2'" --queues -- --backend null --iothreads 2
@@ -70,7 +70,7 @@ refuses --socket-path --fd -- --backend null --nic --backend null
 for value in 67 65536 big; do
 	refuses --mtu "'$value'" "68 to 65535" -- --backend null --mtu "$value"
 done
-for value in 52:54:00:12:34 52:54:00:12:34:5g 01:00:5e:00:00:01 525400123456 ""; do
+for value in 52:54:00:12:34 52:54:00:12:34:5g 52:54:00:12:34:-5 01:00:5e:00:00:01 525400123456 ""; do
 	refuses --mac "'$value'" 52:54:00:12:34:56 -- --backend null --mac "$value"
 done
 

@@ -10,11 +10,12 @@
 #include <time.h>
 
 #include "datapath/device.h"
+#include "tools/config/backends.h"
+#include "tools/config/txmode.h"
 #include "tools/txringd/counters.h"
 #include "tools/txringd/endpoint.h"
 #include "tools/log.h"
 #include "tools/txringd/sigbus.h"
-#include "tools/txringd/txmode.h"
 #include "tools/txringd/vhost.h"
 #include "virtio/features.h"
 #include "virtio/vhost_user/session.h"
@@ -25,7 +26,8 @@
 #define LINE_LEN 1024
 
 struct nic {
-	const struct nic_options *opt;
+	const struct nic_config *cfg; /* borrowed */
+	bool named;                   /* lines of the log begin with the name */
 	struct endpoint endpoint;
 	struct backend *backend;
 	struct device *device;
@@ -41,10 +43,10 @@ struct nic {
 /* With several cards each line says which it is about. */
 static void nic_log(const struct nic *nic, const char *line)
 {
-	if (nic->opt->alone)
-		log_line("%s", line);
+	if (nic->named)
+		log_line("%s: %s", nic->cfg->name, line);
 	else
-		log_line("%s: %s", nic->opt->name, line);
+		log_line("%s", line);
 }
 
 static int64_t now_ms(void)
@@ -74,16 +76,16 @@ static void nic_log_callback(void *ctx, const char *line)
 
 static int endpoint_init(struct nic *nic)
 {
-	const struct nic_options *o = nic->opt;
+	const struct nic_config *cfg = nic->cfg;
 	char err[512];
 	int error;
 
-	if (!o->socket_path)
-		error = endpoint_inherit(&nic->endpoint, o->fd, err, sizeof(err));
-	else if (o->client)
-		error = endpoint_connect(&nic->endpoint, o->socket_path, err, sizeof(err));
+	if (!cfg->socket_path)
+		error = endpoint_inherit(&nic->endpoint, cfg->fd, err, sizeof(err));
+	else if (cfg->client)
+		error = endpoint_connect(&nic->endpoint, cfg->socket_path, err, sizeof(err));
 	else
-		error = endpoint_listen(&nic->endpoint, o->socket_path, err, sizeof(err));
+		error = endpoint_listen(&nic->endpoint, cfg->socket_path, err, sizeof(err));
 	if (error)
 		log_line("%s", err);
 	return error;
@@ -91,20 +93,20 @@ static int endpoint_init(struct nic *nic)
 
 static int backend_init(struct nic *nic)
 {
-	const struct nic_options *o = nic->opt;
+	const struct nic_config *cfg = nic->cfg;
 	char err[BACKEND_ERR_LEN];
-	int error = o->backend->open(&nic->backend, o->backend_spec, o->queues, err);
+	int error = backends_open(&nic->backend, cfg->backend, cfg->pairs, err);
 
 	if (error) {
-		log_line("--backend '%s': %s", o->backend_spec, err);
+		log_line("%sbackend '%s': %s", cfg->mark, cfg->backend, err);
 		return error;
 	}
-	if (!o->mtu || !nic->backend->ops->set_mtu)
+	if (!cfg->mtu || !nic->backend->ops->set_mtu)
 		return 0;
-	error = nic->backend->ops->set_mtu(nic->backend, o->mtu);
+	error = nic->backend->ops->set_mtu(nic->backend, cfg->mtu);
 	if (error)
-		log_line("--mtu '%u': backend %s refuses it: %s", o->mtu, nic->backend->describe,
-			 strerror(-error));
+		log_line("%smtu '%u': backend %s refuses it: %s", cfg->mark, cfg->mtu,
+			 nic->backend->describe, strerror(-error));
 	return error;
 }
 
@@ -116,9 +118,9 @@ static int device_init(struct nic *nic, struct iothread *const *threads, unsigne
 		.threads = threads,
 		.n_threads = n_threads,
 		.first_thread = first,
-		.mode = &nic->opt->mode,
-		.mtu = nic->opt->mtu,
-		.has_mac = nic->opt->has_mac,
+		.mode = &nic->cfg->mode,
+		.mtu = nic->cfg->mtu,
+		.has_mac = nic->cfg->has_mac,
 		.log = nic_log_callback,
 		.log_ctx = nic,
 	};
@@ -131,7 +133,7 @@ static int device_init(struct nic *nic, struct iothread *const *threads, unsigne
 
 static int kernel_init(struct nic *nic)
 {
-	int err = vhost_init(&nic->vhost, &nic->opt->vhost, nic->backend,
+	int err = vhost_init(&nic->vhost, &nic->cfg->vhost, nic->backend,
 			     device_features(nic->device));
 
 	if (err)
@@ -141,15 +143,16 @@ static int kernel_init(struct nic *nic)
 	return err;
 }
 
-int nic_new(struct nic **out, const struct nic_options *o, struct iothread *const *threads,
-	    unsigned n_threads, unsigned first)
+int nic_new(struct nic **out, const struct nic_config *cfg, bool named,
+	    struct iothread *const *threads, unsigned n_threads, unsigned first)
 {
 	struct nic *nic = calloc(1, sizeof(*nic));
 	int err;
 
 	if (!nic)
 		return -ENOMEM;
-	nic->opt = o;
+	nic->cfg = cfg;
+	nic->named = named;
 	nic->endpoint.fd = -1;
 	nic->settle_ms = -1;
 	log_limit_init(&nic->limit);
@@ -193,16 +196,16 @@ static void session_begin(struct nic *nic)
 		.ops = &device_vhost_user_ops,
 		.dev = nic->device,
 		.features = vhost_offer(&nic->vhost, device_features(nic->device)),
-		.max_pairs = nic->opt->queues,
-		.has_mac = nic->opt->has_mac,
-		.mtu = nic->opt->mtu,
+		.max_pairs = nic->cfg->pairs,
+		.has_mac = nic->cfg->has_mac,
+		.mtu = nic->cfg->mtu,
 		.watcher = &nic->guard.watcher,
 	};
 	int fd = endpoint_next(&nic->endpoint), err;
 
 	if (fd < 0)
 		return;
-	memcpy(cfg.mac, nic->opt->mac, sizeof(cfg.mac));
+	memcpy(cfg.mac, nic->cfg->mac, sizeof(cfg.mac));
 	sigbus_guard_init(&nic->guard);
 	err = vhost_user_session_new(&nic->session, &cfg, fd);
 	if (err)
@@ -234,7 +237,7 @@ static void settle(struct nic *nic)
 	char line[LINE_LEN];
 
 	nic->settle_ms = driver == DEVICE_RETRY ? now_ms() + DEVICE_RETRY_MS : -1;
-	if (driver != DEVICE_CANNOT || nic->opt->vhost.policy != VHOST_REQUIRE || !nic->session)
+	if (driver != DEVICE_CANNOT || nic->cfg->vhost.policy != VHOST_REQUIRE || !nic->session)
 		return;
 	snprintf(line, sizeof(line), "--vhost require: the front-end is given up: %s",
 		 device_driver_status(nic->device).why);
@@ -285,20 +288,20 @@ bool nic_serve(struct nic *nic, bool readable)
 
 void nic_log_what_runs(const struct nic *nic)
 {
-	const struct nic_options *o = nic->opt;
+	const struct nic_config *cfg = nic->cfg;
 	char mode[TXMODE_TEXT_LEN], where[256], line[1024];
 
-	if (o->socket_path)
+	if (cfg->socket_path)
 		snprintf(where, sizeof(where), "%s %s",
-			 o->client ? "connecting to" : "listening on", o->socket_path);
+			 cfg->client ? "connecting to" : "listening on", cfg->socket_path);
 	else
-		snprintf(where, sizeof(where), "on fd %d", o->fd);
+		snprintf(where, sizeof(where), "on fd %d", cfg->fd);
 	if (!nic->vhost.nets) {
 		snprintf(line, sizeof(line), "vhost: driver user: %s", nic->vhost.why);
 		nic_log(nic, line);
 	}
 	snprintf(line, sizeof(line), "backend %s, tx mode %s, %s", nic->backend->describe,
-		 txmode_text(&o->mode, mode), where);
+		 txmode_text(&cfg->mode, mode), where);
 	nic_log(nic, line);
 }
 
@@ -306,7 +309,7 @@ void nic_log_counters(const struct nic *nic)
 {
 	char line[COUNTERS_TEXT_LEN];
 
-	for (unsigned i = 0; i < nic->opt->queues; i++) {
+	for (unsigned i = 0; i < nic->cfg->pairs; i++) {
 		nic_log(nic, counters_tx(line, i, device_tx_stats(nic->device, i)));
 		nic_log(nic, counters_rx(line, i, device_rx_stats(nic->device, i)));
 	}
@@ -314,7 +317,7 @@ void nic_log_counters(const struct nic *nic)
 
 const char *nic_name(const struct nic *nic)
 {
-	return nic->opt->name;
+	return nic->cfg->name;
 }
 
 static void show_handovers(FILE *out, const char *name, const char *way,
@@ -326,7 +329,7 @@ static void show_handovers(FILE *out, const char *name, const char *way,
 
 static void show_pair(const struct nic *nic, unsigned pair, const char *why, FILE *out)
 {
-	const char *name = nic->opt->name;
+	const char *name = nic->cfg->name;
 	char line[COUNTERS_TEXT_LEN];
 
 	if (device_pair_in_kernel(nic->device, pair))
@@ -341,27 +344,27 @@ static void show_pair(const struct nic *nic, unsigned pair, const char *why, FIL
 
 void nic_show(struct nic *nic, FILE *out)
 {
-	const struct nic_options *o = nic->opt;
+	const struct nic_config *cfg = nic->cfg;
 	char mode[TXMODE_TEXT_LEN], names[FEATURES_NAMES_LEN];
 	struct device_driver_status s;
 
 	settle(nic);
 	s = device_driver_status(nic->device);
-	fprintf(out, "%s: backend %s\n", o->name, nic->backend->describe);
-	fprintf(out, "%s: tx mode %s\n", o->name, txmode_text(&o->mode, mode));
-	fprintf(out, "%s: front-end %s\n", o->name, nic->session ? "connected" : "none");
+	fprintf(out, "%s: backend %s\n", cfg->name, nic->backend->describe);
+	fprintf(out, "%s: tx mode %s\n", cfg->name, txmode_text(&cfg->mode, mode));
+	fprintf(out, "%s: front-end %s\n", cfg->name, nic->session ? "connected" : "none");
 	if (nic->session)
-		fprintf(out, "%s: features %s\n", o->name,
+		fprintf(out, "%s: features %s\n", cfg->name,
 			features_names(device_negotiated(nic->device), names));
-	fprintf(out, "%s: vhost %s\n", o->name, vhost_policy_name(o->vhost.policy));
+	fprintf(out, "%s: vhost %s\n", cfg->name, nic_config_policy_name(cfg->vhost.policy));
 	if (s.driver == DEVICE_KERNEL)
-		fprintf(out, "%s: driver kernel\n", o->name);
+		fprintf(out, "%s: driver kernel\n", cfg->name);
 	else
-		fprintf(out, "%s: driver user: %s\n", o->name, s.why);
-	show_handovers(out, o->name, "kernel", &s.to_kernel);
-	show_handovers(out, o->name, "user", &s.to_user);
-	fprintf(out, "%s: handovers failed: n=%" PRIu64 "\n", o->name, s.failed);
-	for (unsigned i = 0; i < o->queues; i++)
+		fprintf(out, "%s: driver user: %s\n", cfg->name, s.why);
+	show_handovers(out, cfg->name, "kernel", &s.to_kernel);
+	show_handovers(out, cfg->name, "user", &s.to_user);
+	fprintf(out, "%s: handovers failed: n=%" PRIu64 "\n", cfg->name, s.failed);
+	for (unsigned i = 0; i < cfg->pairs; i++)
 		show_pair(nic, i, s.why, out);
 }
 

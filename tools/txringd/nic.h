@@ -13,16 +13,17 @@
 #include <stdio.h>
 
 #include "datapath/iothread.h"
-#include "tools/txringd/options.h"
+#include "tools/config/nic_config.h"
 
 struct nic;
 
 /*
- * Opens all that o asks for; o and threads are borrowed. first is the thread of the first queue
- * pair. 0, or a negative errno after a line in the log; nothing is left behind then.
+ * Opens all that cfg asks for; cfg and threads are borrowed. named: the log says which card a line
+ * is about. first is the thread of the first queue pair. 0, or a negative errno after a line in the
+ * log; nothing is left behind then.
  */
-int nic_new(struct nic **nic, const struct nic_options *o, struct iothread *const *threads,
-	    unsigned n_threads, unsigned first);
+int nic_new(struct nic **nic, const struct nic_config *cfg, bool named,
+	    struct iothread *const *threads, unsigned n_threads, unsigned first);
 /* Ends the session, if any, and takes no other. */
 void nic_stop(struct nic *nic);
 /* Of a stopped card on any thread, else the control thread. Takes NULL. */

@@ -5,7 +5,7 @@
  */
 #include "tools/txringd/options.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,61 +13,83 @@
 
 #include "datapath/device.h"
 #include "datapath/iothread.h"
+#include "tools/config/txmode.h"
+#include "tools/config/values.h"
 #include "tools/log.h"
-#include "tools/txringd/txmode.h"
 #include "tools/version.h"
-#include "virtio/vhost_user/session.h"
+#include "virtio/base.h"
 
 #define MAX_NICS      512
 #define MAX_IOTHREADS 64
-#define MAX_QUEUES    (VHOST_USER_MAX_RINGS / 2)
-#define MIN_MTU       68 /* RFC 791 */
 
 /* Queue pairs that one iothread has room for. */
 #define PAIRS_PER_IOTHREAD ((IOTHREAD_MAX_WATCHES - 1) / DEVICE_PAIR_WATCHES)
 
+/* Most keys that a card may have, for the table that getopt reads. */
+#define MAX_KEYS 64
+
 enum option_id {
-	OPT_SOCKET_PATH = 256,
-	OPT_CLIENT,
-	OPT_FD,
-	OPT_BACKEND,
-	OPT_TXMODE,
-	OPT_QUEUES,
-	OPT_IOTHREADS,
-	OPT_MAC,
-	OPT_MTU,
-	OPT_VHOST,
-	OPT_VHOST_DEVICE,
-	OPT_VHOST_FD,
-	OPT_VHOST_POLL,
+	OPT_IOTHREADS = 256,
 	OPT_NIC,
 	OPT_CONTROL,
 	OPT_HELP,
 	OPT_VERSION,
 	OPT_PRINT_CAPABILITIES,
+	OPT_KEYS, /* and as many more as nic_config_keys[] has */
 };
 
-static const struct option long_options[] = {
-	{ "socket-path", required_argument, NULL, OPT_SOCKET_PATH },
-	{ "client", no_argument, NULL, OPT_CLIENT },
-	{ "fd", required_argument, NULL, OPT_FD },
-	{ "backend", required_argument, NULL, OPT_BACKEND },
-	{ "txmode", required_argument, NULL, OPT_TXMODE },
-	{ "queues", required_argument, NULL, OPT_QUEUES },
+static const struct option own_options[] = {
 	{ "iothreads", required_argument, NULL, OPT_IOTHREADS },
-	{ "mac", required_argument, NULL, OPT_MAC },
-	{ "mtu", required_argument, NULL, OPT_MTU },
-	{ "vhost", required_argument, NULL, OPT_VHOST },
-	{ "vhost-device", required_argument, NULL, OPT_VHOST_DEVICE },
-	{ "vhost-fd", required_argument, NULL, OPT_VHOST_FD },
-	{ "vhost-poll", required_argument, NULL, OPT_VHOST_POLL },
 	{ "nic", no_argument, NULL, OPT_NIC },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "print-capabilities", no_argument, NULL, OPT_PRINT_CAPABILITIES },
-	{ 0 },
 };
+
+/* Our own options and the keys of a card, ended by zeroes. */
+static void collect_options(struct option all[array_size(own_options) + MAX_KEYS + 1])
+{
+	unsigned n = array_size(own_options);
+
+	memcpy(all, own_options, sizeof(own_options));
+	for (unsigned i = 0; nic_config_keys[i].name; i++) {
+		assert(i < MAX_KEYS);
+		all[n++] = (struct option){
+			.name = nic_config_keys[i].name,
+			.has_arg = nic_config_keys[i].arg ? required_argument : no_argument,
+			.val = OPT_KEYS + (int)i,
+		};
+	}
+	all[n] = (struct option){ 0 };
+}
+
+/* "  --NAME ARG" and the help, of which each line begins in the same column. */
+static void print_option(const char *name, const char *arg, const char *help)
+{
+	char left[32];
+
+	snprintf(left, sizeof(left), "--%s%s%s", name, arg ? " " : "", arg ? arg : "");
+	printf("  %-19s", left);
+	for (size_t len; *help; help += len + (help[len] == '\n')) {
+		len = strcspn(help, "\n");
+		printf(" %.*s\n", (int)len, help);
+		if (help[len])
+			printf("%21s", "");
+	}
+}
+
+static void print_keys(void)
+{
+	char help[512];
+
+	for (const struct config_key *key = nic_config_keys; key->name; key++) {
+		snprintf(help, sizeof(help), "%s", key->help);
+		if (key->list)
+			key->list(help, sizeof(help));
+		print_option(key->name, key->arg, help);
+	}
+}
 
 static void print_help(void)
 {
@@ -77,106 +99,26 @@ static void print_help(void)
 	printf("usage: txringd [--iothreads N] [--control PATH] NIC [--nic NIC]...\n"
 	       "   NIC: (--socket-path PATH [--client] | --fd N) --backend BACKEND [option...]\n"
 	       "A vhost-user back-end for virtio-net with selectable tx scheduling.\n"
-	       "\n"
-	       "  --socket-path PATH  listen on PATH for front-ends (VMMs), one at a time\n"
-	       "  --client            connect to PATH instead, and again whenever the front-end\n"
-	       "                      goes away\n"
-	       "  --fd N              an inherited socket: connected (served once) or listening\n"
-	       "  --backend BACKEND   where frames go and come from:\n"
-	       "                     ");
-	for (unsigned i = 0; backend_choices[i]; i++)
-		printf("%s %s", i ? " |" : "", backend_choices[i]->syntax);
-	printf("\n"
-	       "  --txmode MODE       when a tx queue runs: NAME[,param=value...], default "
-	       "iothread\n"
-	       "  --queues N          queue pairs, 1 to %u, default 1\n"
-	       "  --mac MAC           tell a front-end that asks (GET_CONFIG) that this is its "
-	       "address\n"
-	       "  --mtu N             %u to 65535: set the tap's MTU, and offer it to the driver\n"
-	       "  --vhost POLICY      the kernel's vhost-net in our place: default (where it "
-	       "can),\n"
-	       "                      require (or fail), disable (never)\n"
-	       "  --vhost-device PATH  where it is, default " VHOST_NET_DEVICE "\n"
-	       "  --vhost-fd N[,N...]  it is open already, an fd for each queue pair\n"
-	       "  --vhost-poll TIME   it polls so long before it sleeps, 1us to 1s\n"
-	       "  --nic               what follows is about one more network card\n"
-	       "\n"
-	       "  --iothreads N       threads that run the queue pairs of all cards in turn, "
-	       "default 1\n"
-	       "  --control PATH      listen on PATH for txringctl\n"
-	       "  --help, --version, --print-capabilities\n"
+	       "\n");
+	print_keys();
+	print_option("nic", NULL, "what follows is about one more network card");
+	printf("\n");
+	print_option("iothreads", "N",
+		     "threads that run the queue pairs of all cards in turn, default 1");
+	print_option("control", "PATH", "listen on PATH for txringctl");
+	printf("  --help, --version, --print-capabilities\n"
 	       "\n"
 	       "tx modes, with defaults and ranges:\n"
 	       "%s"
 	       "\n"
 	       "SIGUSR1 logs the counters of all queues; SIGTERM and SIGINT end txringd.\n",
-	       MAX_QUEUES, MIN_MTU, modes);
-}
-
-/* A decimal number in [min, max], or -1 with a line on stderr. */
-static long parse_number(const char *option, const char *text, long min, long max)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(text, &end, 10);
-	if (end == text || *end || errno || n < min || n > max) {
-		log_line("--%s '%s' must be a number from %ld to %ld", option, text, min, max);
-		return -1;
-	}
-	return n;
-}
-
-static bool parse_mac(struct nic_options *o, const char *text)
-{
-	unsigned b[6], i;
-	char rest;
-
-	if (strlen(text) == 17 &&
-	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
-		   &rest) == 6 &&
-	    !(b[0] & 1)) {
-		for (i = 0; i < 6; i++)
-			o->mac[i] = (uint8_t)b[i];
-		o->has_mac = true;
-		return true;
-	}
-	log_line("--mac '%s' must be a unicast address like 52:54:00:12:34:56", text);
-	return false;
-}
-
-static bool parse_backend(struct nic_options *o, const char *text)
-{
-	char valid[256] = "";
-
-	o->backend_spec = text;
-	for (unsigned i = 0; backend_choices[i]; i++) {
-		if (backend_choices[i]->match(text)) {
-			o->backend = backend_choices[i];
-			return true;
-		}
-		strncat(valid, i ? " | " : "", sizeof(valid) - strlen(valid) - 1);
-		strncat(valid, backend_choices[i]->syntax, sizeof(valid) - strlen(valid) - 1);
-	}
-	log_line("--backend '%s' must be one of: %s", text, valid);
-	return false;
-}
-
-static bool parse_txmode(struct nic_options *o, const char *text)
-{
-	char err[256];
-
-	if (txmode_parse(&o->mode, text, err, sizeof(err)) == 0)
-		return true;
-	log_line("--txmode '%s': %s", text, err);
-	return false;
+	       modes);
 }
 
 /* The card that the options from here on are about. */
 static bool add_nic(struct options *o)
 {
-	struct nic_options *nics;
+	struct nic_config *nics;
 
 	if (o->n_nics == MAX_NICS) {
 		log_line("--nic: more than %d network cards", MAX_NICS);
@@ -188,91 +130,54 @@ static bool add_nic(struct options *o)
 		return false;
 	}
 	o->nics = nics;
-	nics[o->n_nics] = (struct nic_options){ .fd = -1, .queues = 1 };
-	return parse_txmode(&nics[o->n_nics++], "iothread");
+	nic_config_init(&nics[o->n_nics], "--");
+	snprintf(nics[o->n_nics].name, sizeof(nics->name), "nic%u", o->n_nics);
+	o->n_nics++;
+	return true;
 }
 
-/* An option of one card; false when it was refused. */
-static bool parse_nic_option(struct nic_options *o, int id, const char *arg)
+static bool parse_iothreads(struct options *o, const char *text)
 {
-	long n = 0;
+	uint64_t n;
 
-	switch (id) {
-	case OPT_SOCKET_PATH:
-		o->socket_path = arg;
-		break;
-	case OPT_CLIENT:
-		o->client = true;
-		break;
-	case OPT_FD:
-		o->fd = (int)(n = parse_number("fd", arg, 0, 1048575));
-		break;
-	case OPT_BACKEND:
-		return parse_backend(o, arg);
-	case OPT_TXMODE:
-		return parse_txmode(o, arg);
-	case OPT_QUEUES:
-		o->queues = (unsigned)(n = parse_number("queues", arg, 1, MAX_QUEUES));
-		break;
-	case OPT_MAC:
-		return parse_mac(o, arg);
-	case OPT_VHOST:
-		return vhost_parse_policy(&o->vhost, arg);
-	case OPT_VHOST_DEVICE:
-		o->vhost.device = arg;
-		break;
-	case OPT_VHOST_FD:
-		return vhost_parse_fds(&o->vhost, arg);
-	case OPT_VHOST_POLL:
-		return vhost_parse_poll(&o->vhost, arg);
-	case OPT_MTU:
-		o->mtu = (uint16_t)(n = parse_number("mtu", arg, MIN_MTU, 65535));
-		break;
+	if (!values_number(text, strlen(text), 1, MAX_IOTHREADS, &n)) {
+		log_line("--iothreads '%s' must be a number from 1 to %d", text, MAX_IOTHREADS);
+		return false;
 	}
-	return n >= 0;
+	o->iothreads = (unsigned)n;
+	return true;
 }
 
+/* False when it was refused. */
 static bool parse_option(struct options *o, int id, const char *arg)
 {
-	long n;
+	char err[NIC_CONFIG_ERR_LEN];
 
 	if (id == OPT_NIC)
 		return add_nic(o);
+	if (id == OPT_IOTHREADS)
+		return parse_iothreads(o, arg);
 	if (id == OPT_CONTROL) {
 		o->control_path = arg;
 		return true;
 	}
-	if (id != OPT_IOTHREADS)
-		return parse_nic_option(&o->nics[o->n_nics - 1], id, arg);
-	n = parse_number("iothreads", arg, 1, MAX_IOTHREADS);
-	o->iothreads = (unsigned)n;
-	return n >= 0;
-}
-
-/* What the options of a card together must be. */
-static bool check_nic(const struct nic_options *o)
-{
-	if (!o->socket_path == (o->fd < 0))
-		log_line("give one of --socket-path PATH and --fd N (see --help)");
-	else if (o->client && !o->socket_path)
-		log_line("--client needs --socket-path PATH");
-	else if (!o->backend)
-		log_line("--backend is missing (see --help)");
-	else
-		return vhost_check(&o->vhost, o->queues);
+	if (!nic_config_set(&o->nics[o->n_nics - 1], &nic_config_keys[id - OPT_KEYS], arg, err))
+		return true;
+	log_line("%s", err);
 	return false;
 }
 
 static bool check(struct options *o)
 {
+	char err[NIC_CONFIG_ERR_LEN];
 	unsigned queues = 0, i;
 
 	for (i = 0; i < o->n_nics; i++) {
-		if (!check_nic(&o->nics[i]))
+		if (nic_config_check(&o->nics[i], err)) {
+			log_line("%s (see --help)", err);
 			return false;
-		queues += o->nics[i].queues;
-		snprintf(o->nics[i].name, sizeof(o->nics[i].name), "nic%u", i);
-		o->nics[i].alone = o->n_nics == 1;
+		}
+		queues += o->nics[i].pairs;
 	}
 	if ((queues + PAIRS_PER_IOTHREAD - 1) / PAIRS_PER_IOTHREAD > o->iothreads) {
 		log_line("--iothreads '%u' must be more for %u queue pairs: one runs %u at most",
@@ -301,15 +206,19 @@ static bool answered(int argc, char **argv)
 
 void options_deinit(struct options *o)
 {
+	for (unsigned i = 0; i < o->n_nics; i++)
+		nic_config_deinit(&o->nics[i]);
 	free(o->nics);
-	o->nics = NULL;
+	*o = (struct options){ 0 };
 }
 
 enum options_outcome options_parse(struct options *o, int argc, char **argv)
 {
+	struct option long_options[array_size(own_options) + MAX_KEYS + 1];
 	int id;
 
 	*o = (struct options){ .iothreads = 1 };
+	collect_options(long_options);
 	if (answered(argc, argv))
 		return OPTIONS_DONE;
 	if (!add_nic(o))

@@ -3,35 +3,13 @@
 #ifndef TOOLS_TXRINGD_OPTIONS_H
 #define TOOLS_TXRINGD_OPTIONS_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "datapath/tx/engine.h"
-#include "tools/txringd/choice/choice.h"
-#include "tools/txringd/vhost.h"
-
-/* One network card. */
-struct nic_options {
-	char name[16];           /* "nic0" */
-	bool alone;              /* the log need not name it */
-	const char *socket_path; /* NULL: fd */
-	bool client;             /* connect to socket_path, do not listen on it */
-	int fd;                  /* -1: socket_path */
-	const struct backend_choice *backend;
-	const char *backend_spec;
-	struct tx_mode mode;
-	unsigned queues;
-	bool has_mac;
-	uint8_t mac[6];
-	uint16_t mtu; /* 0: not given */
-	struct vhost_options vhost;
-};
+#include "tools/config/nic_config.h"
 
 struct options {
-	struct nic_options *nics; /* n_nics */
+	struct nic_config *nics; /* n_nics */
 	unsigned n_nics;
 	unsigned iothreads;
-	const char *control_path; /* NULL: no control socket */
+	const char *control_path; /* of argv; NULL: no control socket */
 };
 
 enum options_outcome {

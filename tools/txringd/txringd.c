@@ -117,12 +117,13 @@ static int nics_init(struct daemon *d)
 	int err;
 
 	for (; d->n_nics < d->opt.n_nics; d->n_nics++) {
-		const struct nic_options *o = &d->opt.nics[d->n_nics];
+		const struct nic_config *cfg = &d->opt.nics[d->n_nics];
 
-		err = nic_new(&d->nics[d->n_nics], o, d->threads, d->n_threads, first);
+		err = nic_new(&d->nics[d->n_nics], cfg, d->opt.n_nics > 1, d->threads, d->n_threads,
+			      first);
 		if (err)
 			return err;
-		first = (first + o->queues) % d->n_threads;
+		first = (first + cfg->pairs) % d->n_threads;
 	}
 	return 0;
 }

@@ -11,49 +11,23 @@
 #include <stdint.h>
 
 #include "datapath/backend.h"
+#include "tools/config/nic_config.h"
 #include "virtio/vhost_net.h"
-#include "virtio/vhost_user/session.h"
-
-/* Queue pairs of a card, each of which needs a vhost-net of its own. */
-#define VHOST_MAX_PAIRS (VHOST_USER_MAX_RINGS / 2)
-
-enum vhost_policy {
-	VHOST_DEFAULT, /* the kernel, where it can */
-	VHOST_REQUIRE, /* nothing but the kernel */
-	VHOST_DISABLE, /* never */
-};
-
-struct vhost_options {
-	enum vhost_policy policy;
-	const char *device; /* NULL: not given */
-	unsigned n_fds;     /* 0: not given */
-	int fds[VHOST_MAX_PAIRS];
-	unsigned poll_us; /* 0: not given */
-};
-
-/* Arguments of --vhost, --vhost-fd, --vhost-poll. False after a line in the log. */
-bool vhost_parse_policy(struct vhost_options *o, const char *text);
-bool vhost_parse_fds(struct vhost_options *o, const char *text);
-bool vhost_parse_poll(struct vhost_options *o, const char *text);
-/* Whether they go together, for a card of so many queue pairs. False after a line in the log. */
-bool vhost_check(const struct vhost_options *o, unsigned pairs);
-
-const char *vhost_policy_name(enum vhost_policy policy);
 
 struct vhost {
-	const struct vhost_options *opt; /* borrowed */
-	const struct backend *backend;   /* borrowed */
-	struct vhost_net *nets;          /* one a queue pair, open; NULL: none */
-	bool fds_gone;                   /* those of --vhost-fd were tried and given up */
-	uint64_t withheld;               /* features */
-	char why[VHOST_NET_WHY_LEN];     /* nets is NULL */
+	const struct vhost_config *cfg; /* borrowed */
+	const struct backend *backend;  /* borrowed */
+	struct vhost_net *nets;         /* one a queue pair, open; NULL: none */
+	bool fds_gone;                  /* those of --vhost-fd were tried and given up */
+	uint64_t withheld;              /* features */
+	char why[VHOST_NET_WHY_LEN];    /* nets is NULL */
 };
 
 /*
  * Open what the policy asks for; features are the device's. 0 (there may be none: why says it), or
  * a negative errno if it is required: why.
  */
-int vhost_init(struct vhost *v, const struct vhost_options *o, const struct backend *backend,
+int vhost_init(struct vhost *v, const struct vhost_config *cfg, const struct backend *backend,
 	       uint64_t features);
 /* The device has let go of it. May run twice, and of one that is all zero. */
 void vhost_deinit(struct vhost *v);

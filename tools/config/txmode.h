@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A tx mode as the user writes it: NAME[,param=value...], e.g. timer,delay=150us,burst=256. */
-#ifndef TOOLS_TXRINGD_TXMODE_H
-#define TOOLS_TXRINGD_TXMODE_H
+#ifndef TOOLS_CONFIG_TXMODE_H
+#define TOOLS_CONFIG_TXMODE_H
 
 #include <stddef.h>
 

@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Parsing and printing of tx modes. Times are printed in the largest unit that keeps them whole. */
-#include "tools/txringd/txmode.h"
+#include "tools/config/txmode.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "datapath/tx/engines.h"
-
-static const struct {
-	const char *name;
-	uint64_t ns;
-} time_units[] = { { "s", 1000000000 }, { "ms", 1000000 }, { "us", 1000 }, { "ns", 1 } };
-
-#define N_TIME_UNITS (sizeof(time_units) / sizeof(time_units[0]))
+#include "tools/config/values.h"
 
 static void append(char *buf, size_t len, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -40,44 +31,24 @@ static bool is_time(const struct tx_param *p)
 
 static void append_value(char *buf, size_t len, const struct tx_param *p, uint64_t value)
 {
-	unsigned i = 0;
+	char time[VALUES_TIME_LEN];
 
-	if (!is_time(p)) {
+	if (is_time(p))
+		append(buf, len, "%s", values_time_text(value, time));
+	else
 		append(buf, len, "%" PRIu64, value);
-		return;
-	}
-	while (value % time_units[i].ns)
-		i++;
-	append(buf, len, "%" PRIu64 "%s", value / time_units[i].ns, time_units[i].name);
 }
 
 /* A number, for a time with a unit behind it (none: ns). */
 static bool parse_value(const struct tx_param *p, const char *s, size_t len, uint64_t *value)
 {
-	uint64_t scale = 1;
-	size_t unit_len;
-	char *end;
-	unsigned i;
+	uint64_t n;
 
-	if (!isdigit((unsigned char)*s))
+	if (is_time(p) ? !values_time(s, len, true, &n) || n < p->min || n > p->max
+		       : !values_number(s, len, p->min, p->max, &n))
 		return false;
-	errno = 0;
-	*value = strtoull(s, &end, 10);
-	unit_len = len - (size_t)(end - s);
-	if (errno)
-		return false;
-	if (unit_len) {
-		for (i = 0; i < N_TIME_UNITS; i++) {
-			if (strlen(time_units[i].name) == unit_len &&
-			    !memcmp(end, time_units[i].name, unit_len))
-				break;
-		}
-		if (!is_time(p) || i == N_TIME_UNITS)
-			return false;
-		scale = time_units[i].ns;
-	}
-	return !__builtin_mul_overflow(*value, scale, value) && *value >= p->min &&
-	       *value <= p->max;
+	*value = n;
+	return true;
 }
 
 static const struct tx_param *find_param(const struct tx_engine *e, const char *name, size_t len)

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The backends that a configuration can name. Which of them are built is chosen in meson. */
+#ifndef TOOLS_CONFIG_BACKENDS_H
+#define TOOLS_CONFIG_BACKENDS_H
+
+#include "datapath/backend.h"
+
+struct backend_kind {
+	const char *name;   /* the word before the colon, or all of it */
+	const char *syntax; /* for messages: "tap:NAME" */
+	/*
+	 * Open what stands behind the colon, with n_queues queues. 0, or a negative errno with the
+	 * reason in err: what failed, on what, what to do. NULL: nothing stands behind the name.
+	 */
+	int (*open)(struct backend **backend, const char *what, unsigned n_queues,
+		    char err[BACKEND_ERR_LEN]);
+	/* The same where nothing is to be opened: 0 or -ENOMEM. */
+	int (*make)(struct backend **backend, unsigned n_queues);
+};
+
+/* The last one has no name. */
+extern const struct backend_kind backends_known[];
+
+/* The kind that spec ("tap:tap0", "loop") is of, or NULL. */
+const struct backend_kind *backends_find(const char *spec);
+/* Open spec, for which there is a kind. As backend_kind.open. */
+int backends_open(struct backend **backend, const char *spec, unsigned n_queues,
+		  char err[BACKEND_ERR_LEN]);
+
+/* Of kinds that have a file of their own here. */
+int backends_tap_open(struct backend **backend, const char *what, unsigned n_queues,
+		      char err[BACKEND_ERR_LEN]);
+int backends_tap_fd_open(struct backend **backend, const char *what, unsigned n_queues,
+			 char err[BACKEND_ERR_LEN]);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* tap:NAME and tap-fd:N[,N...] */
+#include "datapath/backend/tap.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "tools/config/backends.h"
+#include "tools/config/values.h"
+
+int backends_tap_open(struct backend **backend, const char *what, unsigned n_queues,
+		      char err[BACKEND_ERR_LEN])
+{
+	return tap_backend_new(backend, what, n_queues, err);
+}
+
+int backends_tap_fd_open(struct backend **backend, const char *what, unsigned n_queues,
+			 char err[BACKEND_ERR_LEN])
+{
+	int fds[TAP_MAX_QUEUES];
+	unsigned n = values_fds(what, fds, TAP_MAX_QUEUES);
+
+	if (!n) {
+		snprintf(err, BACKEND_ERR_LEN, "'%s' are no file descriptors, use tap-fd:N[,N...]",
+			 what);
+		return -EINVAL;
+	}
+	if (n != n_queues) {
+		snprintf(err, BACKEND_ERR_LEN,
+			 "%u file descriptors for %u queues, give one for each (--queues)", n,
+			 n_queues);
+		return -EINVAL;
+	}
+	return tap_backend_from_fds(backend, fds, n, err);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* The keys of a card's configuration: their names, parsers and help; see nic_config.h. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/config/backends.h"
+#include "tools/config/nic_config.h"
+#include "tools/config/txmode.h"
+#include "tools/config/values.h"
+#include "virtio/base.h"
+#include "virtio/vhost_net.h"
+
+#define MIN_MTU     68 /* RFC 791 */
+#define MAX_MTU     65535
+#define MAX_POLL_NS 1000000000ull
+
+static const char *const policy_names[] = {
+	[VHOST_DEFAULT] = "default",
+	[VHOST_REQUIRE] = "require",
+	[VHOST_DISABLE] = "disable",
+};
+
+const char *nic_config_policy_name(enum vhost_policy policy)
+{
+	return policy_names[policy];
+}
+
+__attribute__((format(printf, 2, 3))) static int invalid(char err[NIC_CONFIG_ERR_LEN],
+							 const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(err, NIC_CONFIG_ERR_LEN, fmt, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+static int set_string(char **string, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return -ENOMEM;
+	free(*string);
+	*string = copy;
+	return 0;
+}
+
+static int parse_number(const char *value, uint64_t min, uint64_t max, uint64_t *n,
+			char err[NIC_CONFIG_ERR_LEN])
+{
+	if (values_number(value, strlen(value), min, max, n))
+		return 0;
+	return invalid(err, " must be a number from %llu to %llu", (unsigned long long)min,
+		       (unsigned long long)max);
+}
+
+static int set_socket_path(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	(void)err;
+	return set_string(&c->socket_path, value);
+}
+
+static int set_client(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	(void)value;
+	(void)err;
+	c->client = true;
+	return 0;
+}
+
+static int set_fd(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	uint64_t n;
+	int error = parse_number(value, 0, VALUES_MAX_FD, &n, err);
+
+	if (!error)
+		c->fd = (int)n;
+	return error;
+}
+
+static void list_backends(char *buf, size_t len)
+{
+	for (unsigned i = 0; backends_known[i].name; i++) {
+		strncat(buf, i ? " | " : "", len - strlen(buf) - 1);
+		strncat(buf, backends_known[i].syntax, len - strlen(buf) - 1);
+	}
+}
+
+static int set_backend(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	char valid[256] = "";
+
+	if (backends_find(value))
+		return set_string(&c->backend, value);
+	list_backends(valid, sizeof(valid));
+	return invalid(err, " must be one of: %s", valid);
+}
+
+static int set_txmode(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	struct tx_mode mode;
+	char why[256];
+
+	if (txmode_parse(&mode, value, why, sizeof(why)))
+		return invalid(err, ": %s", why);
+	c->mode = mode;
+	return 0;
+}
+
+static int set_queues(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	uint64_t n;
+	int error = parse_number(value, 1, NIC_CONFIG_MAX_PAIRS, &n, err);
+
+	if (!error)
+		c->pairs = (unsigned)n;
+	return error;
+}
+
+static int set_mac(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	if (!values_mac(value, c->mac))
+		return invalid(err, " must be a unicast address like 52:54:00:12:34:56");
+	c->has_mac = true;
+	return 0;
+}
+
+static int set_mtu(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	uint64_t n;
+	int error = parse_number(value, MIN_MTU, MAX_MTU, &n, err);
+
+	if (!error)
+		c->mtu = (uint16_t)n;
+	return error;
+}
+
+static int set_vhost(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	for (unsigned i = 0; i < array_size(policy_names); i++) {
+		if (!strcmp(value, policy_names[i])) {
+			c->vhost.policy = (enum vhost_policy)i;
+			c->vhost.given = true;
+			return 0;
+		}
+	}
+	return invalid(err, " must be one of: default | require | disable");
+}
+
+static int set_vhost_device(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	(void)err;
+	return set_string(&c->vhost.device, value);
+}
+
+static int set_vhost_fd(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	int fds[NIC_CONFIG_MAX_PAIRS];
+	unsigned n = values_fds(value, fds, NIC_CONFIG_MAX_PAIRS);
+
+	if (!n)
+		return invalid(err, " must be N[,N...], open fds of vhost-net from 0 to %d",
+			       VALUES_MAX_FD);
+	if (n > NIC_CONFIG_MAX_PAIRS)
+		return invalid(err, " has more than %d fds", NIC_CONFIG_MAX_PAIRS);
+	memcpy(c->vhost.fds, fds, n * sizeof(fds[0]));
+	c->vhost.n_fds = n;
+	return 0;
+}
+
+static int set_vhost_poll(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	uint64_t ns;
+
+	if (!values_time(value, strlen(value), false, &ns) || !ns || ns > MAX_POLL_NS || ns % 1000)
+		return invalid(err, " must be 1us to 1s (units us, ms, s)");
+	c->vhost.poll_us = (unsigned)(ns / 1000);
+	return 0;
+}
+
+const struct config_key nic_config_keys[] = {
+	{ .name = "socket-path",
+	  .arg = "PATH",
+	  .help = "listen on PATH for front-ends (VMMs), one at a time",
+	  .set = set_socket_path },
+	{ .name = "client",
+	  .help = "connect to PATH instead, and again whenever the front-end\ngoes away",
+	  .set = set_client },
+	{ .name = "fd",
+	  .arg = "N",
+	  .help = "an inherited socket: connected (served once) or listening",
+	  .set = set_fd },
+	{ .name = "backend",
+	  .arg = "BACKEND",
+	  .help = "where frames go and come from:\n",
+	  .list = list_backends,
+	  .set = set_backend },
+	{ .name = "txmode",
+	  .arg = "MODE",
+	  .help = "when a tx queue runs: NAME[,param=value...], default iothread",
+	  .set = set_txmode },
+	{ .name = "queues",
+	  .arg = "N",
+	  .help = "queue pairs, 1 to 128, default 1",
+	  .set = set_queues },
+	{ .name = "mac",
+	  .arg = "MAC",
+	  .help = "tell a front-end that asks (GET_CONFIG) that this is its address",
+	  .set = set_mac },
+	{ .name = "mtu",
+	  .arg = "N",
+	  .help = "68 to 65535: set the tap's MTU, and offer it to the driver",
+	  .set = set_mtu },
+	{ .name = "vhost",
+	  .arg = "POLICY",
+	  .help = "the kernel's vhost-net in our place: default (where it can),\n"
+		  "require (or fail), disable (never)",
+	  .set = set_vhost },
+	{ .name = "vhost-device",
+	  .arg = "PATH",
+	  .help = "where it is, default " VHOST_NET_DEVICE,
+	  .set = set_vhost_device },
+	{ .name = "vhost-fd",
+	  .arg = "N[,N...]",
+	  .help = "it is open already, an fd for each queue pair",
+	  .set = set_vhost_fd },
+	{ .name = "vhost-poll",
+	  .arg = "TIME",
+	  .help = "it polls so long before it sleeps, 1us to 1s",
+	  .set = set_vhost_poll },
+	{ 0 },
+};
