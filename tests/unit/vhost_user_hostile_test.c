@@ -18,36 +18,36 @@
 /* What each request that we carry out looks like. */
 static const struct shape {
 	uint32_t request;
-	uint32_t size_min, size_max;
+	uint32_t size;
 	unsigned fds_min, fds_max;
 	bool has_ring;
 } shapes[] = {
-	{ VHOST_USER_GET_FEATURES, 0, 0, 0, 0, false },
-	{ VHOST_USER_SET_FEATURES, 8, 8, 0, 0, false },
-	{ VHOST_USER_SET_OWNER, 0, 0, 0, 0, false },
-	{ VHOST_USER_RESET_OWNER, 0, 0, 0, 0, false },
-	{ VHOST_USER_SET_MEM_TABLE, 8, 264, 0, 8, false },
-	{ VHOST_USER_SET_VRING_NUM, 8, 8, 0, 0, true },
-	{ VHOST_USER_SET_VRING_ADDR, 40, 40, 0, 0, true },
-	{ VHOST_USER_SET_VRING_BASE, 8, 8, 0, 0, true },
-	{ VHOST_USER_GET_VRING_BASE, 8, 8, 0, 0, true },
-	{ VHOST_USER_SET_VRING_KICK, 8, 8, 0, 1, true },
-	{ VHOST_USER_SET_VRING_CALL, 8, 8, 0, 1, true },
-	{ VHOST_USER_SET_VRING_ERR, 8, 8, 0, 1, true },
-	{ VHOST_USER_GET_PROTOCOL_FEATURES, 0, 0, 0, 0, false },
-	{ VHOST_USER_SET_PROTOCOL_FEATURES, 8, 8, 0, 0, false },
-	{ VHOST_USER_GET_QUEUE_NUM, 0, 0, 0, 0, false },
-	{ VHOST_USER_SET_VRING_ENABLE, 8, 8, 0, 0, true },
-	{ VHOST_USER_SEND_RARP, 8, 8, 0, 0, false },
-	{ VHOST_USER_NET_SET_MTU, 8, 8, 0, 0, false },
-	{ VHOST_USER_GET_CONFIG, 12, 268, 0, 0, false },
-	{ VHOST_USER_SET_CONFIG, 12, 268, 0, 0, false },
-	{ VHOST_USER_RESET_DEVICE, 0, 0, 0, 0, false },
-	{ VHOST_USER_GET_MAX_MEM_SLOTS, 0, 0, 0, 0, false },
-	{ VHOST_USER_ADD_MEM_REG, 40, 40, 1, 1, false },
-	{ VHOST_USER_REM_MEM_REG, 40, 40, 0, 1, false },
-	{ VHOST_USER_SET_STATUS, 8, 8, 0, 0, false },
-	{ VHOST_USER_GET_STATUS, 0, 0, 0, 0, false },
+	{ VHOST_USER_GET_FEATURES, 0, 0, 0, false },
+	{ VHOST_USER_SET_FEATURES, 8, 0, 0, false },
+	{ VHOST_USER_SET_OWNER, 0, 0, 0, false },
+	{ VHOST_USER_RESET_OWNER, 0, 0, 0, false },
+	{ VHOST_USER_SET_MEM_TABLE, 8, 0, 8, false },
+	{ VHOST_USER_SET_VRING_NUM, 8, 0, 0, true },
+	{ VHOST_USER_SET_VRING_ADDR, 40, 0, 0, true },
+	{ VHOST_USER_SET_VRING_BASE, 8, 0, 0, true },
+	{ VHOST_USER_GET_VRING_BASE, 8, 0, 0, true },
+	{ VHOST_USER_SET_VRING_KICK, 8, 0, 1, true },
+	{ VHOST_USER_SET_VRING_CALL, 8, 0, 1, true },
+	{ VHOST_USER_SET_VRING_ERR, 8, 0, 1, true },
+	{ VHOST_USER_GET_PROTOCOL_FEATURES, 0, 0, 0, false },
+	{ VHOST_USER_SET_PROTOCOL_FEATURES, 8, 0, 0, false },
+	{ VHOST_USER_GET_QUEUE_NUM, 0, 0, 0, false },
+	{ VHOST_USER_SET_VRING_ENABLE, 8, 0, 0, true },
+	{ VHOST_USER_SEND_RARP, 8, 0, 0, false },
+	{ VHOST_USER_NET_SET_MTU, 8, 0, 0, false },
+	{ VHOST_USER_GET_CONFIG, 12, 0, 0, false },
+	{ VHOST_USER_SET_CONFIG, 12, 0, 0, false },
+	{ VHOST_USER_RESET_DEVICE, 0, 0, 0, false },
+	{ VHOST_USER_GET_MAX_MEM_SLOTS, 0, 0, 0, false },
+	{ VHOST_USER_ADD_MEM_REG, 40, 1, 1, false },
+	{ VHOST_USER_REM_MEM_REG, 40, 0, 1, false },
+	{ VHOST_USER_SET_STATUS, 8, 0, 0, false },
+	{ VHOST_USER_GET_STATUS, 0, 0, 0, false },
 };
 
 /* A session with all protocol features, so that nothing else than the shape is wrong. */
@@ -72,21 +72,58 @@ static void refuse_shape(struct fixture *f, uint32_t request, uint32_t size, uns
 	assert_events(f, "");
 }
 
-/* Sizes and numbers of fds beside what a request allows end the session before anything happens. */
+/* Too few bytes, too few and too many fds end the session before anything happens. */
 static void test_shapes(void **state)
 {
 	struct fixture *f = *state;
 	const struct shape *s;
 
 	for (s = shapes; s < shapes + array_size(shapes); s++) {
-		if (s->size_min > 0) {
-			refuse_shape(f, s->request, s->size_min - 1, s->fds_min, "a payload of ");
+		if (s->size > 0) {
+			refuse_shape(f, s->request, s->size - 1, s->fds_min, "a payload of ");
 			refuse_shape(f, s->request, 0, s->fds_min, "a payload of 0 bytes");
 		}
-		refuse_shape(f, s->request, s->size_max + 1, s->fds_min, "a payload of ");
-		refuse_shape(f, s->request, s->size_min, s->fds_max + 1, "fds");
+		refuse_shape(f, s->request, s->size, s->fds_max + 1, "fds");
 		if (s->fds_min > 0)
-			refuse_shape(f, s->request, s->size_min, s->fds_min - 1, "fds, not");
+			refuse_shape(f, s->request, s->size, s->fds_min - 1, "fds, not");
+	}
+}
+
+/* Send a message of zeros; what becomes of it, and the log in f->dev.log. */
+static enum vhost_user_outcome outcome_of(struct fixture *f, const struct shape *s, uint32_t size)
+{
+	static const uint8_t zeros[VHOST_USER_MAX_PAYLOAD];
+	int fds[8] = { f->event, f->event, f->event, f->event,
+		       f->event, f->event, f->event, f->event };
+
+	fresh(f);
+	put_message(f, s->request, zeros, size, fds, s->fds_min);
+	return vhost_user_session_dispatch(f->session);
+}
+
+/* A payload that is longer than its content means the same, and the next message is understood. */
+static void test_long_payloads(void **state)
+{
+	static const uint32_t more[] = { 1, 100, 272, 1000, VHOST_USER_MAX_PAYLOAD };
+	struct fixture *f = *state;
+	enum vhost_user_outcome outcome;
+	const struct shape *s;
+	char bytes[512], log[sizeof(f->dev.log)];
+	unsigned i;
+
+	for (s = shapes; s < shapes + array_size(shapes); s++) {
+		outcome = outcome_of(f, s, s->size);
+		memcpy(log, f->dev.log, sizeof(log));
+		for (i = 0; i < array_size(more); i++) {
+			assert_int_equal(outcome_of(f, s,
+						    more[i] < 4000 ? s->size + more[i] : more[i]),
+					 outcome);
+			assert_string_equal(f->dev.log, log);
+			while (recv(f->sock, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+				;
+			if (outcome == VHOST_USER_GO_ON)
+				assert_int_equal(ask(f, VHOST_USER_GET_QUEUE_NUM), PAIRS);
+		}
 	}
 }
 
@@ -102,7 +139,7 @@ static void test_ring_index(void **state)
 		for (i = 0; i < 2 && s->has_ring; i++) {
 			fresh(f);
 			payload[0] = i ? 255 : RINGS;
-			put_message(f, s->request, payload, s->size_min, &f->event, s->fds_max);
+			put_message(f, s->request, payload, s->size, &f->event, s->fds_max);
 			assert_violation(f, i ? "ring 255: there are 4" : "ring 4: there are 4");
 			assert_events(f, "");
 		}
@@ -164,7 +201,7 @@ static void test_headers(void **state)
 		{ { VHOST_USER_SET_OWNER, 2, 0 }, "version 2" },
 		{ { VHOST_USER_SET_OWNER, 3, 0 }, "version 3" },
 		{ { VHOST_USER_GET_FEATURES, 5, 8 }, "request 1 is marked as a reply" },
-		{ { VHOST_USER_SET_CONFIG, 1, 273 }, "a payload of 273 bytes" },
+		{ { VHOST_USER_SET_CONFIG, 1, 4097 }, "a payload of 4097 bytes" },
 		{ { VHOST_USER_SET_CONFIG, 1, UINT32_MAX }, "a payload of 4294967295 bytes" },
 	};
 	struct fixture *f = *state;
@@ -348,20 +385,27 @@ static void put_random(struct fixture *f, uint64_t *seed)
 	const struct shape *s = &shapes[random_u64(seed) % array_size(shapes)];
 	unsigned n_fds = s->fds_max, slip = random_u64(seed) % 128;
 	int fds[9], i, fd = s->has_ring ? f->event : f->memfd;
-	uint32_t size = s->size_max;
-	union vhost_user_payload p;
+	uint32_t size = s->size;
+	struct {
+		union vhost_user_payload payload;
+		uint8_t more[100];
+	} p = { 0 };
 
-	fill(&p, s->request, seed);
+	fill(&p.payload, s->request, seed);
 	for (i = 0; i < 9; i++)
 		fds[i] = fd;
 	if (s->request == VHOST_USER_SET_MEM_TABLE) {
 		size = table_size(2);
 		n_fds = 2;
 	}
+	if (!size && slip == 1)
+		slip = 2;
 	if (slip == 0)
 		n_fds++;
 	if (slip == 1)
-		size++;
+		size--;
+	if (slip == 2)
+		size += sizeof(p.more);
 	f->need_reply = slip % 2;
 	put_message(f, s->request, &p, size, fds, n_fds);
 }
@@ -393,10 +437,10 @@ static void test_any_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_shapes),           TEST(test_ring_index), TEST(test_not_acknowledged),
-		TEST(test_unknown_requests), TEST(test_headers),    TEST(test_too_many_fds),
-		TEST(test_single_bytes),     TEST(test_glued),      TEST(test_cut_short),
-		TEST(test_garbage),          TEST(test_any_order),
+		TEST(test_shapes),           TEST(test_long_payloads),    TEST(test_ring_index),
+		TEST(test_not_acknowledged), TEST(test_unknown_requests), TEST(test_headers),
+		TEST(test_too_many_fds),     TEST(test_single_bytes),     TEST(test_glued),
+		TEST(test_cut_short),        TEST(test_garbage),          TEST(test_any_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

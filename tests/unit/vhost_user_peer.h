@@ -365,7 +365,7 @@ static inline void put(struct fixture *f, const void *bytes, size_t len, const i
 /* A message on the wire, ready to be sent whole or in pieces. */
 struct wire {
 	struct vhost_user_header hdr;
-	uint8_t payload[512];
+	uint8_t payload[VHOST_USER_MAX_PAYLOAD];
 };
 
 static inline size_t wire_len(const struct wire *w)

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "virtio/base.h"
+
 union control {
 	char buf[CMSG_SPACE(sizeof(int) * VHOST_USER_MAX_FDS)];
 	struct cmsghdr align;
@@ -125,32 +127,43 @@ static enum vhost_user_conn_outcome check_header(struct vhost_user_conn *conn)
 				 VHOST_USER_VERSION);
 	if (hdr->flags & VHOST_USER_FLAG_REPLY)
 		return violation(conn, "request %u is marked as a reply", hdr->request);
-	if (hdr->size > sizeof(conn->msg.payload))
-		return violation(conn, "request %u: a payload of %u bytes, at most %zu are known",
-				 hdr->request, hdr->size, sizeof(conn->msg.payload));
+	if (hdr->size > VHOST_USER_MAX_PAYLOAD)
+		return violation(conn, "request %u: a payload of %u bytes, at most %d are taken",
+				 hdr->request, hdr->size, VHOST_USER_MAX_PAYLOAD);
 	return VHOST_USER_CONN_MESSAGE;
 }
 
+/* For what follows the content of a payload. */
+struct surplus {
+	uint8_t bytes[256];
+};
+
 /* Where the next bytes of the present message go, and how many it lacks there. */
-static size_t lacking(struct vhost_user_conn *conn, uint8_t **to)
+static size_t lacking(struct vhost_user_conn *conn, struct surplus *surplus, uint8_t **to)
 {
-	const size_t head = sizeof(conn->msg.hdr);
+	const size_t head = sizeof(conn->msg.hdr), room = sizeof(conn->msg.payload);
+	size_t at = conn->len - head;
 
 	if (conn->len < head) {
 		*to = (uint8_t *)&conn->msg.hdr + conn->len;
 		return head - conn->len;
 	}
-	*to = (uint8_t *)&conn->msg.payload + (conn->len - head);
-	return head + conn->msg.hdr.size - conn->len;
+	if (at < room) {
+		*to = (uint8_t *)&conn->msg.payload + at;
+		return min_u64(conn->msg.hdr.size, room) - at;
+	}
+	*to = surplus->bytes;
+	return min_u64(conn->msg.hdr.size - at, sizeof(surplus->bytes));
 }
 
 enum vhost_user_conn_outcome vhost_user_conn_recv(struct vhost_user_conn *conn)
 {
 	enum vhost_user_conn_outcome outcome = VHOST_USER_CONN_MESSAGE;
+	struct surplus surplus;
 	uint8_t *to;
 	size_t len;
 
-	while (outcome == VHOST_USER_CONN_MESSAGE && (len = lacking(conn, &to)) > 0) {
+	while (outcome == VHOST_USER_CONN_MESSAGE && (len = lacking(conn, &surplus, &to)) > 0) {
 		outcome = receive(conn, to, len);
 		if (outcome == VHOST_USER_CONN_MESSAGE && conn->len == sizeof(conn->msg.hdr))
 			outcome = check_header(conn);

@@ -15,7 +15,8 @@
 
 struct vhost_user_conn {
 	int fd;
-	size_t len; /* bytes of msg that have arrived, as on the wire */
+	size_t len; /* bytes of the message that have arrived, as on the wire */
+	/* What of the payload has no room here is thrown away: hdr.size may say more. */
 	struct vhost_user_msg msg;
 	unsigned n_fds;
 	int fds[VHOST_USER_MAX_FDS]; /* -1: taken */

@@ -108,7 +108,7 @@ enum vhost_user_answer vhost_user_memory_set_table(struct vhost_user_session *s,
 	bool quiesced;
 
 	if (table->n > VHOST_USER_MAX_TABLE || table->n != s->conn.n_fds ||
-	    msg->hdr.size != offsetof(struct vhost_user_mem_table, regions[table->n]))
+	    msg->hdr.size < offsetof(struct vhost_user_mem_table, regions[table->n]))
 		return vhost_user_report_fault(s, ANSWER_BROKEN,
 					       "%u regions with %u fds in %u bytes", table->n,
 					       s->conn.n_fds, msg->hdr.size);

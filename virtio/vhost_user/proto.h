@@ -81,6 +81,9 @@ struct vhost_user_header {
 	uint32_t size; /* of the payload, bytes */
 };
 
+/* What we take at most; no content that we know is longer than vhost_user_payload. */
+#define VHOST_USER_MAX_PAYLOAD 4096
+
 /* Regions in one SET_MEM_TABLE, and so the most fds that one message carries. */
 #define VHOST_USER_MAX_TABLE 8
 #define VHOST_USER_MAX_FDS   VHOST_USER_MAX_TABLE

@@ -3,8 +3,9 @@
  * What each message must look like (the table at the end), and what those do that concern the
  * device as a whole; the handlers for rings and memory are in vring.c and memory.c.
  *
- * A handler sees a payload of an allowed size, fds of an allowed number and a ring that exists. An
- * fd that it does not take is closed after it.
+ * A handler sees a payload that is long enough, fds of an allowed number and a ring that exists. An
+ * fd that it does not take is closed after it. A payload may be longer than its content: virtio_uml
+ * sends SET_MEM_TABLE with room for two regions whether it has two or one.
  */
 #include "virtio/vhost_user/requests.h"
 
@@ -183,7 +184,7 @@ static enum vhost_user_answer get_config(struct vhost_user_session *s, struct vh
 	};
 	uint8_t space[VHOST_USER_MAX_CONFIG] = { 0 };
 
-	if (msg->hdr.size != CONFIG_HEAD + (uint64_t)c->size || c->offset > sizeof(space) ||
+	if (msg->hdr.size < CONFIG_HEAD + (uint64_t)c->size || c->offset > sizeof(space) ||
 	    c->size > sizeof(space) - c->offset) {
 		msg->hdr.size = 0;
 		return ANSWER_REPLY;
@@ -191,6 +192,7 @@ static enum vhost_user_answer get_config(struct vhost_user_session *s, struct vh
 	memcpy(net.mac, s->cfg.mac, sizeof(net.mac));
 	memcpy(space, &net, sizeof(net));
 	memcpy(c->data, space + c->offset, c->size);
+	msg->hdr.size = (uint32_t)CONFIG_HEAD + c->size;
 	return ANSWER_REPLY;
 }
 
@@ -258,8 +260,7 @@ enum ring_field {
 struct request {
 	/* NULL: not supported. */
 	enum vhost_user_answer (*run)(struct vhost_user_session *s, struct vhost_user_msg *msg);
-	uint16_t size_min; /* of the payload, bytes */
-	uint16_t size_max;
+	uint16_t size; /* of the payload at least, bytes */
 	uint8_t fds_min;
 	uint8_t fds_max;
 	enum ring_field ring;
@@ -268,19 +269,18 @@ struct request {
 
 #define REQUEST(request, ...) [VHOST_USER_##request] = { __VA_ARGS__ }
 #define RUN(handler)          .run = (handler)
-#define SIZE(min, max)        .size_min = (min), .size_max = (max)
-#define SIZE_OF(type)         SIZE(sizeof(type), sizeof(type))
+#define SIZE(min)             .size = (min)
 #define FDS(min, max)         .fds_min = (min), .fds_max = (max)
 #define RING(kind)            .ring = RING_##kind
 #define NEEDS(name)           .needs = FEATURE(VHOST_USER_PROTOCOL_F_##name)
 /* Payloads that several requests share. */
-#define U64       SIZE_OF(uint64_t)
-#define RING_U32  SIZE_OF(struct vhost_user_vring_state)
-#define RING_ADDR SIZE_OF(struct vhost_user_vring_addr), RING(STATE)
+#define U64       SIZE(sizeof(uint64_t))
+#define RING_U32  SIZE(sizeof(struct vhost_user_vring_state))
+#define RING_ADDR SIZE(sizeof(struct vhost_user_vring_addr)), RING(STATE)
 #define RING_FD   U64, FDS(0, 1), RING(FILE)
-#define TABLE     SIZE(TABLE_HEAD, sizeof(struct vhost_user_mem_table))
-#define REGION    SIZE_OF(struct vhost_user_mem_reg), NEEDS(CONFIGURE_MEM_SLOTS)
-#define CONFIG    SIZE(CONFIG_HEAD, sizeof(struct vhost_user_config_space)), NEEDS(CONFIG)
+#define TABLE     SIZE(TABLE_HEAD)
+#define REGION    SIZE(sizeof(struct vhost_user_mem_reg)), NEEDS(CONFIGURE_MEM_SLOTS)
+#define CONFIG    SIZE(CONFIG_HEAD), NEEDS(CONFIG)
 
 static const struct request requests[VHOST_USER_REQUESTS] = {
 	REQUEST(GET_FEATURES, RUN(get_features)),
@@ -341,10 +341,9 @@ static enum vhost_user_answer check(struct vhost_user_session *s, const struct r
 	if (req->needs & ~s->protocol_features)
 		return vhost_user_report_fault(s, ANSWER_BROKEN,
 					       "its protocol feature was not acknowledged");
-	if (size < req->size_min || size > req->size_max)
-		return vhost_user_report_fault(s, ANSWER_BROKEN,
-					       "a payload of %u bytes, not %u to %u", size,
-					       req->size_min, req->size_max);
+	if (size < req->size)
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "a payload of %u bytes, not %u",
+					       size, req->size);
 	if (n_fds < req->fds_min || n_fds > req->fds_max)
 		return vhost_user_report_fault(s, ANSWER_BROKEN, "%u fds, not %u to %u", n_fds,
 					       req->fds_min, req->fds_max);

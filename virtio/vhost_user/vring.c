@@ -220,6 +220,7 @@ enum vhost_user_answer vhost_user_vring_get_base(struct vhost_user_session *s,
 
 	vhost_user_vring_stop(s, idx);
 	msg->payload.state.num = base_of(s, &s->rings[idx]);
+	msg->hdr.size = sizeof(msg->payload.state);
 	return ANSWER_REPLY;
 }
 
