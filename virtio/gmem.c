@@ -3,6 +3,7 @@
 #include "virtio/gmem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 int gmem_init(struct gmem *mem)
 {
 	mem->watcher = NULL;
+	mem->foreign = NULL;
 	mem->n = 0;
 	mem->regions = calloc(GMEM_MAX_REGIONS, sizeof(*mem->regions));
 	return mem->regions ? 0 : -ENOMEM;
@@ -24,7 +26,7 @@ static void unmap(const struct gmem *mem, const struct gmem_region *r)
 {
 	if (mem->watcher)
 		mem->watcher->unmapping(mem->watcher, r->map);
-	munmap(r->map, r->map_len);
+	foreign_unmap(mem->foreign, r->map, r->map_len);
 }
 
 void gmem_clear(struct gmem *mem)
@@ -59,19 +61,36 @@ static int check_range(const struct gmem *mem, uint64_t gpa, uint64_t size, uint
 	return mem->n < GMEM_MAX_REGIONS ? 0 : -ENOSPC;
 }
 
+/*
+ * What the kernel knows of a file already: fstat() asks the server of a FUSE or NFS file, which
+ * answers when it likes.
+ */
+static int file_status(int fd, struct statx *stx)
+{
+	int code = statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE | STATX_INO, stx);
+
+	return code < 0 ? -errno : 0;
+}
+
+static uint64_t file_dev(const struct statx *stx)
+{
+	return (uint64_t)stx->stx_dev_major << 32 | stx->stx_dev_minor;
+}
+
 /* Files are mapped from a block boundary to a block boundary: hugetlbfs refuses anything else. */
 static int map_file(struct gmem_region *r, int fd, uint64_t offset)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t block, start;
-	struct stat st;
+	struct statx stx;
+	int err = file_status(fd, &stx);
 
-	if (fstat(fd, &st) < 0)
-		return -errno;
+	if (err)
+		return err;
 	/* What is past the end of its file would be SIGBUS at the first touch. */
-	if (offset + r->size < offset || offset + r->size > (uint64_t)st.st_size)
+	if (offset + r->size < offset || offset + r->size > stx.stx_size)
 		return -ENXIO;
-	block = max_u64((uint64_t)st.st_blksize, page);
+	block = max_u64(stx.stx_blksize, page);
 	start = offset & ~(block - 1);
 	r->map_len = (offset + r->size - start + block - 1) & ~(block - 1);
 	r->map = mmap(NULL, r->map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
@@ -79,8 +98,8 @@ static int map_file(struct gmem_region *r, int fd, uint64_t offset)
 	if (r->map == MAP_FAILED)
 		return -errno;
 	madvise(r->map, r->map_len, MADV_DONTDUMP);
-	r->dev = st.st_dev;
-	r->ino = st.st_ino;
+	r->dev = file_dev(&stx);
+	r->ino = stx.stx_ino;
 	r->host = (uint8_t *)r->map + (offset - start);
 	return 0;
 }
@@ -91,14 +110,14 @@ static struct gmem_region *find_same(const struct gmem *mem, uint64_t gpa, uint6
 {
 	int i = gmem_find(mem, gpa);
 	struct gmem_region *r;
-	struct stat st;
+	struct statx stx;
 
-	if (i < 0 || fstat(fd, &st) < 0)
+	if (i < 0 || file_status(fd, &stx) < 0)
 		return NULL;
 	r = &mem->regions[i];
 	if (r->gpa != gpa || r->size != size || r->uva != uva || r->offset != offset)
 		return NULL;
-	return r->dev == st.st_dev && r->ino == st.st_ino ? r : NULL;
+	return r->dev == file_dev(&stx) && r->ino == stx.stx_ino ? r : NULL;
 }
 
 int gmem_add(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva, int fd, uint64_t offset)
@@ -122,7 +141,7 @@ int gmem_add(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva, int fd
 		return err;
 	err = mem->watcher ? mem->watcher->mapped(mem->watcher, r.map, r.map_len) : 0;
 	if (err) {
-		munmap(r.map, r.map_len);
+		foreign_unmap(mem->foreign, r.map, r.map_len);
 		return err;
 	}
 	for (i = mem->n; i > 0 && mem->regions[i - 1].gpa > gpa; i--)

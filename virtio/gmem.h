@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "virtio/foreign.h"
+
 #define GMEM_MAX_REGIONS 256
 
 struct gmem_region {
@@ -34,12 +36,13 @@ struct gmem_watcher {
 };
 
 struct gmem {
-	struct gmem_watcher *watcher; /* borrowed; NULL: nobody watches */
+	struct gmem_watcher *watcher;  /* borrowed; NULL: nobody watches */
+	const struct foreign *foreign; /* borrowed; how mappings are given up */
 	unsigned n;
 	struct gmem_region *regions; /* sorted by gpa, n of GMEM_MAX_REGIONS */
 };
 
-/* An empty map that nobody watches. 0 or -ENOMEM. */
+/* An empty map that nobody watches, whose mappings go at once. 0 or -ENOMEM. */
 int gmem_init(struct gmem *mem);
 /* Unmaps everything; may run twice. */
 void gmem_deinit(struct gmem *mem);
@@ -51,7 +54,7 @@ void gmem_clear(struct gmem *mem);
  * afterwards. The same region of the same file may be added again, and must be removed as often:
  * QEMU before 8.0 adds and removes each region once for every queue pair. -EINVAL: size 0, an
  * address range that wraps, or one that overlaps a region (gpa or uva); -ENOSPC: GMEM_MAX_REGIONS
- * reached; -ENXIO: the file is shorter than offset + size; else mmap's, fstat's or the watcher's
+ * reached; -ENXIO: the file is shorter than offset + size; else mmap's, statx's or the watcher's
  * errno.
  */
 int gmem_add(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva, int fd, uint64_t offset);

@@ -275,6 +275,25 @@ static void test_glued(void **state)
 	assert_int_equal(get_u64(f, VHOST_USER_GET_QUEUE_NUM), PAIRS);
 }
 
+/* The fds of a message that waits behind others are its own, and each is there once. */
+static void test_glued_fds(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t ring = 0;
+	int before;
+
+	negotiate(f);
+	before = open_fds();
+	put_message(f, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0);
+	put_message(f, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring), &f->event, 1);
+	put_message(f, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0);
+	ring = 1;
+	put_message(f, VHOST_USER_SET_VRING_CALL, &ring, sizeof(ring), &f->event, 1);
+	put_message(f, VHOST_USER_SET_VRING_ERR, &ring, sizeof(ring), &f->event, 1);
+	go(f);
+	assert_int_equal(open_fds(), before + 3);
+}
+
 /* The front-end dies within a message, wherever that is. */
 static void test_cut_short(void **state)
 {
@@ -440,7 +459,8 @@ int main(void)
 		TEST(test_shapes),           TEST(test_long_payloads),    TEST(test_ring_index),
 		TEST(test_not_acknowledged), TEST(test_unknown_requests), TEST(test_headers),
 		TEST(test_too_many_fds),     TEST(test_single_bytes),     TEST(test_glued),
-		TEST(test_cut_short),        TEST(test_garbage),          TEST(test_any_order),
+		TEST(test_glued_fds),        TEST(test_cut_short),        TEST(test_garbage),
+		TEST(test_any_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

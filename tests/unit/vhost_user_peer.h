@@ -240,6 +240,7 @@ struct fixture {
 	int n_fds; /* open before */
 	bool need_reply;
 	uint64_t more; /* offered on top of OFFERED */
+	const struct vhost_user_ops *ops;
 };
 
 static inline int open_fds(void)
@@ -270,7 +271,7 @@ static inline int guest_mappings(void)
 static inline void connect_session(struct fixture *f, bool has_mac)
 {
 	struct vhost_user_config cfg = {
-		.ops = &fake_ops,
+		.ops = f->ops,
 		.dev = &f->dev,
 		.features = OFFERED | f->more,
 		.max_pairs = PAIRS,
@@ -312,6 +313,7 @@ static inline int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
+	f->ops = &fake_ops;
 	f->n_fds = open_fds();
 	f->memfd = memfd_create("guest", MFD_CLOEXEC);
 	f->event = eventfd(0, EFD_CLOEXEC);

@@ -8,25 +8,34 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "virtio/base.h"
 
+/* Most fds that one sendmsg() may carry (SCM_MAX_FD). */
+#define SENT_FDS_MAX 253
+
+/* Room for all of them: what has none would be closed by the kernel, on this thread. */
 union control {
-	char buf[CMSG_SPACE(sizeof(int) * VHOST_USER_MAX_FDS)];
+	char buf[CMSG_SPACE(sizeof(int) * SENT_FDS_MAX)];
 	struct cmsghdr align;
 };
 
-void vhost_user_conn_init(struct vhost_user_conn *conn, int fd)
+void vhost_user_conn_init(struct vhost_user_conn *conn, int fd, const struct foreign *foreign)
 {
-	*conn = (struct vhost_user_conn){ .fd = fd };
+	const int on = 1;
+
+	*conn = (struct vhost_user_conn){ .fd = fd, .foreign = foreign };
+	/* A byte out of band, which a peek passes over, may carry fds as well: let it be in line. */
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 }
 
 void vhost_user_conn_deinit(struct vhost_user_conn *conn)
 {
 	vhost_user_conn_done(conn);
+	/* The front-end shall see the end now, however long the close takes. */
 	if (conn->fd >= 0)
-		close(conn->fd);
+		shutdown(conn->fd, SHUT_RDWR);
+	foreign_close(conn->foreign, conn->fd);
 	conn->fd = -1;
 }
 
@@ -42,10 +51,8 @@ void vhost_user_conn_done(struct vhost_user_conn *conn)
 {
 	unsigned i;
 
-	for (i = 0; i < conn->n_fds; i++) {
-		if (conn->fds[i] >= 0)
-			close(conn->fds[i]);
-	}
+	for (i = 0; i < conn->n_fds; i++)
+		foreign_close(conn->foreign, conn->fds[i]);
 	conn->n_fds = 0;
 	conn->len = 0;
 }
@@ -62,46 +69,56 @@ violation(struct vhost_user_conn *conn, const char *fmt, ...)
 	return VHOST_USER_CONN_VIOLATION;
 }
 
-/* False: more than a message may carry; those that have no place are closed. */
-static bool keep_fds(struct vhost_user_conn *conn, struct msghdr *mh)
-{
-	bool fit = !(mh->msg_flags & MSG_CTRUNC);
-	struct cmsghdr *c;
-	size_t i;
-	int fd;
+/* The fds of one recvmsg(). */
+struct passed {
+	unsigned n;
+	int fds[SENT_FDS_MAX];
+};
 
+static void passed_get(struct passed *p, struct msghdr *mh)
+{
+	struct cmsghdr *c;
+	size_t len;
+
+	p->n = 0;
 	for (c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		for (i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(fd); i++) {
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			if (conn->n_fds < VHOST_USER_MAX_FDS) {
-				conn->fds[conn->n_fds++] = fd;
-			} else {
-				close(fd);
-				fit = false;
-			}
-		}
+		len = min_u64(c->cmsg_len - CMSG_LEN(0), (SENT_FDS_MAX - p->n) * sizeof(int));
+		memcpy(p->fds + p->n, CMSG_DATA(c), len);
+		p->n += (unsigned)(len / sizeof(int));
 	}
-	return fit;
 }
 
-/* MESSAGE: up to len bytes have arrived, at least one. */
-static enum vhost_user_conn_outcome receive(struct vhost_user_conn *conn, void *to, size_t len)
+static void passed_close(struct passed *p, const struct foreign *foreign)
 {
-	struct iovec iov = { .iov_base = to, .iov_len = len };
+	while (p->n > 0)
+		foreign_close(foreign, p->fds[--p->n]);
+}
+
+static ssize_t receive_again(int fd, struct msghdr *mh, int flags)
+{
+	ssize_t n;
+
+	do
+		n = recvmsg(fd, mh, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* Look at up to len bytes, and get fds of our own of what they carry, or what follows them. */
+static enum vhost_user_conn_outcome peek(struct vhost_user_conn *conn, struct iovec *iov,
+					 struct passed *passed)
+{
 	union control control;
 	struct msghdr mh = {
-		.msg_iov = &iov,
+		.msg_iov = iov,
 		.msg_iovlen = 1,
 		.msg_control = control.buf,
 		.msg_controllen = sizeof(control.buf),
 	};
-	ssize_t n;
+	ssize_t n = receive_again(conn->fd, &mh, MSG_PEEK);
 
-	do
-		n = recvmsg(conn->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return VHOST_USER_CONN_AGAIN;
 	if (n < 0 && errno != ECONNRESET)
@@ -110,11 +127,55 @@ static enum vhost_user_conn_outcome receive(struct vhost_user_conn *conn, void *
 		return violation(conn, "closed after %zu bytes of a message", conn->len);
 	if (n <= 0)
 		return VHOST_USER_CONN_CLOSED;
+	passed_get(passed, &mh);
+	iov->iov_len = (size_t)n;
+	if (!(mh.msg_flags & MSG_CTRUNC))
+		return VHOST_USER_CONN_MESSAGE;
+	passed_close(passed, conn->foreign);
+	return violation(conn, "its fds are more than this process may open: raise `ulimit -n`, or "
+			       "LimitNOFILE= of its systemd unit");
+}
+
+static enum vhost_user_conn_outcome keep_fds(struct vhost_user_conn *conn, struct passed *passed)
+{
+	while (passed->n > 0 && conn->n_fds < VHOST_USER_MAX_FDS) {
+		conn->fds[conn->n_fds++] = passed->fds[0];
+		passed->n--;
+		memmove(passed->fds, passed->fds + 1, passed->n * sizeof(int));
+	}
+	if (!passed->n)
+		return VHOST_USER_CONN_MESSAGE;
+	passed_close(passed, conn->foreign);
+	return violation(conn, "more than %d fds with a message", VHOST_USER_MAX_FDS);
+}
+
+/*
+ * MESSAGE: up to len bytes have arrived, at least one.
+ *
+ * They are looked at first and then taken out of the socket, without their fds, which we have from
+ * the look. Otherwise the kernel would close those that we may not open, before recvmsg() returns,
+ * and such a close may wait for as long as the front-end likes. A look at bytes without fds may
+ * bring those of the bytes behind them; MSG_CTRUNC tells whose they are.
+ */
+static enum vhost_user_conn_outcome receive(struct vhost_user_conn *conn, void *to, size_t len)
+{
+	struct iovec iov = { .iov_base = to, .iov_len = len };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	enum vhost_user_conn_outcome outcome;
+	struct passed passed;
+	ssize_t n;
+
+	outcome = peek(conn, &iov, &passed);
+	if (outcome != VHOST_USER_CONN_MESSAGE)
+		return outcome;
+	n = receive_again(conn->fd, &mh, 0);
+	if (n == (ssize_t)iov.iov_len && (mh.msg_flags & MSG_CTRUNC))
+		outcome = keep_fds(conn, &passed);
+	passed_close(&passed, conn->foreign);
+	if (n != (ssize_t)iov.iov_len)
+		return violation(conn, "what arrived changed while it was read");
 	conn->len += (size_t)n;
-	if (!keep_fds(conn, &mh))
-		return violation(conn, "more than %d fds with a message, or more than we may open",
-				 VHOST_USER_MAX_FDS);
-	return VHOST_USER_CONN_MESSAGE;
+	return outcome;
 }
 
 static enum vhost_user_conn_outcome check_header(struct vhost_user_conn *conn)

@@ -11,16 +11,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "virtio/foreign.h"
 #include "virtio/vhost_user/proto.h"
 
 struct vhost_user_conn {
 	int fd;
-	size_t len; /* bytes of the message that have arrived, as on the wire */
+	const struct foreign *foreign; /* borrowed */
+	size_t len;                    /* bytes of the message that have arrived, as on the wire */
 	/* What of the payload has no room here is thrown away: hdr.size may say more. */
 	struct vhost_user_msg msg;
 	unsigned n_fds;
 	int fds[VHOST_USER_MAX_FDS]; /* -1: taken */
-	char reason[96];             /* of a violation */
+	char reason[128];            /* of a violation */
 };
 
 enum vhost_user_conn_outcome {
@@ -30,8 +32,11 @@ enum vhost_user_conn_outcome {
 	VHOST_USER_CONN_VIOLATION, /* see reason */
 };
 
-/* Owns fd, a connected unix stream socket. */
-void vhost_user_conn_init(struct vhost_user_conn *conn, int fd);
+/*
+ * Owns fd, a connected unix stream socket. Everything is closed by way of foreign: the socket too,
+ * since fds that wait in it unread are closed with it.
+ */
+void vhost_user_conn_init(struct vhost_user_conn *conn, int fd, const struct foreign *foreign);
 /* Closes the socket and the fds that nobody took; may run twice. */
 void vhost_user_conn_deinit(struct vhost_user_conn *conn);
 

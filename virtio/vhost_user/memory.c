@@ -115,6 +115,7 @@ enum vhost_user_answer vhost_user_memory_set_table(struct vhost_user_session *s,
 	if (gmem_init(&fresh) < 0)
 		return vhost_user_report_fault(s, ANSWER_REFUSED, "out of memory");
 	fresh.watcher = s->mem.watcher;
+	fresh.foreign = s->mem.foreign;
 	answer = map_table(s, &fresh, table);
 	if (answer != ANSWER_DONE) {
 		gmem_deinit(&fresh);

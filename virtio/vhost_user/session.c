@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "virtio/base.h"
 #include "virtio/features.h"
@@ -23,6 +22,7 @@
 int vhost_user_session_new(struct vhost_user_session **session, const struct vhost_user_config *cfg,
 			   int fd)
 {
+	const struct foreign foreign = { cfg->ops->release, cfg->dev };
 	struct vhost_user_session *s;
 	unsigned i, n_rings = 2 * cfg->max_pairs;
 	char why[FEATURES_NAMES_LEN];
@@ -38,22 +38,24 @@ int vhost_user_session_new(struct vhost_user_session **session, const struct vho
 	err = gmem_init(&s->mem);
 	if (err)
 		goto free_session;
-	s->mem.watcher = cfg->watcher;
 	s->cfg = *cfg;
+	s->foreign = foreign;
+	s->mem.watcher = cfg->watcher;
+	s->mem.foreign = &s->foreign;
 	s->n_rings = n_rings;
 	for (i = 0; i < n_rings; i++) {
 		s->rings[i].kick_fd = -1;
 		s->rings[i].call = notifier_none();
 		s->rings[i].err = notifier_none();
 	}
-	vhost_user_conn_init(&s->conn, fd);
+	vhost_user_conn_init(&s->conn, fd, &s->foreign);
 	*session = s;
 	return 0;
 
 free_session:
 	free(s);
 close_fd:
-	close(fd);
+	foreign_close(&foreign, fd);
 	return err;
 }
 
@@ -65,10 +67,8 @@ void vhost_user_session_free(struct vhost_user_session *s)
 		return;
 	vhost_user_vring_reset_all(s);
 	for (i = 0; i < s->n_rings; i++) {
-		if (s->rings[i].call.fd >= 0)
-			close(s->rings[i].call.fd);
-		if (s->rings[i].err.fd >= 0)
-			close(s->rings[i].err.fd);
+		foreign_close(&s->foreign, s->rings[i].call.fd);
+		foreign_close(&s->foreign, s->rings[i].err.fd);
 	}
 	gmem_deinit(&s->mem);
 	vhost_user_conn_deinit(&s->conn);

@@ -6,7 +6,7 @@
  * Owner: the control thread. The session owns the socket, guest memory, and the fds of each ring
  * (kick, call, err) from the message that brought them until they are replaced or the session ends.
  * It has no thread and no loop: wait until vhost_user_session_fd() is readable, then call
- * vhost_user_session_dispatch(), which never blocks.
+ * vhost_user_session_dispatch(), which never blocks: fds and memory are given up by ops->release.
  *
  * A ring is started by SET_VRING_KICK and stopped by GET_VRING_BASE, and enabled or not apart from
  * that; the device hears of both.
@@ -63,6 +63,12 @@ struct vhost_user_ops {
 	int (*set_mtu)(void *dev, uint16_t mtu);
 	/* SEND_RARP: tell the network where the guest of this MAC is now, as well as can be. */
 	void (*send_rarp)(void *dev, const uint8_t mac[6]);
+	/*
+	 * Close fd (-1: none) and unmap len bytes at map (NULL: none) without waiting for it:
+	 * both are the front-end's, or the session's own socket, and nobody uses them any more.
+	 * NULL: the session does it itself, at once, and a front-end may make it wait.
+	 */
+	void (*release)(void *dev, int fd, void *map, size_t len);
 	/* Never called from a data path. fmt has no newline. */
 	void (*log)(void *dev, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
 };
@@ -88,7 +94,7 @@ struct vhost_user_session;
 int vhost_user_session_new(struct vhost_user_session **session, const struct vhost_user_config *cfg,
 			   int fd);
 
-/* Rings are stopped and disabled, memory is unmapped, all fds are closed. Takes NULL. */
+/* Rings are stopped and disabled, memory and all fds are released. Takes NULL. */
 void vhost_user_session_free(struct vhost_user_session *session);
 
 /* Readable: call dispatch. Borrowed. */

@@ -32,6 +32,7 @@ struct vhost_user_ring {
 
 struct vhost_user_session {
 	struct vhost_user_config cfg;
+	struct foreign foreign; /* ops->release */
 	struct vhost_user_conn conn;
 	struct gmem mem;
 	bool has_features; /* SET_FEATURES came since the last reset */

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "virtio/features.h"
 #include "virtio/vhost_user/report.h"
@@ -133,8 +132,7 @@ void vhost_user_vring_stop(struct vhost_user_session *s, unsigned idx)
 		ring->has_base = true;
 	}
 	ring->started = false;
-	if (ring->kick_fd >= 0)
-		close(ring->kick_fd);
+	foreign_close(&s->foreign, ring->kick_fd);
 	ring->kick_fd = -1;
 }
 
@@ -290,7 +288,7 @@ enum vhost_user_answer vhost_user_vring_set_kick(struct vhost_user_session *s,
 			s, ANSWER_BROKEN, "ring %u: polling instead of a kick fd is not supported",
 			idx);
 	if (kick.kind != NOTIFIER_EVENTFD) {
-		close(kick.fd);
+		foreign_close(&s->foreign, kick.fd);
 		return vhost_user_report_fault(s, ANSWER_BROKEN,
 					       "ring %u: its kick fd is %s, not an eventfd", idx,
 					       notifier_name(&kick));
@@ -314,8 +312,7 @@ static enum vhost_user_answer replace_notifier(struct vhost_user_session *s,
 	*place = now;
 	if (ring->started)
 		s->cfg.ops->ring_fds(s->cfg.dev, file_ring(msg), ring->call, ring->err);
-	if (old.fd >= 0)
-		close(old.fd);
+	foreign_close(&s->foreign, old.fd);
 	return ANSWER_DONE;
 }
 
