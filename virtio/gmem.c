@@ -120,19 +120,26 @@ static struct gmem_region *find_same(const struct gmem *mem, uint64_t gpa, uint6
 	return r->dev == file_dev(&stx) && r->ino == stx.stx_ino ? r : NULL;
 }
 
+bool gmem_add_again(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva, int fd,
+		    uint64_t offset)
+{
+	struct gmem_region *same = find_same(mem, gpa, size, uva, fd, offset);
+
+	if (same)
+		same->refs++;
+	return same;
+}
+
 int gmem_add(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva, int fd, uint64_t offset)
 {
 	struct gmem_region r = {
 		.gpa = gpa, .size = size, .uva = uva, .offset = offset, .refs = 1
 	};
-	struct gmem_region *same = find_same(mem, gpa, size, uva, fd, offset);
 	unsigned i;
 	int err;
 
-	if (same) {
-		same->refs++;
+	if (gmem_add_again(mem, gpa, size, uva, fd, offset))
 		return 0;
-	}
 	err = check_range(mem, gpa, size, uva);
 	if (err)
 		return err;
@@ -151,21 +158,33 @@ int gmem_add(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva, int fd
 	return 0;
 }
 
-int gmem_remove(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva)
+static struct gmem_region *find_bounds(const struct gmem *mem, uint64_t gpa, uint64_t size,
+				       uint64_t uva)
 {
 	int i = gmem_find(mem, gpa);
-	struct gmem_region *r;
+	struct gmem_region *r = i < 0 ? NULL : &mem->regions[i];
 
-	if (i < 0)
-		return -ENOENT;
-	r = &mem->regions[i];
-	if (r->gpa != gpa || r->size != size || r->uva != uva)
+	return r && r->gpa == gpa && r->size == size && r->uva == uva ? r : NULL;
+}
+
+unsigned gmem_refs(const struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva)
+{
+	const struct gmem_region *r = find_bounds(mem, gpa, size, uva);
+
+	return r ? r->refs : 0;
+}
+
+int gmem_remove(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva)
+{
+	struct gmem_region *r = find_bounds(mem, gpa, size, uva);
+
+	if (!r)
 		return -ENOENT;
 	if (--r->refs)
 		return 0;
 	unmap(mem, r);
 	mem->n--;
-	memmove(r, r + 1, (mem->n - (unsigned)i) * sizeof(*r));
+	memmove(r, r + 1, (size_t)(mem->regions + mem->n - r) * sizeof(*r));
 	return 0;
 }
 

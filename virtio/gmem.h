@@ -10,6 +10,7 @@
 #ifndef VIRTIO_GMEM_H
 #define VIRTIO_GMEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,6 +59,16 @@ void gmem_clear(struct gmem *mem);
  * errno.
  */
 int gmem_add(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva, int fd, uint64_t offset);
+
+/*
+ * True: the region is there and was added once more. False: it is not, and nothing changed. Other
+ * threads may look regions up meanwhile.
+ */
+bool gmem_add_again(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva, int fd,
+		    uint64_t offset);
+
+/* How often the region with exactly these bounds was added and not removed. */
+unsigned gmem_refs(const struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva);
 
 /* Undo one gmem_add of the region with exactly these bounds; -ENOENT if there is none. */
 int gmem_remove(struct gmem *mem, uint64_t gpa, uint64_t size, uint64_t uva);

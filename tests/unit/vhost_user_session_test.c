@@ -408,7 +408,7 @@ static void test_config(void **state)
 
 /* Memory */
 
-/* A new table moves the rings that it still holds and stops the one that it lost. */
+/* A new table moves the rings that it still holds; those that it lost wait for their memory. */
 static void test_table_while_started(void **state)
 {
 	struct fixture *f = *state;
@@ -419,13 +419,16 @@ static void test_table_while_started(void **state)
 	assert_events(f, "quiesce; moved 0; moved 1; moved 2; resume; ");
 	tell(f, VHOST_USER_SET_MEM_TABLE, &table, table_size(1), &f->memfd, 1);
 	assert_events(f, "stop 0; stop 1; quiesce; moved 2; resume; ");
-	assert_log(f, "SET_MEM_TABLE: ring 0 lost its memory and is stopped");
+	assert_log(f, "SET_MEM_TABLE: ring 0 lost its memory and waits for it");
 	assert_int_equal(get_base(f, 0), 7);
 	assert_int_equal(get_base(f, 2), 7);
 	assert_events(f, "stop 2; ");
-	/* Nobody is disturbed by a change that no ring can see. */
+	/* Nobody is disturbed by a change that no running ring can see. */
 	tell_table(f);
-	assert_events(f, "");
+	assert_events(f, "start 1 (256 from 7); ");
+	assert_int_equal(get_base(f, 1), 14);
+	tell_table(f);
+	assert_events(f, "stop 1; ");
 	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
 	assert_events(f, "start 0 (256 from 7); ");
 	table.n = 0;
@@ -473,6 +476,89 @@ static void test_bad_tables(void **state)
 		assert_violation(f, "SET_MEM_TABLE: region 1 (");
 		reconnect(f);
 	}
+}
+
+/*
+ * A ring that lost its memory keeps what it was told, and what it is told meanwhile, and goes on
+ * where it stood when its memory is there again: by ADD_MEM_REG or by a table.
+ */
+static void test_lost_and_found(void **state)
+{
+	struct fixture *f = *state;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		reconnect(f);
+		start_rings(f, 1);
+		tell_state(f, VHOST_USER_SET_VRING_ENABLE, 0, 1);
+		f->need_reply = true;
+		tell_region(f, VHOST_USER_REM_MEM_REG, region_a, 0);
+		assert_events(f, "enable 0; stop 0; ");
+		tell_fd(f, VHOST_USER_SET_VRING_CALL, 0, f->event);
+		if (i)
+			tell_table(f);
+		else
+			tell_region(f, VHOST_USER_ADD_MEM_REG, region_a, 1);
+		assert_events(f, "start 0 (256 from 7); ");
+		assert_log(f, "ring 0 has its memory again");
+		tell_fd(f, VHOST_USER_SET_VRING_CALL, 0, -1);
+		assert_events(f, "fds 0; ");
+		assert_int_equal(get_base(f, 0), 14);
+	}
+	/* The host may refuse. */
+	reconnect(f);
+	start_rings(f, 1);
+	tell_region(f, VHOST_USER_REM_MEM_REG, region_a, 0);
+	f->dev.refuse = -ENOMEM;
+	put_region(f, VHOST_USER_ADD_MEM_REG, region_a, 1);
+	assert_violation(f, "ADD_MEM_REG: ring 0 cannot start");
+}
+
+/* While it waits it may get another place, be stopped, or be reset. */
+static void test_lost_and_changed(void **state)
+{
+	struct fixture *f = *state;
+	struct vhost_user_vring_addr addr = ring_addr(2);
+	int fds = open_fds();
+
+	start_rings(f, 1);
+	tell_region(f, VHOST_USER_REM_MEM_REG, region_a, 0);
+	addr.index = 0;
+	tell(f, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+	assert_events(f, "stop 0; start 0 (256 from 7); ");
+	tell_region(f, VHOST_USER_REM_MEM_REG, region_b, 0);
+	assert_int_equal(get_base(f, 0), 14);
+	assert_int_equal(open_fds(), fds);
+	tell_table(f);
+	assert_events(f, "stop 0; ");
+	reconnect(f);
+	start_rings(f, 1);
+	tell_region(f, VHOST_USER_REM_MEM_REG, region_a, 0);
+	tell(f, VHOST_USER_RESET_DEVICE, NULL, 0, NULL, 0);
+	tell_table(f);
+	assert_events(f, "stop 0; ");
+	assert_int_equal(get_base(f, 0), 7);
+}
+
+/*
+ * QEMU before 8.0 adds and removes each region once for every queue pair: no ring is disturbed
+ * before the last one.
+ */
+static void test_region_twice(void **state)
+{
+	struct fixture *f = *state;
+
+	start_rings(f, 1);
+	tell_region(f, VHOST_USER_ADD_MEM_REG, region_a, 1);
+	tell_region(f, VHOST_USER_ADD_MEM_REG, region_b, 1);
+	assert_events(f, "");
+	tell_region(f, VHOST_USER_REM_MEM_REG, region_a, 0);
+	tell_region(f, VHOST_USER_REM_MEM_REG, region_b, 0);
+	assert_events(f, "");
+	tell_region(f, VHOST_USER_REM_MEM_REG, region_b, 0);
+	assert_events(f, "quiesce; resume; ");
+	tell_region(f, VHOST_USER_REM_MEM_REG, region_a, 0);
+	assert_events(f, "stop 0; ");
 }
 
 /* The number of regions, of fds and of bytes must fit each other. */
@@ -614,7 +700,7 @@ static void test_vring_num(void **state)
 	}
 }
 
-/* A started ring is not moved about, but its addresses may be said again. */
+/* An enabled ring is not laid anew under the device, but what it has may be said again. */
 static void test_set_while_started(void **state)
 {
 	struct fixture *f = *state;
@@ -623,7 +709,10 @@ static void test_set_while_started(void **state)
 
 	for (i = 0; i < 5; i++) {
 		start_rings(f, 1);
+		tell_state(f, VHOST_USER_SET_VRING_ENABLE, 0, 1);
 		tell_addr(f, 0);
+		tell_state(f, VHOST_USER_SET_VRING_NUM, 0, ENTRIES);
+		assert_events(f, "enable 0; ");
 		addr = ring_addr(0);
 		*(uint64_t *[]){ &addr.desc, &addr.avail, &addr.used }[i % 3] += 0x100;
 		if (i < 3)
@@ -632,9 +721,40 @@ static void test_set_while_started(void **state)
 		else
 			refuse_state(f,
 				     i == 3 ? VHOST_USER_SET_VRING_NUM : VHOST_USER_SET_VRING_BASE,
-				     0, ENTRIES, "ring 0 is started");
+				     0, ENTRIES / 2, "ring 0 is started");
 		reconnect(f);
 	}
+}
+
+/*
+ * virtio_uml, when a driver is bound again: rings are disabled, not stopped, and all but the
+ * features of the device is sent anew.
+ */
+static void test_laid_anew(void **state)
+{
+	struct fixture *f = *state;
+	unsigned i;
+
+	start_rings(f, 2);
+	for (i = 0; i < 2; i++)
+		tell_state(f, VHOST_USER_SET_VRING_ENABLE, i, 1);
+	for (i = 2; i > 0; i--)
+		tell_state(f, VHOST_USER_SET_VRING_ENABLE, i - 1, 0);
+	ask(f, VHOST_USER_GET_FEATURES);
+	f->dev.events[0] = '\0';
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30);
+	tell_table(f);
+	assert_events(f, "quiesce; moved 0; moved 1; resume; ");
+	for (i = 0; i < 2; i++) {
+		tell_fd(f, VHOST_USER_SET_VRING_CALL, i, f->event);
+		lay_ring(f, i);
+	}
+	assert_events(f, "fds 0 call; stop 0; fds 1 call; stop 1; ");
+	for (i = 0; i < 2; i++) {
+		tell_fd(f, VHOST_USER_SET_VRING_KICK, i, f->event);
+		tell_state(f, VHOST_USER_SET_VRING_ENABLE, i, 1);
+	}
+	assert_events(f, "start 0 (256 from 0); enable 0; start 1 (256 from 0); enable 1; ");
 }
 
 /* Logging of used rings was not offered. */
@@ -973,9 +1093,14 @@ static void test_packed_base(void **state)
 	assert_int_equal(get_base(f, 0), 0x80008000 + 7);
 	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
 	assert_int_equal(f->dev.cfg[0].base, 0x80008000 + 7);
+	/* QEMU 7.2 asks between the two: both halves of the base are there. */
 	tell_u64(f, VHOST_USER_SET_STATUS, 0);
+	assert_int_equal(get_base(f, 0), 0x80008000 + 14);
 	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | PACKED);
 	assert_int_equal(get_base(f, 0), 0x80008000 + 14);
+	/* It is no base of a ring of the other layout. */
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30);
+	assert_int_equal(get_base(f, 0), 0);
 
 	lay_packed(f, 255, 0);
 	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | PACKED);
@@ -1054,6 +1179,11 @@ static void test_reset_owner(void **state)
 	tell(f, VHOST_USER_RESET_OWNER, NULL, 0, NULL, 0);
 	assert_events(f, "enable 0; disable 0; ");
 	assert_int_equal(get_base(f, 0), 7);
+	/* Without protocol features no message would enable them again. */
+	reconnect(f);
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED);
+	tell(f, VHOST_USER_RESET_OWNER, NULL, 0, NULL, 0);
+	assert_events(f, "features 110008000; enable 0; enable 1; enable 2; enable 3; ");
 }
 
 /* The status is the driver's byte, kept for it. */
@@ -1145,6 +1275,9 @@ int main(void)
 		TEST(test_config),
 		TEST(test_table_while_started),
 		TEST(test_bad_tables),
+		TEST(test_lost_and_found),
+		TEST(test_lost_and_changed),
+		TEST(test_region_twice),
 		TEST(test_table_counts),
 		TEST(test_table_room),
 		TEST(test_slots),
@@ -1153,6 +1286,7 @@ int main(void)
 		TEST(test_region_fds_closed),
 		TEST(test_vring_num),
 		TEST(test_set_while_started),
+		TEST(test_laid_anew),
 		TEST(test_vring_addr_flags),
 		TEST(test_kick_needs),
 		TEST(test_kick_bad_areas),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory table under running rings. A ring whose areas are about to vanish is stopped first;
- * the others pause while the table changes. A new table is mapped whole before the old one goes.
+ * The memory table under running rings. A ring whose areas are about to vanish leaves the device
+ * first, and goes on when they are there again; the others pause while the table changes. A new
+ * table is mapped whole before the old one goes.
  */
 #include "virtio/vhost_user/memory.h"
 
@@ -45,11 +46,7 @@ static enum vhost_user_answer map(struct vhost_user_session *s, struct gmem *mem
 /* Pause the device if any ring runs; the result is for resume(). */
 static bool quiesce(struct vhost_user_session *s)
 {
-	unsigned i;
-
-	for (i = 0; i < s->n_rings && !s->rings[i].started; i++)
-		;
-	if (i == s->n_rings)
+	if (!vhost_user_vring_any_running(s))
 		return false;
 	s->cfg.ops->quiesce(s->cfg.dev);
 	return true;
@@ -61,20 +58,14 @@ static void resume(struct vhost_user_session *s, bool quiesced)
 		s->cfg.ops->resume(s->cfg.dev);
 }
 
-static void stop_lost(struct vhost_user_session *s, unsigned idx)
-{
-	vhost_user_vring_stop(s, idx);
-	vhost_user_report_fault(s, ANSWER_DONE, "ring %u lost its memory and is stopped", idx);
-}
-
-/* Where the started rings are in mem; those that are not inside it are stopped. */
+/* Where the running rings are in mem; those that are not inside it leave the device. */
 static void resolve_all(struct vhost_user_session *s, const struct gmem *mem)
 {
 	unsigned i;
 
 	for (i = 0; i < s->n_rings; i++) {
-		if (s->rings[i].started && vhost_user_vring_resolve(&s->rings[i], mem) < 0)
-			stop_lost(s, i);
+		if (s->rings[i].running && vhost_user_vring_resolve(&s->rings[i], mem) < 0)
+			vhost_user_vring_lose(s, i);
 	}
 }
 
@@ -83,7 +74,7 @@ static void tell_moved(struct vhost_user_session *s)
 	unsigned i;
 
 	for (i = 0; i < s->n_rings; i++) {
-		if (s->rings[i].started)
+		if (s->rings[i].running)
 			s->cfg.ops->ring_moved(s->cfg.dev, i, &s->rings[i].areas);
 	}
 }
@@ -128,18 +119,26 @@ enum vhost_user_answer vhost_user_memory_set_table(struct vhost_user_session *s,
 	tell_moved(s);
 	resume(s, quiesced);
 	gmem_deinit(&old);
-	return ANSWER_DONE;
+	return vhost_user_vring_regain(s);
 }
 
+/*
+ * QEMU before 8.0 adds each region once for every queue pair: that disturbs no ring. One that is
+ * new does, since iothreads search the table and vhost-net has a copy of it.
+ */
 enum vhost_user_answer vhost_user_memory_add(struct vhost_user_session *s,
 					     struct vhost_user_msg *msg)
 {
+	const struct vhost_user_region *r = &msg->payload.reg.region;
 	enum vhost_user_answer answer;
-	bool quiesced = quiesce(s);
+	bool quiesced;
 
-	answer = map(s, &s->mem, &msg->payload.reg.region, s->conn.fds[0]);
+	if (gmem_add_again(&s->mem, r->gpa, r->size, r->uva, s->conn.fds[0], r->mmap_offset))
+		return ANSWER_DONE;
+	quiesced = quiesce(s);
+	answer = map(s, &s->mem, r, s->conn.fds[0]);
 	resume(s, quiesced);
-	return answer;
+	return answer == ANSWER_DONE ? vhost_user_vring_regain(s) : answer;
 }
 
 /* Each area is wholly inside one region, so its first byte tells. */
@@ -149,31 +148,32 @@ static bool ring_is_in(const struct vhost_user_ring *ring, const struct vhost_us
 	       ring->addr.used - r->uva < r->size;
 }
 
-static bool has_region(const struct gmem *mem, const struct vhost_user_region *r)
+static void lose_rings_in(struct vhost_user_session *s, const struct vhost_user_region *r)
 {
-	int i = gmem_find(mem, r->gpa);
+	unsigned i;
 
-	return i >= 0 && mem->regions[i].gpa == r->gpa && mem->regions[i].size == r->size &&
-	       mem->regions[i].uva == r->uva;
+	for (i = 0; i < s->n_rings; i++) {
+		if (s->rings[i].running && ring_is_in(&s->rings[i], r))
+			vhost_user_vring_lose(s, i);
+	}
 }
 
 enum vhost_user_answer vhost_user_memory_remove(struct vhost_user_session *s,
 						struct vhost_user_msg *msg)
 {
 	const struct vhost_user_region *r = &msg->payload.reg.region;
-	bool quiesced;
-	unsigned i;
+	unsigned refs = gmem_refs(&s->mem, r->gpa, r->size, r->uva);
+	bool quiesced = false;
 
-	if (!has_region(&s->mem, r))
+	if (!refs)
 		return vhost_user_report_fault(s, ANSWER_REFUSED,
 					       "no region (guest 0x%" PRIx64 ", size 0x%" PRIx64
 					       ", user 0x%" PRIx64 ")",
 					       r->gpa, r->size, r->uva);
-	for (i = 0; i < s->n_rings; i++) {
-		if (s->rings[i].started && ring_is_in(&s->rings[i], r))
-			stop_lost(s, i);
+	if (refs == 1) {
+		lose_rings_in(s, r);
+		quiesced = quiesce(s);
 	}
-	quiesced = quiesce(s);
 	gmem_remove(&s->mem, r->gpa, r->size, r->uva);
 	resume(s, quiesced);
 	return ANSWER_DONE;

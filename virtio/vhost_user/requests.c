@@ -67,15 +67,6 @@ static enum vhost_user_answer get_features(struct vhost_user_session *s, struct 
 	return reply_u64(msg, offered_features(s));
 }
 
-static bool any_started(const struct vhost_user_session *s)
-{
-	unsigned i;
-
-	for (i = 0; i < s->n_rings && !s->rings[i].started; i++)
-		;
-	return i < s->n_rings;
-}
-
 /* "Ring states": without protocol features nobody will send SET_VRING_ENABLE. */
 static void enable_by_features(struct vhost_user_session *s, uint64_t features)
 {
@@ -105,7 +96,7 @@ static enum vhost_user_answer set_features(struct vhost_user_session *s, struct 
 		return ANSWER_DONE;
 	if (lacking[0])
 		vhost_user_report_fault(s, ANSWER_DONE, "without effect: %s", lacking);
-	if (any_started(s))
+	if (vhost_user_vring_any_running(s))
 		return vhost_user_report_fault(s, ANSWER_BROKEN,
 					       "changes while a ring is started: %s",
 					       features_names(features ^ s->features, names));
@@ -217,11 +208,15 @@ static enum vhost_user_answer reset_device(struct vhost_user_session *s, struct 
 	return ANSWER_DONE;
 }
 
-/* Deprecated; older front-ends mean by it what the specification now says. */
+/*
+ * Deprecated; older front-ends mean by it that rings are disabled. Not without protocol features:
+ * nothing would enable them again.
+ */
 static enum vhost_user_answer reset_owner(struct vhost_user_session *s, struct vhost_user_msg *msg)
 {
 	(void)msg;
-	vhost_user_vring_enable_all(s, false);
+	if (!s->has_features || feature_has(s->features, VHOST_USER_F_PROTOCOL_FEATURES))
+		vhost_user_vring_enable_all(s, false);
 	return ANSWER_DONE;
 }
 
@@ -252,9 +247,8 @@ static enum vhost_user_answer get_max_mem_slots(struct vhost_user_session *s,
 
 enum ring_field {
 	RING_NONE,
-	RING_STATE,   /* the first u32 of the payload */
-	RING_STOPPED, /* likewise, of a ring that is not started */
-	RING_FILE,    /* the low byte of a u64, NOFD the only other bit */
+	RING_STATE, /* the first u32 of the payload */
+	RING_FILE,  /* the low byte of a u64, NOFD the only other bit */
 };
 
 struct request {
@@ -289,9 +283,9 @@ static const struct request requests[VHOST_USER_REQUESTS] = {
 	REQUEST(RESET_OWNER, RUN(reset_owner)),
 	REQUEST(SET_MEM_TABLE, RUN(vhost_user_memory_set_table), TABLE,
 		FDS(0, VHOST_USER_MAX_TABLE)),
-	REQUEST(SET_VRING_NUM, RUN(vhost_user_vring_set_num), RING_U32, RING(STOPPED)),
+	REQUEST(SET_VRING_NUM, RUN(vhost_user_vring_set_num), RING_U32, RING(STATE)),
 	REQUEST(SET_VRING_ADDR, RUN(vhost_user_vring_set_addr), RING_ADDR),
-	REQUEST(SET_VRING_BASE, RUN(vhost_user_vring_set_base), RING_U32, RING(STOPPED)),
+	REQUEST(SET_VRING_BASE, RUN(vhost_user_vring_set_base), RING_U32, RING(STATE)),
 	REQUEST(GET_VRING_BASE, RUN(vhost_user_vring_get_base), RING_U32, RING(STATE)),
 	REQUEST(SET_VRING_KICK, RUN(vhost_user_vring_set_kick), RING_FD),
 	REQUEST(SET_VRING_CALL, RUN(vhost_user_vring_set_call), RING_FD),
@@ -328,8 +322,6 @@ static enum vhost_user_answer check_ring(struct vhost_user_session *s, const str
 	if (idx >= s->n_rings)
 		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u: there are %u", idx,
 					       s->n_rings);
-	if (req->ring == RING_STOPPED && s->rings[idx].started)
-		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u is started", idx);
 	return ANSWER_DONE;
 }
 

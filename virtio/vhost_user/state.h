@@ -15,15 +15,24 @@
 #include "virtio/vhost_user/conn.h"
 #include "virtio/vhost_user/session.h"
 
+/* Where a ring's base comes from. */
+enum vhost_user_base {
+	BASE_NONE,   /* the ring is new */
+	BASE_TOLD,   /* SET_VRING_BASE, of whichever layout the ring will have */
+	BASE_SPLIT,  /* a stop of a split ring */
+	BASE_PACKED, /* a stop of a packed ring */
+};
+
 struct vhost_user_ring {
 	struct vhost_user_vring_addr addr; /* as it came, in the front-end's address space */
-	struct virtq_rings areas;          /* the same in ours, while started */
+	struct virtq_rings areas;          /* the same in ours, while running */
 	bool has_addr;
-	bool started;
+	bool started; /* from SET_VRING_KICK to GET_VRING_BASE */
+	bool running; /* the device has it: started, and its areas are in guest memory */
 	bool enabled;
-	bool packed;   /* while started */
+	bool packed;   /* at the last start */
 	uint16_t size; /* 0: not set */
-	bool has_base; /* base came from the front-end or from a stop, else a ring is new */
+	enum vhost_user_base base_from;
 	uint32_t base; /* where the next start begins */
 	int kick_fd;   /* -1 while stopped */
 	struct notifier call;

@@ -2,7 +2,8 @@
 /*
  * The state of each ring: stopped or started, and apart from that disabled or enabled ("Ring
  * states" in the specification), and the messages that change it. All that the device hears about
- * rings is said here, but for a move of their memory.
+ * rings is said here, but for a move of their memory. The device has a ring while it is started and
+ * its areas are in guest memory.
  */
 #include "virtio/vhost_user/vring.h"
 
@@ -62,12 +63,32 @@ static bool is_packed(const struct vhost_user_session *s)
 	return feature_has(s->features, VIRTIO_F_RING_PACKED);
 }
 
-/* A split ring has an index of 16 bits; what a packed ring puts above it means nothing there. */
+/* A base that comes from a stop counts for the layout that stopped. */
+static bool has_base(const struct vhost_user_session *s, const struct vhost_user_ring *ring)
+{
+	switch (ring->base_from) {
+	case BASE_TOLD:
+		return true;
+	case BASE_SPLIT:
+		return !is_packed(s);
+	case BASE_PACKED:
+		return is_packed(s);
+	default:
+		return false;
+	}
+}
+
+/*
+ * A split ring has an index of 16 bits; what a packed ring puts above it means nothing there.
+ * Between a reset and SET_FEATURES there is no layout, and a base is what it was.
+ */
 static uint32_t base_of(const struct vhost_user_session *s, const struct vhost_user_ring *ring)
 {
-	if (!is_packed(s))
-		return (uint16_t)ring->base;
-	return ring->has_base ? ring->base : PACKED_BASE_NEW;
+	if (!s->has_features)
+		return ring->base;
+	if (!has_base(s, ring))
+		return is_packed(s) ? PACKED_BASE_NEW : 0;
+	return is_packed(s) ? ring->base : (uint16_t)ring->base;
 }
 
 /* What a ring of this layout, whose size and base came without it, cannot be. */
@@ -119,18 +140,65 @@ static enum vhost_user_answer start(struct vhost_user_session *s, unsigned idx)
 	if (err)
 		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u cannot start: %s", idx,
 					       strerror(-err));
-	ring->started = true;
+	ring->running = true;
 	return ANSWER_DONE;
+}
+
+static void leave_device(struct vhost_user_session *s, unsigned idx)
+{
+	struct vhost_user_ring *ring = &s->rings[idx];
+
+	if (!ring->running)
+		return;
+	ring->base = s->cfg.ops->ring_stop(s->cfg.dev, idx);
+	ring->base_from = ring->packed ? BASE_PACKED : BASE_SPLIT;
+	ring->running = false;
+}
+
+void vhost_user_vring_lose(struct vhost_user_session *s, unsigned idx)
+{
+	leave_device(s, idx);
+	vhost_user_report_fault(s, ANSWER_DONE, "ring %u lost its memory and waits for it", idx);
+}
+
+/* A started ring that is not running goes on where it stood, if its areas are in memory. */
+static enum vhost_user_answer regain(struct vhost_user_session *s, unsigned idx)
+{
+	struct vhost_user_ring *ring = &s->rings[idx];
+
+	if (!ring->started || ring->running || missing(s, ring))
+		return ANSWER_DONE;
+	ring->packed = is_packed(s);
+	if (vhost_user_vring_resolve(ring, &s->mem) < 0)
+		return ANSWER_DONE;
+	vhost_user_report_fault(s, ANSWER_DONE, "ring %u has its memory again", idx);
+	return start(s, idx);
+}
+
+enum vhost_user_answer vhost_user_vring_regain(struct vhost_user_session *s)
+{
+	enum vhost_user_answer answer = ANSWER_DONE;
+	unsigned i;
+
+	for (i = 0; i < s->n_rings && answer == ANSWER_DONE; i++)
+		answer = regain(s, i);
+	return answer;
+}
+
+bool vhost_user_vring_any_running(const struct vhost_user_session *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n_rings && !s->rings[i].running; i++)
+		;
+	return i < s->n_rings;
 }
 
 void vhost_user_vring_stop(struct vhost_user_session *s, unsigned idx)
 {
 	struct vhost_user_ring *ring = &s->rings[idx];
 
-	if (ring->started) {
-		ring->base = s->cfg.ops->ring_stop(s->cfg.dev, idx);
-		ring->has_base = true;
-	}
+	leave_device(s, idx);
 	ring->started = false;
 	foreign_close(&s->foreign, ring->kick_fd);
 	ring->kick_fd = -1;
@@ -164,18 +232,37 @@ void vhost_user_vring_reset_all(struct vhost_user_session *s)
 	}
 }
 
+/*
+ * A ring that runs is not laid anew under the device, unless it is disabled: virtio_uml disables a
+ * ring and sends everything again, without asking for its base.
+ */
+static enum vhost_user_answer stop_disabled(struct vhost_user_session *s, unsigned idx)
+{
+	if (!s->rings[idx].running)
+		return ANSWER_DONE;
+	if (s->rings[idx].enabled)
+		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u is started", idx);
+	vhost_user_vring_stop(s, idx);
+	return ANSWER_DONE;
+}
+
 enum vhost_user_answer vhost_user_vring_set_num(struct vhost_user_session *s,
 						struct vhost_user_msg *msg)
 {
 	struct vhost_user_vring_state v = msg->payload.state;
 	bool any = feature_has(s->cfg.features, VIRTIO_F_RING_PACKED);
+	enum vhost_user_answer answer;
 
 	if (!v.num || v.num > VRING_MAX_SIZE || (!any && !split_size(v.num)))
 		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u: %u is no %s up to %d",
 					       v.index, v.num, any ? "size" : "power of two",
 					       VRING_MAX_SIZE);
-	s->rings[v.index].size = (uint16_t)v.num;
-	return ANSWER_DONE;
+	if (s->rings[v.index].size == v.num)
+		return ANSWER_DONE;
+	answer = stop_disabled(s, v.index);
+	if (answer == ANSWER_DONE)
+		s->rings[v.index].size = (uint16_t)v.num;
+	return answer;
 }
 
 static bool same_place(const struct vhost_user_vring_addr *a, const struct vhost_user_vring_addr *b)
@@ -188,16 +275,20 @@ enum vhost_user_answer vhost_user_vring_set_addr(struct vhost_user_session *s,
 {
 	const struct vhost_user_vring_addr *addr = &msg->payload.addr;
 	struct vhost_user_ring *ring = &s->rings[addr->index];
+	enum vhost_user_answer answer;
 
 	if (addr->flags)
 		return vhost_user_report_fault(s, ANSWER_BROKEN,
 					       "ring %u: flags 0x%x: logging was never offered",
 					       addr->index, addr->flags);
-	if (ring->started && !same_place(addr, &ring->addr))
-		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u is started", addr->index);
+	if (ring->has_addr && same_place(addr, &ring->addr))
+		return ANSWER_DONE;
+	answer = stop_disabled(s, addr->index);
+	if (answer != ANSWER_DONE)
+		return answer;
 	ring->addr = *addr;
 	ring->has_addr = true;
-	return ANSWER_DONE;
+	return regain(s, addr->index);
 }
 
 /* Which layout this is for shows when the ring starts. */
@@ -205,9 +296,12 @@ enum vhost_user_answer vhost_user_vring_set_base(struct vhost_user_session *s,
 						 struct vhost_user_msg *msg)
 {
 	struct vhost_user_ring *ring = &s->rings[msg->payload.state.index];
+	enum vhost_user_answer answer = stop_disabled(s, msg->payload.state.index);
 
+	if (answer != ANSWER_DONE)
+		return answer;
 	ring->base = msg->payload.state.num;
-	ring->has_base = true;
+	ring->base_from = BASE_TOLD;
 	return ANSWER_DONE;
 }
 
@@ -295,7 +389,9 @@ enum vhost_user_answer vhost_user_vring_set_kick(struct vhost_user_session *s,
 	}
 	vhost_user_vring_stop(s, idx);
 	s->rings[idx].kick_fd = kick.fd;
-	return start(s, idx);
+	answer = start(s, idx);
+	s->rings[idx].started = answer == ANSWER_DONE;
+	return answer;
 }
 
 /* The device lets go of the old fd before it is closed. */
@@ -310,7 +406,7 @@ static enum vhost_user_answer replace_notifier(struct vhost_user_session *s,
 	if (answer != ANSWER_DONE)
 		return answer;
 	*place = now;
-	if (ring->started)
+	if (ring->running)
 		s->cfg.ops->ring_fds(s->cfg.dev, file_ring(msg), ring->call, ring->err);
 	foreign_close(&s->foreign, old.fd);
 	return ANSWER_DONE;
