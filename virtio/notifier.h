@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fd that a front-end passed to be notified by: a ring's call or err fd. QEMU and DPDK pass eventfds, user-mode
- * Linux passes unix sockets.
+ * A fd that a front-end passed to be notified by: a ring's call or err fd. QEMU and DPDK pass
+ * eventfds, user-mode Linux passes unix sockets.
  *
  * Telling the kind of a foreign fd and sending to it do not wait for the front-end, with two
  * exceptions, of which docs/design.md says what they mean: a front-end that clears O_NONBLOCK of an
  * eventfd and fills its counter, and one that holds the lock of a pipe.
  */
-#ifndef VIRTIO_NOTIFY_H
-#define VIRTIO_NOTIFY_H
+#ifndef VIRTIO_NOTIFIER_H
+#define VIRTIO_NOTIFIER_H
 
 enum notifier_kind {
 	NOTIFIER_NONE, /* nobody is notified: the other side polls */

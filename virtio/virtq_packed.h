@@ -35,8 +35,8 @@
 #include "virtio/virtq_state.h"
 
 /*
- * A chain of several descriptors or an indirect table: the general case, in virtq.c. Sets id and
- * slots of a chain that is more than its first descriptor.
+ * A chain of several descriptors or an indirect table: the general case. Sets id and slots of a
+ * chain that is more than its first descriptor.
  */
 enum virtq_fault virtq_packed_walk(struct virtq *vq, struct vring_packed_desc first,
 				   struct chain *c, struct iov_pool *pool);

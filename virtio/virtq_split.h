@@ -30,7 +30,7 @@
 
 #include "virtio/virtq_state.h"
 
-/* A chain of several descriptors or an indirect table: the general case, in virtq.c. */
+/* A chain of several descriptors or an indirect table: the general case. */
 enum virtq_fault virtq_split_walk(struct virtq *vq, struct vring_desc first, struct chain *c,
 				  struct iov_pool *pool);
 

@@ -66,7 +66,21 @@ struct virtq {
 	uint64_t first_used; /* packed: what goes to published_idx, and makes the batch visible */
 };
 
-/* Mark the queue broken (the first fault stays) and signal err. */
-void virtq_break(struct virtq *vq, enum virtq_fault fault);
+/* Mark the queue broken (the first fault stays) and notify the front-end's err fd. */
+static inline void virtq_break(struct virtq *vq, enum virtq_fault fault)
+{
+	if (vq->fault)
+		return;
+	vq->fault = fault;
+	vq->fault_idx = vq->packed ? (uint16_t)vring_packed_slot(vq->last_avail) : vq->last_avail;
+	notifier_send(&vq->err);
+}
+
+/*
+ * The table behind an indirect descriptor, which is bytes long at addr: whole, in one piece; *n is
+ * its number of entries, which are of one size in both layouts. NULL: the descriptor is bad.
+ */
+void *virtq_state_table(struct virtq *vq, uint64_t addr, uint32_t bytes, uint16_t flags,
+			unsigned *n);
 
 #endif
