@@ -248,6 +248,11 @@ uint64_t device_negotiated(const struct device *dev)
 	return dev->features;
 }
 
+const struct tx_mode *device_mode(const struct device *dev)
+{
+	return &dev->mode;
+}
+
 void device_set_kernel(struct device *dev, struct vhost_net *kernel, const char *why)
 {
 	handover_set_kernel(&dev->handover, kernel, why);

@@ -33,6 +33,9 @@ uint64_t device_features(const struct device *dev);
 /* Those that the present driver, or the last one, negotiated. */
 uint64_t device_negotiated(const struct device *dev);
 
+/* The tx mode that runs. */
+const struct tx_mode *device_mode(const struct device *dev);
+
 /* What a session calls; its dev is a struct device. Then comes device_settle(). */
 extern const struct vhost_user_ops device_vhost_user_ops;
 

@@ -20,3 +20,9 @@ uint64_t stats_read(const void *stats, const struct stats_counter *counter)
 {
 	return load_relaxed((const uint64_t *)((const char *)stats + counter->offset));
 }
+
+void stats_copy(void *to, const void *stats, size_t size)
+{
+	for (size_t i = 0; i < size / sizeof(uint64_t); i++)
+		((uint64_t *)to)[i] = load_relaxed((const uint64_t *)stats + i);
+}

@@ -82,5 +82,7 @@ extern const struct stats_counter stats_rx[];
 
 /* The value of a counter of stats, a struct of the counter's table. Any thread. */
 uint64_t stats_read(const void *stats, const struct stats_counter *counter);
+/* Copies a whole struct of counters, each of them as it stands. Any thread. */
+void stats_copy(void *to, const void *stats, size_t size);
 
 #endif

@@ -23,9 +23,20 @@ const char *nic_name(const struct nic *nic)
 	return nic->name;
 }
 
-void nic_show(struct nic *nic, FILE *out)
+int nic_status(const struct nic *nic, struct status *s)
 {
-	fprintf(out, "%s: shown\n", nic->name);
+	*s = (struct status){ .name = nic->name };
+	return 0;
+}
+
+void status_print(const struct status *s, FILE *out)
+{
+	fprintf(out, "%s: shown\n", s->name);
+}
+
+void status_deinit(struct status *s)
+{
+	s->name = NULL;
 }
 
 enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_VHOST_LEN])

@@ -28,10 +28,17 @@ static void no_nic(const char *name, FILE *out)
 static void show(const struct commands *c, const char *name, FILE *out)
 {
 	unsigned i = 0, found = 0;
+	struct status s;
 	struct nic *nic;
 
-	for (; (nic = next_nic(c, name, &i)); found++)
-		nic_show(nic, out);
+	for (; (nic = next_nic(c, name, &i)); found++) {
+		if (nic_status(nic, &s)) {
+			fprintf(out, "error: out of memory\n");
+			return;
+		}
+		status_print(&s, out);
+		status_deinit(&s);
+	}
 	if (found)
 		fprintf(out, "ok\n");
 	else

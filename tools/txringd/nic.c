@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "datapath/device.h"
 #include "tools/config/backends.h"
@@ -17,7 +16,7 @@
 #include "tools/log.h"
 #include "tools/txringd/sigbus.h"
 #include "tools/txringd/vhost.h"
-#include "virtio/features.h"
+#include "virtio/base.h"
 #include "virtio/vhost_user/session.h"
 
 /* A front-end that fails at once must not keep us busy. */
@@ -51,10 +50,7 @@ static void nic_log(const struct nic *nic, const char *line)
 
 static int64_t now_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return (int64_t)(monotonic_ns() / 1000000);
 }
 
 /* What a front-end or its guest causes, who may do so without end. Any thread. */
@@ -136,11 +132,13 @@ static int kernel_init(struct nic *nic)
 	int err = vhost_init(&nic->vhost, &nic->cfg->vhost, nic->backend,
 			     device_features(nic->device));
 
-	if (err)
-		log_line("--vhost require: %s", nic->vhost.why);
-	else
-		device_set_kernel(nic->device, nic->vhost.nets, nic->vhost.why);
-	return err;
+	if (err) {
+		log_line("%svhost require: %s", nic->cfg->mark, nic->vhost.why);
+		return err;
+	}
+	device_set_kernel(nic->device, nic->vhost.nets, nic->vhost.why);
+	device_settle(nic->device);
+	return 0;
 }
 
 int nic_new(struct nic **out, const struct nic_config *cfg, bool named,
@@ -196,7 +194,7 @@ static void session_begin(struct nic *nic)
 		.ops = &device_vhost_user_ops,
 		.dev = nic->device,
 		.features = vhost_offer(&nic->vhost, device_features(nic->device)),
-		.max_pairs = nic->cfg->pairs,
+		.max_pairs = nic->backend->n_queues,
 		.has_mac = nic->cfg->has_mac,
 		.mtu = nic->cfg->mtu,
 		.watcher = &nic->guard.watcher,
@@ -301,7 +299,7 @@ void nic_log_what_runs(const struct nic *nic)
 		nic_log(nic, line);
 	}
 	snprintf(line, sizeof(line), "backend %s, tx mode %s, %s", nic->backend->describe,
-		 txmode_text(&cfg->mode, mode), where);
+		 txmode_text(device_mode(nic->device), mode), where);
 	nic_log(nic, line);
 }
 
@@ -309,7 +307,7 @@ void nic_log_counters(const struct nic *nic)
 {
 	char line[COUNTERS_TEXT_LEN];
 
-	for (unsigned i = 0; i < nic->cfg->pairs; i++) {
+	for (unsigned i = 0; i < nic->backend->n_queues; i++) {
 		nic_log(nic, counters_tx(line, i, device_tx_stats(nic->device, i)));
 		nic_log(nic, counters_rx(line, i, device_rx_stats(nic->device, i)));
 	}
@@ -320,52 +318,29 @@ const char *nic_name(const struct nic *nic)
 	return nic->cfg->name;
 }
 
-static void show_handovers(FILE *out, const char *name, const char *way,
-			   const struct device_handovers *h)
+int nic_status(const struct nic *nic, struct status *s)
 {
-	fprintf(out, "%s: handovers to %s: n=%" PRIu64 " last_us=%" PRIu64 " max_us=%" PRIu64 "\n",
-		name, way, h->n, h->last_us, h->max_us);
-}
-
-static void show_pair(const struct nic *nic, unsigned pair, const char *why, FILE *out)
-{
-	const char *name = nic->cfg->name;
-	char line[COUNTERS_TEXT_LEN];
-
-	if (device_pair_in_kernel(nic->device, pair))
-		fprintf(out, "%s: pair %u: driver kernel (its frames are not in these counters)\n",
-			name, pair);
-	else
-		fprintf(out, "%s: pair %u: driver user: %s\n", name, pair,
-			*why ? why : "no driver uses it");
-	fprintf(out, "%s: %s\n", name, counters_tx(line, pair, device_tx_stats(nic->device, pair)));
-	fprintf(out, "%s: %s\n", name, counters_rx(line, pair, device_rx_stats(nic->device, pair)));
-}
-
-void nic_show(struct nic *nic, FILE *out)
-{
-	const struct nic_config *cfg = nic->cfg;
-	char mode[TXMODE_TEXT_LEN], names[FEATURES_NAMES_LEN];
-	struct device_driver_status s;
-
-	settle(nic);
-	s = device_driver_status(nic->device);
-	fprintf(out, "%s: backend %s\n", cfg->name, nic->backend->describe);
-	fprintf(out, "%s: tx mode %s\n", cfg->name, txmode_text(&cfg->mode, mode));
-	fprintf(out, "%s: front-end %s\n", cfg->name, nic->session ? "connected" : "none");
-	if (nic->session)
-		fprintf(out, "%s: features %s\n", cfg->name,
-			features_names(device_negotiated(nic->device), names));
-	fprintf(out, "%s: vhost %s\n", cfg->name, nic_config_policy_name(cfg->vhost.policy));
-	if (s.driver == DEVICE_KERNEL)
-		fprintf(out, "%s: driver kernel\n", cfg->name);
-	else
-		fprintf(out, "%s: driver user: %s\n", cfg->name, s.why);
-	show_handovers(out, cfg->name, "kernel", &s.to_kernel);
-	show_handovers(out, cfg->name, "user", &s.to_user);
-	fprintf(out, "%s: handovers failed: n=%" PRIu64 "\n", cfg->name, s.failed);
-	for (unsigned i = 0; i < cfg->pairs; i++)
-		show_pair(nic, i, s.why, out);
+	*s = (struct status){
+		.name = nic->cfg->name,
+		.backend = nic->backend->describe,
+		.mode = *device_mode(nic->device),
+		.connected = nic->session,
+		.features = device_negotiated(nic->device),
+		.policy = nic->cfg->vhost.policy,
+		.driver = device_driver_status(nic->device),
+		.n_pairs = nic->backend->n_queues,
+	};
+	s->pairs = calloc(s->n_pairs, sizeof(*s->pairs));
+	if (!s->pairs)
+		return -ENOMEM;
+	for (unsigned i = 0; i < s->n_pairs; i++) {
+		s->pairs[i].in_kernel = device_pair_in_kernel(nic->device, i);
+		stats_copy(&s->pairs[i].tx, device_tx_stats(nic->device, i),
+			   sizeof(struct tx_stats));
+		stats_copy(&s->pairs[i].rx, device_rx_stats(nic->device, i),
+			   sizeof(struct rx_stats));
+	}
+	return 0;
 }
 
 /* The kernel's vhost-net may not have been there at the start, or have been closed. */

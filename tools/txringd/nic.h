@@ -10,10 +10,10 @@
 #define TOOLS_TXRINGD_NIC_H
 
 #include <stdbool.h>
-#include <stdio.h>
 
 #include "datapath/iothread.h"
 #include "tools/config/nic_config.h"
+#include "tools/txringd/status.h"
 
 struct nic;
 
@@ -45,8 +45,11 @@ void nic_log_counters(const struct nic *nic);
 
 /* For the control socket. */
 const char *nic_name(const struct nic *nic);
-/* What runs, who moves the frames and why, the counters: lines that begin with the card's name. */
-void nic_show(struct nic *nic, FILE *out);
+/*
+ * What runs, as of the last nic_serve(); changes nothing. 0, to be given back with status_deinit(),
+ * or -ENOMEM.
+ */
+int nic_status(const struct nic *nic, struct status *s);
 
 enum nic_vhost {
 	NIC_VHOST_DONE,

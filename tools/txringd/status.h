@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* What a card is doing: collected by the card (nic_status), and rendered here. */
+#ifndef TOOLS_TXRINGD_STATUS_H
+#define TOOLS_TXRINGD_STATUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "datapath/device.h"
+#include "datapath/stats.h"
+#include "tools/config/nic_config.h"
+
+struct status_pair {
+	bool in_kernel; /* the kernel moves its frames: they are not in these counters */
+	struct tx_stats tx;
+	struct rx_stats rx;
+};
+
+/* The strings are the card's, valid until it is touched again. */
+struct status {
+	const char *name;
+	const char *backend;
+	struct tx_mode mode;
+	bool connected;    /* there is a front-end */
+	uint64_t features; /* negotiated; of a front-end that is connected */
+	enum vhost_policy policy;
+	struct device_driver_status driver;
+	unsigned n_pairs;
+	struct status_pair *pairs; /* n_pairs; owned */
+};
+
+/* Lines that begin with the card's name. */
+void status_print(const struct status *s, FILE *out);
+/* May run twice. */
+void status_deinit(struct status *s);
+
+#endif
