@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines on stderr, each behind "PROGRAM: ". Safe on any thread. Nothing is limited of itself: who
- * writes lines that a guest or a front-end causes asks a log_limit first.
+ * Lines on stderr, each behind "PROGRAM: ". Safe on any thread.
+ *
+ * Until log_start() a line is a plain write, which may block as long as whoever reads stderr likes.
+ * From then on a line goes into a ring in memory, without a lock and without waiting, and a thread
+ * of the log's own writes it out. A ring that is full loses the line: how many were lost is a line
+ * of its own, once there is room again.
+ *
+ * Nothing is limited of itself: what a guest or a front-end causes asks a log_limit first.
  */
 #ifndef TOOLS_LOG_H
 #define TOOLS_LOG_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,19 +22,26 @@
 #define LOG_LIMIT_LINES 1000
 
 struct log_limit {
-	pthread_mutex_t lock;
-	int64_t minute; /* that of the last line */
-	unsigned n;     /* lines of that minute, written or not */
+	uint64_t state; /* the minute of the last line, and how many lines it had, written or not */
 };
 
 /* A line; fmt has no newline. */
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Before other threads log. 0, or a negative errno: lines are plain writes as before. */
+int log_start(void);
+/*
+ * Write out what the ring holds, and end the thread; but if stderr takes nothing for patience_ms in
+ * all, leave it. Nothing logs any more but the caller, whose lines are plain writes again where the
+ * thread has ended.
+ */
+void log_stop(unsigned patience_ms);
+
 void log_limit_init(struct log_limit *l);
 
 /*
- * May one line more be written now? missed: lines that were refused in an earlier minute, of which
- * nobody was told yet. Any clock, any thread.
+ * May one line more be written now? missed: lines that were refused in an earlier minute, and have
+ * not been reported yet. Any thread; now_ms is of one clock that is not negative.
  */
 bool log_limit_take(struct log_limit *l, int64_t now_ms, unsigned *missed);
 

@@ -28,6 +28,9 @@
 /* Threads that end the cards. */
 #define MAX_HELPERS 64
 
+/* How long the end of txringd waits for stderr to take the last lines. */
+#define LOG_PATIENCE_MS 150
+
 enum { FD_SIGNAL, FD_SIGBUS, FD_CONTROL, FD_NICS = FD_CONTROL + CONTROL_FDS };
 
 struct daemon {
@@ -60,6 +63,16 @@ static int signals_init(struct daemon *d)
 	err = d->signal_fd < 0 ? -errno : sigbus_init();
 	if (err)
 		log_line("cannot take signals: %s", strerror(-err));
+	return err;
+}
+
+/* After the signals are blocked, which the thread inherits, and before an iothread may log. */
+static int log_init(void)
+{
+	int err = log_start();
+
+	if (err)
+		log_line("cannot start the log's thread: %s", strerror(-err));
 	return err;
 }
 
@@ -288,6 +301,8 @@ int main(int argc, char **argv)
 	raise_fd_limit();
 	err = signals_init(&d);
 	if (!err)
+		err = log_init();
+	if (!err)
 		err = tables_init(&d);
 	if (!err)
 		err = threads_init(&d);
@@ -298,5 +313,6 @@ int main(int argc, char **argv)
 	if (!err)
 		daemon_run(&d);
 	daemon_deinit(&d);
+	log_stop(LOG_PATIENCE_MS);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * usage: stall_test TXRINGD
+ *
+ * What somebody else can make wait, and how long: a stderr that takes nothing. No card stops, the
+ * control socket answers, and SIGTERM ends txringd at once. Runs in a network namespace of its own.
+ *
+ * Card 0 does the harm, card 1 is a bystander that carries traffic throughout; both are loops.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/net/echo.h"
+#include "virtio/base.h"
+
+/* What is answered at once: with room for a machine that is busy otherwise. */
+#define AT_ONCE_NS 1000000000
+
+static struct {
+	struct daemon daemon; /* its paths and its pid; the log is not a file here */
+	char control[128];
+	int stderr_fd;            /* the read end of what it writes to */
+	struct driver_net *net;   /* card 0 */
+	struct driver_net *other; /* card 1 */
+	struct echo bystander;
+} lab;
+
+static const char *program;
+
+/* A pipe that is full, of which nobody reads. */
+static int full_pipe(void)
+{
+	char bytes[4096] = "";
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	lab.stderr_fd = fds[0];
+	assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(fds[1], bytes, sizeof(bytes)) > 0)
+		;
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(fcntl(fds[1], F_SETFL, 0), 0);
+	return fds[1];
+}
+
+static void run(int stderr_fd, const char *other)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dup2(stderr_fd, STDERR_FILENO);
+	execl(program, program, "--socket-path", lab.daemon.path, "--backend", "loop", "--control",
+	      lab.control, "--nic", "--socket-path", other, "--backend", "loop", NULL);
+	_exit(127);
+}
+
+static void open_lab(int stderr_fd)
+{
+	char other[128];
+
+	daemon_set_path(&lab.daemon);
+	snprintf(lab.control, sizeof(lab.control), "%s.control", lab.daemon.path);
+	echo_path(&lab.daemon, 1, other);
+	lab.daemon.pid = fork();
+	assert_true(lab.daemon.pid >= 0);
+	if (!lab.daemon.pid)
+		run(stderr_fd, other);
+	close(stderr_fd);
+	assert_int_equal(echo_connect(&lab.net, &lab.daemon, 0, 1, false), 0);
+	assert_int_equal(echo_connect(&lab.other, &lab.daemon, 1, 1, false), 0);
+	echo_start(&lab.bystander, lab.other, 0);
+	assert_true(echo_goes_on(&lab.bystander, 10));
+}
+
+static void check_bystander(void)
+{
+	if (!echo_goes_on(&lab.bystander, 20))
+		fail_msg("the bystander stands still: %s", lab.bystander.failed);
+}
+
+/* SIGTERM ends it within a moment, with status 0. */
+static void close_lab(void)
+{
+	uint64_t start_ns;
+	int status;
+
+	assert_null(echo_stop(&lab.bystander));
+	start_ns = monotonic_ns();
+	assert_int_equal(kill(lab.daemon.pid, SIGTERM), 0);
+	while (!waitpid(lab.daemon.pid, &status, WNOHANG)) {
+		if (monotonic_ns() - start_ns > AT_ONCE_NS)
+			fail_msg("SIGTERM does not end it");
+		usleep(2000);
+	}
+	lab.daemon.pid = 0;
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	echo_stop(&lab.bystander);
+	if (lab.daemon.pid > 0) {
+		kill(lab.daemon.pid, SIGKILL);
+		waitpid(lab.daemon.pid, NULL, 0);
+	}
+	driver_net_free(lab.net);
+	driver_net_free(lab.other);
+	if (lab.stderr_fd > 0)
+		close(lab.stderr_fd);
+	memset(&lab, 0, sizeof(lab));
+	return 0;
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(addr.sun_path, path);
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+/* The control socket answers at once. */
+static void check_control(void)
+{
+	char answer[8192];
+	struct pollfd p = { .fd = connect_to(lab.control), .events = POLLIN };
+	uint64_t start_ns = monotonic_ns();
+	size_t len = 0;
+	ssize_t n;
+
+	assert_int_equal(send(p.fd, "show\n", 5, MSG_NOSIGNAL), 5);
+	do {
+		if (poll(&p, 1, AT_ONCE_NS / 1000000) != 1)
+			fail_msg("the control socket does not answer");
+		n = recv(p.fd, answer + len, sizeof(answer) - 1 - len, 0);
+		assert_true(n >= 0);
+		len += (size_t)n;
+	} while (n);
+	close(p.fd);
+	answer[len] = '\0';
+	assert_non_null(strstr(answer, "\nok\n"));
+	assert_true(monotonic_ns() - start_ns < AT_ONCE_NS);
+}
+
+/* Break card 0's tx ring, which its iothread logs, and mend it. */
+static void break_ring(void)
+{
+	struct ring *ring = driver_net_ring(lab.net, 1);
+	struct pollfd p = { .fd = lab.net->frontend.rings[1].err_fd, .events = POLLIN };
+	uint64_t n;
+
+	store_release(&ring->areas.avail->idx, (uint16_t)(ring->avail_idx + 1000));
+	ring_kick_now(ring);
+	assert_int_equal(poll(&p, 1, 2000), 1);
+	assert_int_equal(read(p.fd, &n, sizeof(n)), sizeof(n));
+	assert_int_equal(driver_net_ring_stop(lab.net, 1), 0);
+	assert_int_equal(driver_net_ring_restart(lab.net, 1), 0);
+}
+
+/* stderr is a pipe that is full: neither the control thread nor an iothread waits for it. */
+static void stderr_takes_nothing(void **state)
+{
+	(void)state;
+	open_lab(full_pipe());
+	for (unsigned i = 0; i < 20; i++) {
+		break_ring();
+		check_bystander();
+	}
+	check_control();
+	driver_net_free(lab.net);
+	assert_int_equal(echo_connect(&lab.net, &lab.daemon, 0, 1, false), 0);
+	check_bystander();
+	close_lab();
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(stderr_takes_nothing, tear_down),
+	};
+
+	if (argc != 2)
+		return 2;
+	program = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
