@@ -3,6 +3,7 @@
 #include "tools/txringd/endpoint.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #define RETRY_MS 200 /* between two attempts to connect */
+#define BACKLOG  64  /* connections that wait to be taken */
 
 static int set_address(struct sockaddr_un *addr, const char *option, const char *path, char *err,
 		       size_t err_len)
@@ -79,7 +81,7 @@ int endpoint_bind(const char *option, const char *path, bool private, char *err,
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0) {
 		/* Nobody can connect before it listens. */
-		if ((!private || chmod(path, S_IRUSR | S_IWUSR) == 0) && listen(fd, 1) == 0)
+		if ((!private || chmod(path, S_IRUSR | S_IWUSR) == 0) && listen(fd, BACKLOG) == 0)
 			return fd;
 		error = -errno;
 		unlink(path);
@@ -123,18 +125,23 @@ int endpoint_inherit(struct endpoint *e, int fd, char *err, size_t err_len)
 		snprintf(err, err_len, "--fd '%d' must be an open unix stream socket", fd);
 		return -ENOTSOCK;
 	}
+	if (listening && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0) {
+		snprintf(err, err_len, "--fd '%d' cannot be made non-blocking: %s", fd,
+			 strerror(errno));
+		return -errno;
+	}
 	e->fd = fd;
 	e->listening = listening;
 	e->once = !listening;
 	return 0;
 }
 
-void endpoint_close(struct endpoint *e)
+void endpoint_close(struct endpoint *e, struct closer *closer)
 {
 	if (e->bound)
 		unlink(e->path);
 	if (e->fd >= 0)
-		close(e->fd);
+		closer_release(closer, e->fd, NULL, 0);
 	e->bound = false;
 	e->fd = -1;
 }

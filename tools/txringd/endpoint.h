@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "tools/txringd/closer.h"
+
 struct endpoint {
 	const char *path; /* NULL: an inherited fd */
 	bool client;
@@ -28,10 +30,17 @@ int endpoint_bind(const char *option, const char *path, bool private, char *err,
 /* All three: 0, or negative errno with a reason in err. Nothing is left behind on failure. */
 int endpoint_listen(struct endpoint *e, const char *path, char *err, size_t err_len);
 int endpoint_connect(struct endpoint *e, const char *path, char *err, size_t err_len);
+/*
+ * A listening fd is made non-blocking, as a connection that poll() has seen may be gone: so it is
+ * for all processes that share it.
+ */
 int endpoint_inherit(struct endpoint *e, int fd, char *err, size_t err_len);
 
-/* Closes, and removes the socket that endpoint_listen made. */
-void endpoint_close(struct endpoint *e);
+/*
+ * Removes the socket that endpoint_listen made, and gives the fd to closer: connections that nobody
+ * has taken yet end with it, and what their peers have sent already.
+ */
+void endpoint_close(struct endpoint *e, struct closer *closer);
 
 /* To be polled for POLLIN while there is no connection; -1: only time helps. */
 int endpoint_fd(const struct endpoint *e);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Making a card from its options, and serving one front-end after the other. */
+/* Making a card from its configuration, and telling what it is and does; see nic.h. */
 #include "tools/txringd/nic.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,32 +13,9 @@
 #include "tools/config/backends.h"
 #include "tools/config/txmode.h"
 #include "tools/txringd/counters.h"
-#include "tools/txringd/endpoint.h"
-#include "tools/log.h"
-#include "tools/txringd/sigbus.h"
-#include "tools/txringd/vhost.h"
-#include "virtio/base.h"
-#include "virtio/vhost_user/session.h"
-
-/* A front-end that fails at once must not keep us busy. */
-#define RETRY_AFTER_SESSION_MS 100
+#include "tools/txringd/nic_state.h"
 
 #define LINE_LEN 1024
-
-struct nic {
-	const struct nic_config *cfg; /* borrowed */
-	bool named;                   /* lines of the log begin with the name */
-	struct endpoint endpoint;
-	struct backend *backend;
-	struct device *device;
-	struct vhost_user_session *session;
-	struct sigbus_guard guard; /* of the session's memory */
-	struct log_limit limit;    /* of lines that the device writes */
-	struct vhost vhost;
-	int64_t settle_ms; /* when to settle the device again, CLOCK_MONOTONIC; -1: never */
-	/* When to try for the next front-end, CLOCK_MONOTONIC; -1: when fd says so. */
-	int64_t due_ms;
-};
 
 /* With several cards each line says which it is about. */
 static void nic_log(const struct nic *nic, const char *line)
@@ -48,19 +26,14 @@ static void nic_log(const struct nic *nic, const char *line)
 		log_line("%s", line);
 }
 
-static int64_t now_ms(void)
-{
-	return (int64_t)(monotonic_ns() / 1000000);
-}
-
-/* What a front-end or its guest causes, who may do so without end. Any thread. */
+/* What a front-end or its guest causes, as often as it likes. Any thread. */
 static void nic_log_callback(void *ctx, const char *line)
 {
 	struct nic *nic = ctx;
 	char note[80];
 	unsigned missed;
 
-	if (!log_limit_take(&nic->limit, now_ms(), &missed))
+	if (!log_limit_take(&nic->limit, nic_now_ms(), &missed))
 		return;
 	if (missed) {
 		snprintf(note, sizeof(note), "%u lines more in that minute were not logged",
@@ -68,6 +41,17 @@ static void nic_log_callback(void *ctx, const char *line)
 		nic_log(nic, note);
 	}
 	nic_log(nic, line);
+}
+
+void nic_log_limited(struct nic *nic, const char *fmt, ...)
+{
+	char line[LINE_LEN];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	nic_log_callback(nic, line);
 }
 
 static int endpoint_init(struct nic *nic)
@@ -152,9 +136,11 @@ int nic_new(struct nic **out, const struct nic_config *cfg, bool named,
 	nic->cfg = cfg;
 	nic->named = named;
 	nic->endpoint.fd = -1;
-	nic->settle_ms = -1;
+	nic->hand_over_ms = nic->closes_ms = -1;
 	log_limit_init(&nic->limit);
-	err = endpoint_init(nic);
+	err = closer_new(&nic->closer);
+	if (!err)
+		err = endpoint_init(nic);
 	if (!err)
 		err = backend_init(nic);
 	if (!err)
@@ -176,7 +162,7 @@ void nic_stop(struct nic *nic)
 	device_free(nic->device);
 	nic->device = NULL;
 	vhost_deinit(&nic->vhost);
-	endpoint_close(&nic->endpoint);
+	endpoint_close(&nic->endpoint, nic->closer);
 }
 
 void nic_free(struct nic *nic)
@@ -185,103 +171,8 @@ void nic_free(struct nic *nic)
 		return;
 	nic_stop(nic);
 	backend_free(nic->backend);
+	closer_free(nic->closer);
 	free(nic);
-}
-
-static void session_begin(struct nic *nic)
-{
-	struct vhost_user_config cfg = {
-		.ops = &device_vhost_user_ops,
-		.dev = nic->device,
-		.features = vhost_offer(&nic->vhost, device_features(nic->device)),
-		.max_pairs = nic->backend->n_queues,
-		.has_mac = nic->cfg->has_mac,
-		.mtu = nic->cfg->mtu,
-		.watcher = &nic->guard.watcher,
-	};
-	int fd = endpoint_next(&nic->endpoint), err;
-
-	if (fd < 0)
-		return;
-	memcpy(cfg.mac, nic->cfg->mac, sizeof(cfg.mac));
-	sigbus_guard_init(&nic->guard);
-	err = vhost_user_session_new(&nic->session, &cfg, fd);
-	if (err)
-		log_line("front-end refused: %s", strerror(-err));
-	else
-		nic_log(nic, "front-end connected");
-}
-
-/* No session: who will tell us of the next front-end, the fd or the clock. */
-static void set_due(struct nic *nic, int timeout_ms)
-{
-	nic->due_ms = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
-}
-
-static void session_end(struct nic *nic)
-{
-	vhost_user_session_free(nic->session);
-	nic->session = NULL;
-	nic->settle_ms = -1;
-	device_settle(nic->device);
-	set_due(nic, RETRY_AFTER_SESSION_MS);
-	nic_log(nic, "front-end gone, device reset");
-}
-
-/* After whatever may have changed who shall move the frames. */
-static void settle(struct nic *nic)
-{
-	enum device_driver driver = device_settle(nic->device);
-	char line[LINE_LEN];
-
-	nic->settle_ms = driver == DEVICE_RETRY ? now_ms() + DEVICE_RETRY_MS : -1;
-	if (driver != DEVICE_CANNOT || nic->cfg->vhost.policy != VHOST_REQUIRE || !nic->session)
-		return;
-	snprintf(line, sizeof(line), "--vhost require: the front-end is given up: %s",
-		 device_driver_status(nic->device).why);
-	nic_log(nic, line);
-	session_end(nic);
-}
-
-void nic_check_memory(struct nic *nic)
-{
-	if (!sigbus_lost(&nic->guard) || !nic->session)
-		return;
-	nic_log(nic, "front-end took memory away: the file behind it was cut short, or the host "
-		     "has no page left for it");
-	session_end(nic);
-}
-
-int nic_fd(const struct nic *nic)
-{
-	if (nic->session)
-		return vhost_user_session_fd(nic->session);
-	return nic->due_ms < 0 ? endpoint_fd(&nic->endpoint) : -1;
-}
-
-int nic_timeout_ms(const struct nic *nic)
-{
-	int64_t due_ms = nic->session ? nic->settle_ms : nic->due_ms, left = due_ms - now_ms();
-
-	if (due_ms < 0)
-		return -1;
-	return left > 0 ? (int)left : 0;
-}
-
-bool nic_serve(struct nic *nic, bool readable)
-{
-	if (nic->session) {
-		if (readable && vhost_user_session_dispatch(nic->session) != VHOST_USER_GO_ON)
-			session_end(nic);
-		else if (readable || nic_timeout_ms(nic) == 0)
-			settle(nic);
-	} else if (readable || nic_timeout_ms(nic) == 0) {
-		session_begin(nic);
-		/* A front-end that could not be taken, for want of fds say, still waits. */
-		set_due(nic, readable && !nic->session ? RETRY_AFTER_SESSION_MS
-						       : endpoint_timeout_ms(&nic->endpoint));
-	}
-	return nic->session || !endpoint_finished(&nic->endpoint);
 }
 
 void nic_log_what_runs(const struct nic *nic)
@@ -373,7 +264,7 @@ enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_VHOST_LEN])
 	else
 		snprintf(said, NIC_VHOST_LEN, "driver user: %s", s.why);
 	/* Where the kernel is required, a front-end that it cannot serve goes. */
-	settle(nic);
+	nic_hand_over(nic);
 	if (on && s.driver == DEVICE_RETRY)
 		return NIC_VHOST_LATER;
 	return on && s.driver == DEVICE_CANNOT ? NIC_VHOST_CANNOT : NIC_VHOST_DONE;

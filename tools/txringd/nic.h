@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One network card of txringd: a device with its backend, the endpoint where its front-ends come
- * from, and the session of the present one. It has no loop: poll nic_fd() for at most
- * nic_timeout_ms(), then nic_serve().
+ * from, and the session of the present one. It has no loop: nic_prepare(), poll, nic_serve().
  *
  * Owner: the control thread.
  */
 #ifndef TOOLS_TXRINGD_NIC_H
 #define TOOLS_TXRINGD_NIC_H
 
+#include <poll.h>
 #include <stdbool.h>
 
 #include "datapath/iothread.h"
@@ -29,12 +29,13 @@ void nic_stop(struct nic *nic);
 /* Of a stopped card on any thread, else the control thread. Takes NULL. */
 void nic_free(struct nic *nic);
 
-/* To be polled for POLLIN; -1: only time helps. */
-int nic_fd(const struct nic *nic);
-/* When to call nic_serve() even if nothing is readable; -1: never. */
-int nic_timeout_ms(const struct nic *nic);
-/* Something is readable, or the time has come. False: no front-end will come any more. */
-bool nic_serve(struct nic *nic, bool readable);
+/* What a card waits for. */
+enum nic_fd { NIC_FD_SESSION, NIC_FD_ENDPOINT, NIC_FDS };
+
+/* What to poll for; the time-out in ms, -1: none. */
+int nic_prepare(const struct nic *nic, struct pollfd fds[NIC_FDS]);
+/* After the poll, whatever ended it. False: no front-end will come any more. */
+bool nic_serve(struct nic *nic, const struct pollfd fds[NIC_FDS]);
 
 /* To be called when sigbus_fd() is readable: the session whose memory was taken away ends. */
 void nic_check_memory(struct nic *nic);

@@ -41,7 +41,7 @@ struct daemon {
 	struct nic **nics; /* NULL: its only front-end has come and gone */
 	unsigned n_nics;
 	unsigned n_freed;   /* of nics, at the end */
-	struct pollfd *fds; /* those of FD_*, then one for each of nics */
+	struct pollfd *fds; /* those of FD_*, then NIC_FDS for each of nics */
 	struct commands commands;
 	struct control *control; /* NULL: none */
 	bool stop;
@@ -91,7 +91,7 @@ static int tables_init(struct daemon *d)
 {
 	d->threads = calloc(d->opt.iothreads, sizeof(struct iothread *));
 	d->nics = calloc(d->opt.n_nics, sizeof(struct nic *));
-	d->fds = calloc(FD_NICS + d->opt.n_nics, sizeof(*d->fds));
+	d->fds = calloc(FD_NICS + d->opt.n_nics * NIC_FDS, sizeof(*d->fds));
 	if (d->threads && d->nics && d->fds)
 		return 0;
 	log_line("out of memory");
@@ -183,6 +183,11 @@ static void handle_lost_memory(struct daemon *d)
 	}
 }
 
+static struct pollfd *nic_fds(struct daemon *d, unsigned i)
+{
+	return &d->fds[FD_NICS + i * NIC_FDS];
+}
+
 /* What to wait for; the time-out, -1 for none. */
 static int prepare(struct daemon *d)
 {
@@ -193,31 +198,37 @@ static int prepare(struct daemon *d)
 	d->fds[FD_SIGNAL] = (struct pollfd){ .fd = d->signal_fd, .events = POLLIN };
 	d->fds[FD_SIGBUS] = (struct pollfd){ .fd = sigbus_fd(), .events = POLLIN };
 	for (unsigned i = 0; i < d->n_nics; i++) {
-		struct nic *nic = d->nics[i];
+		struct pollfd *fds = nic_fds(d, i);
 
-		d->fds[FD_NICS + i].fd = nic ? nic_fd(nic) : -1;
-		d->fds[FD_NICS + i].events = POLLIN;
-		t = nic ? nic_timeout_ms(nic) : -1;
+		for (unsigned k = 0; k < NIC_FDS; k++)
+			fds[k].fd = -1;
+		t = d->nics[i] ? nic_prepare(d->nics[i], fds) : -1;
 		if (t >= 0 && (timeout < 0 || t < timeout))
 			timeout = t;
 	}
 	return timeout;
 }
 
-/* Until SIGTERM, or until no front-end will come any more. */
-static void serve(struct daemon *d)
+/* Until SIGTERM, or until no front-end will come any more: 0. Or a negative errno. */
+static int serve(struct daemon *d)
 {
 	unsigned left = d->n_nics;
+	int err;
 
 	while (left && !d->stop) {
 		int timeout = prepare(d);
 
-		if (poll(d->fds, FD_NICS + d->n_nics, timeout) < 0 && errno != EINTR)
-			return;
+		if (poll(d->fds, FD_NICS + d->n_nics * NIC_FDS, timeout) < 0) {
+			err = -errno;
+			if (err == -EINTR)
+				continue;
+			log_line("cannot wait for front-ends: poll: %s", strerror(-err));
+			return err;
+		}
 		if (d->fds[FD_SIGNAL].revents)
 			handle_signals(d);
 		for (unsigned i = 0; i < d->n_nics && !d->stop; i++) {
-			if (!d->nics[i] || nic_serve(d->nics[i], d->fds[FD_NICS + i].revents))
+			if (!d->nics[i] || nic_serve(d->nics[i], nic_fds(d, i)))
 				continue;
 			nic_free(d->nics[i]);
 			d->nics[i] = NULL;
@@ -228,15 +239,16 @@ static void serve(struct daemon *d)
 		if (d->control)
 			control_serve(d->control, &d->fds[FD_CONTROL]);
 	}
+	return 0;
 }
 
-static void daemon_run(struct daemon *d)
+static int daemon_run(struct daemon *d)
 {
 	log_line("%u network card%s on %u iothread%s", d->n_nics, d->n_nics > 1 ? "s" : "",
 		 d->n_threads, d->n_threads > 1 ? "s" : "");
 	for (unsigned i = 0; i < d->n_nics; i++)
 		nic_log_what_runs(d->nics[i]);
-	serve(d);
+	return serve(d);
 }
 
 static void *free_nics(void *arg)
@@ -311,7 +323,7 @@ int main(int argc, char **argv)
 	if (!err)
 		err = control_init(&d);
 	if (!err)
-		daemon_run(&d);
+		err = daemon_run(&d);
 	daemon_deinit(&d);
 	log_stop(LOG_PATIENCE_MS);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;

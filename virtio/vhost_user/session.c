@@ -80,6 +80,11 @@ int vhost_user_session_fd(const struct vhost_user_session *s)
 	return s->conn.fd;
 }
 
+bool vhost_user_session_has_spoken(const struct vhost_user_session *s)
+{
+	return s->spoken;
+}
+
 /* 0 or negative errno: a front-end that asks and does not read the answers is not waited for. */
 static int reply(struct vhost_user_session *s)
 {
@@ -132,6 +137,7 @@ enum vhost_user_outcome vhost_user_session_dispatch(struct vhost_user_session *s
 	for (n = 0; n < MESSAGES_PER_DISPATCH && outcome == VHOST_USER_GO_ON; n++) {
 		switch (vhost_user_conn_recv(&s->conn)) {
 		case VHOST_USER_CONN_MESSAGE:
+			s->spoken = true;
 			outcome = handle(s);
 			vhost_user_conn_done(&s->conn);
 			break;

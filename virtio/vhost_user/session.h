@@ -100,6 +100,9 @@ void vhost_user_session_free(struct vhost_user_session *session);
 /* Readable: call dispatch. Borrowed. */
 int vhost_user_session_fd(const struct vhost_user_session *session);
 
+/* A whole message has come. */
+bool vhost_user_session_has_spoken(const struct vhost_user_session *session);
+
 enum vhost_user_outcome {
 	/* Wait for the fd again. */
 	VHOST_USER_GO_ON,

@@ -44,6 +44,7 @@ struct vhost_user_session {
 	struct foreign foreign; /* ops->release */
 	struct vhost_user_conn conn;
 	struct gmem mem;
+	bool spoken;       /* a whole message has come */
 	bool has_features; /* SET_FEATURES came since the last reset */
 	uint64_t features; /* as acknowledged, with PROTOCOL_FEATURES */
 	uint64_t protocol_features;

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* Serving one front-end after the other; see nic.h. */
+#include <errno.h>
+#include <string.h>
+
+#include "datapath/device.h"
+#include "tools/txringd/nic_state.h"
+#include "virtio/vhost_user/session.h"
+
+/* A front-end that breaks the protocol, or cannot be taken, must not keep us busy. */
+#define RETRY_AFTER_FAILURE_MS 100
+
+/* A front-end that has sent no message by then gives way to another that waits. */
+#define SILENCE_MS 2000
+
+/*
+ * Most files and mappings of front-ends that are not closed yet: more than one session may hold.
+ * Beyond it no front-end is read or taken, until they are closed.
+ */
+#define MAX_PENDING_CLOSES 2048
+#define RETRY_CLOSES_MS    20
+#define CLOSES_LOGGED_MS   1000
+
+static void next_after(struct nic *nic, int timeout_ms)
+{
+	nic->next_ms = timeout_ms < 0 ? -1 : nic_now_ms() + timeout_ms;
+}
+
+/* False: there was none, or it could not be taken. */
+static bool session_begin(struct nic *nic)
+{
+	struct vhost_user_config cfg = {
+		.ops = &device_vhost_user_ops,
+		.dev = nic->device,
+		.features = vhost_offer(&nic->vhost, device_features(nic->device)),
+		.max_pairs = nic->backend->n_queues,
+		.has_mac = nic->cfg->has_mac,
+		.mtu = nic->cfg->mtu,
+		.watcher = &nic->guard.watcher,
+	};
+	int fd = endpoint_next(&nic->endpoint), err;
+
+	if (fd < 0)
+		return false;
+	memcpy(cfg.mac, nic->cfg->mac, sizeof(cfg.mac));
+	sigbus_guard_init(&nic->guard);
+	err = vhost_user_session_new(&nic->session, &cfg, fd);
+	if (err) {
+		nic_log_limited(nic, "front-end refused: %s", strerror(-err));
+		return false;
+	}
+	nic->silence_ms = nic_now_ms() + SILENCE_MS;
+	nic_log_limited(nic, "front-end connected");
+	return true;
+}
+
+/* failed: the next one is not taken at once. */
+static void session_end(struct nic *nic, bool failed)
+{
+	vhost_user_session_free(nic->session);
+	nic->session = NULL;
+	nic->hand_over_ms = -1;
+	device_settle(nic->device);
+	next_after(nic, failed ? RETRY_AFTER_FAILURE_MS : endpoint_timeout_ms(&nic->endpoint));
+	nic_log_limited(nic, "front-end gone, device reset");
+}
+
+void nic_hand_over(struct nic *nic)
+{
+	enum device_driver driver = device_settle(nic->device);
+
+	nic->hand_over_ms = driver == DEVICE_RETRY ? nic_now_ms() + DEVICE_RETRY_MS : -1;
+	if (driver != DEVICE_CANNOT || nic->cfg->vhost.policy != VHOST_REQUIRE || !nic->session)
+		return;
+	nic_log_limited(nic, "%svhost require: the front-end is given up: %s", nic->cfg->mark,
+			device_driver_status(nic->device).why);
+	session_end(nic, true);
+}
+
+void nic_check_memory(struct nic *nic)
+{
+	if (!sigbus_lost(&nic->guard) || !nic->session)
+		return;
+	nic_log_limited(nic, "front-end took memory away: the file behind it was cut short, or the "
+			     "host has no page left for it");
+	session_end(nic, true);
+}
+
+/* The session has said nothing for so long that another front-end may have the card. */
+static bool gives_way(const struct nic *nic)
+{
+	return nic->session && !vhost_user_session_has_spoken(nic->session) &&
+	       nic_now_ms() >= nic->silence_ms;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+int nic_prepare(const struct nic *nic, struct pollfd fds[NIC_FDS])
+{
+	bool listens = nic->session ? gives_way(nic) : nic->next_ms < 0;
+	int64_t due = nic->session ? nic->hand_over_ms : nic->next_ms, left;
+
+	fds[NIC_FD_SESSION].fd = nic->session ? vhost_user_session_fd(nic->session) : -1;
+	fds[NIC_FD_ENDPOINT].fd = listens ? endpoint_fd(&nic->endpoint) : -1;
+	for (unsigned i = 0; i < NIC_FDS; i++)
+		fds[i].events = POLLIN;
+	if (nic->session && !listens && !vhost_user_session_has_spoken(nic->session))
+		due = earlier(due, nic->silence_ms);
+	if (nic->closes_ms >= 0) {
+		fds[NIC_FD_SESSION].fd = fds[NIC_FD_ENDPOINT].fd = -1;
+		due = nic_now_ms() + RETRY_CLOSES_MS;
+	}
+	if (due < 0)
+		return -1;
+	left = due - nic_now_ms();
+	return left > 0 ? (int)left : 0;
+}
+
+/* Whether so much is not closed yet that nothing more is taken in. */
+static bool closes_are_pending(struct nic *nic)
+{
+	unsigned n = closer_pending(nic->closer);
+
+	if (n <= MAX_PENDING_CLOSES) {
+		nic->closes_ms = -1;
+		nic->closes_logged = false;
+		return false;
+	}
+	if (nic->closes_ms < 0)
+		nic->closes_ms = nic_now_ms();
+	if (!nic->closes_logged && nic_now_ms() - nic->closes_ms >= CLOSES_LOGGED_MS) {
+		nic_log_limited(nic,
+				"%u files of front-ends do not close: no front-end is served until "
+				"they do",
+				n);
+		nic->closes_logged = true;
+	}
+	return true;
+}
+
+static void serve_session(struct nic *nic, const struct pollfd fds[NIC_FDS])
+{
+	enum vhost_user_outcome outcome = VHOST_USER_GO_ON;
+
+	if (fds[NIC_FD_SESSION].revents)
+		outcome = vhost_user_session_dispatch(nic->session);
+	if (outcome != VHOST_USER_GO_ON) {
+		session_end(nic, outcome != VHOST_USER_CLOSED);
+	} else if (fds[NIC_FD_ENDPOINT].revents && gives_way(nic)) {
+		nic_log_limited(nic, "front-end has said nothing: it gives way to the next");
+		session_end(nic, false);
+	} else if (fds[NIC_FD_SESSION].revents ||
+		   (nic->hand_over_ms >= 0 && nic_now_ms() >= nic->hand_over_ms)) {
+		nic_hand_over(nic);
+	}
+}
+
+bool nic_serve(struct nic *nic, const struct pollfd fds[NIC_FDS])
+{
+	bool waits = fds[NIC_FD_ENDPOINT].revents;
+
+	if (closes_are_pending(nic))
+		return true;
+	if (nic->session)
+		serve_session(nic, fds);
+	else if (waits || (nic->next_ms >= 0 && nic_now_ms() >= nic->next_ms))
+		/* One that could not be taken, for want of fds say, still waits. */
+		if (!session_begin(nic))
+			next_after(nic, waits ? RETRY_AFTER_FAILURE_MS
+					      : endpoint_timeout_ms(&nic->endpoint));
+	return nic->session || !endpoint_finished(&nic->endpoint);
+}

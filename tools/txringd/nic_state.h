@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a card remembers, and how its two parts call each other: nic.c makes it and tells of it,
+ * nic_serve.c takes its front-ends. Not for others.
+ */
+#ifndef TOOLS_TXRINGD_NIC_STATE_H
+#define TOOLS_TXRINGD_NIC_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tools/log.h"
+#include "tools/txringd/closer.h"
+#include "tools/txringd/endpoint.h"
+#include "tools/txringd/nic.h"
+#include "tools/txringd/sigbus.h"
+#include "tools/txringd/vhost.h"
+#include "virtio/base.h"
+
+struct nic {
+	const struct nic_config *cfg; /* borrowed */
+	bool named;                   /* lines of the log begin with the name */
+	struct endpoint endpoint;
+	struct backend *backend;
+	struct device *device;
+	struct vhost_user_session *session;
+	struct sigbus_guard guard; /* of the session's memory */
+	struct log_limit limit;    /* of lines that a front-end or its guest causes */
+	struct vhost vhost;
+	struct closer *closer; /* of what front-ends sent, and of their sockets */
+
+	/* Times are CLOCK_MONOTONIC. */
+	int64_t hand_over_ms; /* when to try to hand the device over again; -1: never */
+	int64_t next_ms;      /* when to try for the next front-end; -1: when its fd is readable */
+	int64_t silence_ms;   /* when the session's silence has been long enough */
+	int64_t closes_ms;    /* since when there are too many pending closes; -1: not now */
+	bool closes_logged;   /* of the present time of too many */
+};
+
+/* CLOCK_MONOTONIC. */
+static inline int64_t nic_now_ms(void)
+{
+	return (int64_t)(monotonic_ns() / 1000000);
+}
+
+/* A line that a front-end or its guest causes, as often as it likes. Any thread. */
+void nic_log_limited(struct nic *nic, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * To be called after whatever may have changed whether the kernel can have the device. Where it
+ * must, and cannot, the session ends.
+ */
+void nic_hand_over(struct nic *nic);
+
+#endif
