@@ -18,7 +18,8 @@
 struct frame {
 	const struct iovec *iov; /* header first, then the frame; cut anywhere */
 	uint16_t n_iov;
-	uint32_t len; /* bytes with header; rx: the room, then what came */
+	uint16_t n_chains; /* tx: chains of the ring that it stands for, 1 or more */
+	uint32_t len;      /* bytes with header; rx: the room, then what came */
 };
 
 /*

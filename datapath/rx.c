@@ -239,7 +239,9 @@ static enum rx_next rx_queue_batch(struct rx_queue *q, unsigned n, unsigned *got
 	if (!rx_window_add(&w, q, n))
 		return RX_NO_BUFFERS;
 	for (i = 0; i < w.n; i++)
-		frames[i] = (struct frame){ w.chains[i].iov, w.chains[i].n_in, w.chains[i].in_len };
+		frames[i] = (struct frame){ .iov = w.chains[i].iov,
+					    .n_iov = w.chains[i].n_in,
+					    .len = w.chains[i].in_len };
 	q->spill.used = 0;
 	*got = q->bq->ops->rx(q->bq, frames, w.n, &q->spill, &q->stats);
 	done = q->spill.used ? *got - 1 : *got;

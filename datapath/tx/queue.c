@@ -1,29 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a frame leaves: tx_queue_kick -> the engine's plan -> tx_queue_run -> tx_queue_batch (pop,
- * check, backend) -> tx_queue_complete (push, publish, call) -> the engine again.
+ * How a frame leaves: tx_queue_kick -> the engine's plan -> tx_queue_run -> tx_queue_batch (batch.h:
+ * pop and judge; the backend; settle, push) -> tx_queue_publish (publish, call) -> the engine again.
  */
 #include "datapath/tx/queue.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* Frames that go to the backend in one call, and iovecs for them. */
-#define TX_BATCH 64
-#define TX_IOV   (CHAIN_MAX_IOV + 1 + 2 * TX_BATCH)
-
-static uint16_t in_flight(const struct tx_queue *q)
-{
-	return (uint16_t)(q->flight_tail - q->flight_head);
-}
-
-static struct tx_flight *flight_at(struct tx_queue *q, uint16_t idx)
-{
-	return &q->flight[idx & q->flight_mask];
-}
 
 static void tx_queue_broken(struct tx_queue *q)
 {
@@ -39,129 +23,11 @@ static void tx_queue_publish(struct tx_queue *q)
 		count_add(&q->stats.calls, 1);
 }
 
-/*
- * Give back to the driver what is complete: done frames of the backend's, and the dropped ones
- * between them.
- */
-static void tx_queue_complete(struct tx_queue *q, unsigned done)
-{
-	uint16_t head = q->flight_head, tail = q->flight_tail;
-
-	for (; head != tail; head++) {
-		const struct tx_flight *f = flight_at(q, head);
-
-		if (!f->dropped) {
-			if (!done)
-				break;
-			done--;
-		}
-		virtq_push(&q->vq, f->elem, 0);
-	}
-	if (head == q->flight_head)
-		return;
-	q->flight_head = head;
-	tx_queue_publish(q);
-}
-
+/* Give back to the driver what the backend has completed since it was asked last. */
 static void tx_queue_reap(struct tx_queue *q)
 {
-	if (q->bq->ops->tx_done && in_flight(q))
-		tx_queue_complete(q, q->bq->ops->tx_done(q->bq));
-}
-
-/*
- * The counter that a chain is dropped for, or NULL: it goes out as frame f.
- *
- * Only a copy of the header is judged; but the tap gets the guest's own by address, which may have
- * changed by then. So this finds honest mistakes and names them; it keeps nothing from the kernel,
- * which judges again what it copies itself.
- */
-static uint64_t *tx_queue_frame(struct tx_queue *q, const struct chain *c, struct frame *f,
-				unsigned hdr_len)
-{
-	struct virtio_net_hdr_v1 hdr;
-	enum net_hdr_fault fault;
-
-	if (!q->enabled)
-		return &q->stats.drop_disabled;
-	if (c->out_len > NET_FRAME_MAX + hdr_len)
-		return &q->stats.drop_size;
-	net_hdr_get(&hdr, NET_HDR_LEN_LEGACY, c->iov);
-	fault = net_hdr_check(&hdr, c->out_len - hdr_len, q->features);
-	if (fault)
-		return &q->stats.drop_header[fault];
-	*f = (struct frame){ .iov = c->iov, .n_iov = c->n_out, .len = c->out_len };
-	return NULL;
-}
-
-/* A batch on its way from the ring to the backend. */
-struct tx_batch {
-	struct chain chains[TX_BATCH];
-	struct frame frames[TX_BATCH];
-	uint64_t *drop[TX_BATCH];   /* of chain i: the counter it is dropped for, or NULL */
-	uint8_t chain_of[TX_BATCH]; /* of frame i */
-	unsigned n_chains;
-	unsigned n_frames;
-};
-
-/*
- * Take up to n chains and make frames of them. One that is shorter than a header is a fault like
- * those that pop finds: when it is the first.
- */
-static void tx_batch_pop(struct tx_batch *b, struct tx_queue *q, unsigned n, struct iov_pool *pool)
-{
-	unsigned popped = virtq_pop(&q->vq, b->chains, n, pool), n_frames = 0, i;
-	unsigned hdr_len = q->hdr_len;
-
-	for (i = 0; i < popped; i++) {
-		if (b->chains[i].out_len < hdr_len) {
-			virtq_rewind(&q->vq, &b->chains[i], popped - i);
-			if (!i)
-				virtq_break(&q->vq, VIRTQ_FAULT_NO_HEADER);
-			break;
-		}
-		b->drop[i] = tx_queue_frame(q, &b->chains[i], &b->frames[n_frames], hdr_len);
-		b->chain_of[n_frames] = (uint8_t)i;
-		n_frames += !b->drop[i];
-	}
-	b->n_chains = i;
-	b->n_frames = n_frames;
-}
-
-/*
- * The backend took the first taken frames: chains up to there are in flight, the others go back to
- * the ring.
- */
-static void tx_batch_settle(struct tx_batch *b, struct tx_queue *q, unsigned taken)
-{
-	unsigned n = taken < b->n_frames ? b->chain_of[taken] : b->n_chains, i;
-	bool dropped = b->n_frames < b->n_chains;
-
-	virtq_rewind(&q->vq, &b->chains[n], b->n_chains - n);
-	b->n_chains = n;
-	for (i = 0; i < n && dropped; i++) {
-		if (b->drop[i])
-			count_add(b->drop[i], 1);
-	}
-}
-
-/* Who is sent waits for the backend, in ring order; one that completes in tx() knows no waiting. */
-static void tx_batch_complete(const struct tx_batch *b, struct tx_queue *q)
-{
-	uint16_t tail = q->flight_tail;
-	unsigned i;
-
-	if (q->bq->ops->tx_done) {
-		for (i = 0; i < b->n_chains; i++, tail++)
-			*flight_at(q, tail) = (struct tx_flight){ .elem = b->chains[i].elem,
-								  .dropped = b->drop[i] };
-		q->flight_tail = tail;
-		tx_queue_complete(q, q->bq->ops->tx_done(q->bq));
-		return;
-	}
-	for (i = 0; i < b->n_chains; i++)
-		virtq_push(&q->vq, b->chains[i].elem, 0);
-	if (b->n_chains)
+	if (q->bq->ops->tx_done && tx_flight_count(&q->flight) &&
+	    tx_flight_complete(&q->flight, &q->vq, q->bq->ops->tx_done(q->bq)))
 		tx_queue_publish(q);
 }
 
@@ -170,25 +36,24 @@ static void tx_batch_complete(const struct tx_batch *b, struct tx_queue *q)
  */
 static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, bool *full)
 {
-	struct iovec iov[TX_IOV];
-	struct iov_pool pool = { .iov = iov, .cap = TX_IOV };
-	uint64_t bytes = 0, refused = q->stats.drop_backend;
-	unsigned room = q->vq.size - in_flight(q), taken = 0, i;
+	unsigned room = q->vq.size - tx_flight_count(&q->flight), taken = 0;
 	struct tx_batch b;
 
 	/* A driver that offers what it has not got back would make us forget whose turn it is. */
 	if (!room && virtq_peek(&q->vq))
 		virtq_break(&q->vq, VIRTQ_FAULT_AVAIL_IDX);
-	tx_batch_pop(&b, q, n < room ? n : room, &pool);
+	tx_batch_pop(&b, &q->vq, &q->rules, &q->stats, n < room ? n : room);
 	if (b.n_frames)
 		taken = q->bq->ops->tx(q->bq, b.frames, b.n_frames, &q->stats);
 	*full = taken < b.n_frames;
-	tx_batch_settle(&b, q, taken);
-	for (i = 0; i < taken; i++)
-		bytes += b.frames[i].len - q->hdr_len;
-	count_add(&q->stats.frames, taken - (q->stats.drop_backend - refused));
-	count_add(&q->stats.bytes, bytes);
-	tx_batch_complete(&b, q);
+	tx_batch_settle(&b, &q->vq, &q->rules, &q->stats, taken);
+	if (q->bq->ops->tx_done) {
+		tx_batch_fly(&b, &q->flight);
+		tx_queue_reap(q);
+	} else if (b.n_chains) {
+		tx_batch_push(&b, &q->vq);
+		tx_queue_publish(q);
+	}
 	return b.n_chains;
 }
 
@@ -197,7 +62,7 @@ static void tx_queue_await_backend(struct tx_queue *q)
 {
 	if (q->blocked && q->bq->room.fd >= 0)
 		iothread_watch_arm(q->thread, &q->room_watch);
-	if (in_flight(q) && q->bq->done.fd >= 0)
+	if (tx_flight_count(&q->flight) && q->bq->done.fd >= 0)
 		iothread_watch_arm(q->thread, &q->done_watch);
 }
 
@@ -400,27 +265,17 @@ void tx_queue_init(struct tx_queue *q, struct iothread *thread, struct backend_q
 
 void tx_queue_deinit(struct tx_queue *q)
 {
-	free(q->flight);
-	q->flight = NULL;
+	tx_flight_deinit(&q->flight);
 }
 
 int tx_queue_start(struct tx_queue *q, const struct tx_queue_config *cfg)
 {
-	struct tx_flight *flight;
-	size_t n = 1;
-	int err;
+	int err = tx_flight_resize(&q->flight, cfg->vq.size);
 
-	/* A packed ring's size may be any; indices run free, so this one is a power of two. */
-	while (n < cfg->vq.size)
-		n *= 2;
-	flight = realloc(q->flight, n * sizeof(*flight));
-	if (!flight)
-		return -ENOMEM;
-	q->flight = flight;
-	q->flight_mask = (uint16_t)(n - 1);
-	q->flight_head = q->flight_tail = 0;
-	q->features = cfg->vq.features;
-	q->hdr_len = cfg->hdr_len;
+	if (err)
+		return err;
+	q->rules.features = cfg->vq.features;
+	q->rules.hdr_len = cfg->hdr_len;
 	q->kick_watch.fd = cfg->kick_fd;
 	virtq_start(&q->vq, &cfg->vq);
 	if (cfg->kick_fd >= 0) {
@@ -441,10 +296,10 @@ void tx_queue_pause(struct tx_queue *q)
 	iothread_timer_cancel(q->thread, &q->timer);
 	iothread_watch_disarm(q->thread, &q->room_watch);
 	iothread_watch_disarm(q->thread, &q->done_watch);
-	if (q->bq->ops->tx_cancel && in_flight(q))
+	if (q->bq->ops->tx_cancel && tx_flight_count(&q->flight))
 		q->bq->ops->tx_cancel(q->bq, &q->stats);
 	tx_queue_reap(q);
-	assert(!in_flight(q));
+	assert(!tx_flight_count(&q->flight));
 }
 
 void tx_queue_resume(struct tx_queue *q)
@@ -463,7 +318,7 @@ uint32_t tx_queue_stop(struct tx_queue *q)
 
 void tx_queue_enable(struct tx_queue *q, bool enabled)
 {
-	q->enabled = enabled;
+	q->rules.enabled = enabled;
 	if (!q->running || q->vq.fault)
 		return;
 	/* Frames that waited for the backend are dropped, or go out, from here on. */

@@ -17,35 +17,26 @@
 #include "datapath/backend.h"
 #include "datapath/iothread.h"
 #include "datapath/stats.h"
+#include "datapath/tx/batch.h"
 #include "datapath/tx/engine.h"
+#include "datapath/tx/flight.h"
 #include "virtio/virtq.h"
-
-/* A frame between pop and push. */
-struct tx_flight {
-	struct virtq_elem elem;
-	bool dropped; /* not with the backend: complete as soon as its turn comes */
-};
 
 struct tx_queue {
 	/* cold: written while the queue is stopped */
 	struct iothread *thread;
 	struct backend_queue *bq;
 	const struct tx_engine *engine;
-	uint64_t features;
-	unsigned hdr_len;
-	struct tx_flight *flight;              /* at least as many as the ring has entries */
-	uint16_t flight_mask;                  /* how many that are, less one */
 	void (*on_broken)(struct tx_queue *q); /* on the iothread, once per fault; may be NULL */
 
 	/* hot: the iothread */
 	struct virtq vq;
 	bool running;
-	bool enabled; /* false: frames are taken off the ring and dropped */
-	bool blocked; /* the backend was full: the next run waits for BACKEND_ROOM */
+	struct tx_rules rules; /* only enabled changes while it runs */
+	bool blocked;          /* the backend was full: the next run waits for BACKEND_ROOM */
 	uint32_t burst;
-	uint64_t waiting_ns;  /* since when the engine puts off the next run; 0: it does not */
-	uint16_t flight_head; /* next to push; both run free */
-	uint16_t flight_tail; /* next to fill */
+	uint64_t waiting_ns;     /* since when the engine puts off the next run; 0: it does not */
+	struct tx_flight flight; /* empty unless the backend completes late */
 	uint8_t state[TX_ENGINE_MAX_STATE] __attribute__((aligned(16)));
 	struct iothread_work run_work;
 	struct iothread_work ready_work;

@@ -34,7 +34,7 @@ static struct device {
 	struct iothread thread;
 	struct backend_queue bq;
 	struct tx_queue q;
-	struct tx_flight flight[GUEST_SIZE_MAX];
+	struct tx_flight_chain flight[GUEST_SIZE_MAX];
 	unsigned sent;
 	bool started;
 	uint64_t now_ns;
@@ -182,9 +182,9 @@ static void device_set_up(const struct tx_mode *mode)
 	if (tx_queue_start(&device.q, &config) < 0)
 		abort();
 	tx_queue_pause(&device.q);
-	memcpy(device.flight, device.q.flight, guest.vq.size * sizeof(device.flight[0]));
+	memcpy(device.flight, device.q.flight.chains, guest.vq.size * sizeof(device.flight[0]));
 	tx_queue_deinit(&device.q);
-	device.q.flight = device.flight;
+	device.q.flight.chains = device.flight;
 }
 
 static void run(const struct tx_mode *mode, uint64_t features, unsigned n_chains,

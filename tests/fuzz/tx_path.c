@@ -275,7 +275,7 @@ static void settle(struct run *r)
 	/* Both look into the ring: not where a sleeper should have been woken by a kick. */
 	if (r->paused)
 		tx_queue_resume(&r->q);
-	if (!r->q.enabled)
+	if (!r->q.rules.enabled)
 		tx_queue_enable(&r->q, true);
 	test_backend_room(r->backend, 0, TEST_BACKEND_NO_LIMIT);
 	for (i = 0; i < TURNS; i++) {

@@ -524,7 +524,8 @@ static void detaches_queues(void **state)
 		for (w->in.flow = 0; w->in.flow < 40; w->in.flow++)
 			host_sends(w);
 		for (q = 0; q < (used ? 4 : 1); q++) {
-			for (f = (struct frame){ &iov, 1, ROOM }; rx(w, q, &f); f.len = ROOM)
+			for (f = (struct frame){ .iov = &iov, .n_iov = 1, .len = ROOM };
+			     rx(w, q, &f); f.len = ROOM)
 				counts[q]++;
 		}
 		assert_int_equal(counts[0] + counts[1] + counts[2] + counts[3], 40);

@@ -365,7 +365,7 @@ static void spoil(struct rig *r)
 static void chance_add(struct rig *r, uint64_t *random)
 {
 	unsigned n = test_random_below(random, 3 * BURST), i;
-	bool sure = r->q.enabled;
+	bool sure = r->q.rules.enabled;
 
 	for (i = 0; i < n; i++) {
 		enum shape shape = (enum shape)test_random_below(random, SHAPES);
