@@ -101,8 +101,8 @@ struct backend_ops {
 	/* iothread of the queue; these never wait */
 
 	/*
-	 * Take frames from the front; returns how many (dropped ones included: they count in
-	 * stats), fewer than n when full.
+	 * Take frames from the front; returns how many (dropped ones included: their n_chains
+	 * count in stats), fewer than n when full. Each is taken whole or not at all.
 	 */
 	unsigned (*tx)(struct backend_queue *q, const struct frame *frames, unsigned n,
 		       struct tx_stats *stats);

@@ -1,25 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What travels between a ring and a backend: an Ethernet frame with its virtio_net_hdr in front, as
- * iovecs into guest memory.
+ * What travels between a ring and a backend: an Ethernet frame, as iovecs into guest memory, and
+ * its virtio_net_hdr.
  *
- * A frame borrows the memory of its descriptor chain. On the way out (tx) the chain is the guest's
- * until the backend has completed the frame; on the way in (rx) the iovecs are room, and the
- * backend says how much of it it filled.
+ * A frame borrows the memory of its descriptor chains. On the way out (tx) the chains are the
+ * guest's until the backend has completed the frame; on the way in (rx) the iovecs are room, and
+ * the backend says how much of it it filled.
  */
 #ifndef DATAPATH_FRAME_H
 #define DATAPATH_FRAME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
 #include "virtio/net_hdr.h"
 
+/*
+ * tx: the header lies apart, private and checked: no guest can change what was judged, and a field
+ * that means nothing is 0. Where in_place is set, the guest's own header lies right before iov[0]
+ * in memory and said the same when it was judged (num_buffers aside); a backend whose frames are
+ * judged again behind it, as the kernel does on a tap, may send both in one piece.
+ *
+ * rx: the header's room comes first in iov and counts in len; the other fields mean nothing.
+ */
 struct frame {
-	const struct iovec *iov; /* header first, then the frame; cut anywhere */
-	uint16_t n_iov;
-	uint16_t n_chains; /* tx: chains of the ring that it stands for, 1 or more */
-	uint32_t len;      /* bytes with header; rx: the room, then what came */
+	struct virtio_net_hdr_v1 hdr;
+	const struct iovec *iov; /* cut anywhere */
+	uint16_t n_iov;          /* 1 or more */
+	uint16_t n_chains;       /* chains of the ring that it stands for, 1 or more */
+	uint32_t len; /* tx: NET_FRAME_MIN to NET_FRAME_MAX; rx: the room, then what came */
+	bool in_place;
 };
 
 /*

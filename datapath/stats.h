@@ -18,7 +18,7 @@
 
 /* clang-format off */
 #define STATS_TX(X) \
-	X(frames,        "frames", "handed to the backend and not refused by it") \
+	X(frames,        "frames", "the guest's; handed to the backend and not refused by it") \
 	X(bytes,         "bytes",  "offered to the backend and taken, without virtio_net_hdr") \
 	X(kicks,         "events", "wake-ups by the driver; several kicks may share one") \
 	X(calls,         "events", "interrupts sent to the driver") \
@@ -26,7 +26,7 @@
 	X(rechecks,      "events", "going to sleep found something after all") \
 	X(backend_full,  "events", "runs that ended because the backend took no more") \
 	X(unsafe_plans,  "events", "plans of the engine that the queue had to correct") \
-	X(drop_size,     "frames", "longer than any backend takes") \
+	X(drop_size,     "frames", "no Ethernet header, or longer than any backend takes") \
 	X(drop_disabled, "frames", "the ring was disabled") \
 	X(drop_backend,  "frames", "the backend failed on it, e.g. the tap is down") \
 	X(broken,        "events", "times the guest broke the queue")
@@ -37,8 +37,7 @@
 	X(gso_type, NET_HDR_GSO_TYPE, "a kind of segmentation that was not negotiated") \
 	X(ecn,      NET_HDR_ECN,      "ECN where it was not negotiated or is not TCP") \
 	X(gso_size, NET_HDR_GSO_SIZE, "segments of no size") \
-	X(gso_csum, NET_HDR_GSO_CSUM, "segmentation without a checksum to make") \
-	X(hdr_len,  NET_HDR_HDR_LEN,  "headers longer than the frame")
+	X(gso_csum, NET_HDR_GSO_CSUM, "segmentation without a checksum to make")
 
 #define STATS_RX(X) \
 	X(frames,       "frames", "delivered") \

@@ -27,6 +27,9 @@
  */
 #define NET_FRAME_MAX (65535 + 14 + 8)
 
+/* An Ethernet header. */
+#define NET_FRAME_MIN 14
+
 #ifndef VIRTIO_NET_HDR_GSO_UDP_L4
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5
 #endif
@@ -83,7 +86,6 @@ enum net_hdr_fault {
 	NET_HDR_ECN,      /* not negotiated, or not TCP */
 	NET_HDR_GSO_SIZE, /* segments of no bytes */
 	NET_HDR_GSO_CSUM, /* segments without NEEDS_CSUM */
-	NET_HDR_HDR_LEN,  /* the headers of a segment longer than the frame */
 	NET_HDR_FAULTS,
 };
 
@@ -114,7 +116,7 @@ static inline bool net_hdr_gso_is_tcp(uint8_t gso_type)
 	return type == VIRTIO_NET_HDR_GSO_TCPV4 || type == VIRTIO_NET_HDR_GSO_TCPV6;
 }
 
-static inline enum net_hdr_fault net_hdr_check_gso(const struct virtio_net_hdr_v1 *h, uint32_t len,
+static inline enum net_hdr_fault net_hdr_check_gso(const struct virtio_net_hdr_v1 *h,
 						   uint64_t features)
 {
 	int feature = net_hdr_gso_feature(h->gso_type);
@@ -130,16 +132,14 @@ static inline enum net_hdr_fault net_hdr_check_gso(const struct virtio_net_hdr_v
 		return NET_HDR_GSO_SIZE;
 	if (!(h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
 		return NET_HDR_GSO_CSUM;
-	if (h->hdr_len > len)
-		return NET_HDR_HDR_LEN;
 	return NET_HDR_OK;
 }
 
 /*
  * Whether the negotiated features let a driver send a frame of len bytes (without header) with this
  * header; if not, the first reason (5.1.6.2.1). Checks what the type and the flags claim, not the
- * frame's own protocol headers: those are the backend's. Flags that a driver has no use for are
- * ignored (5.1.6.2.2).
+ * frame's own protocol headers: those are the backend's. What means nothing is not looked at; see
+ * net_hdr_mend().
  */
 static inline enum net_hdr_fault net_hdr_check(const struct virtio_net_hdr_v1 *h, uint32_t len,
 					       uint64_t features)
@@ -150,7 +150,37 @@ static inline enum net_hdr_fault net_hdr_check(const struct virtio_net_hdr_v1 *h
 		return NET_HDR_CSUM;
 	if (h->gso_type == VIRTIO_NET_HDR_GSO_NONE)
 		return NET_HDR_OK;
-	return net_hdr_check_gso(h, len, features);
+	return net_hdr_check_gso(h, features);
 }
+
+/* Nothing is claimed, no hint given; num_buffers, which means nothing on the way out, aside. */
+static inline bool net_hdr_is_plain(const struct virtio_net_hdr_v1 *h)
+{
+	static const struct virtio_net_hdr_v1 plain;
+
+	return !memcmp(h, &plain, NET_HDR_LEN_LEGACY);
+}
+
+/*
+ * Whether the header of a frame of len bytes, which net_hdr_check() let pass, holds what a driver
+ * may leave there without a meaning (5.1.6.2): unknown flags, a place for a checksum without
+ * NEEDS_CSUM, a gso_size without a type. hdr_len is a hint: one that cannot be, shorter than an
+ * Ethernet header or longer than the frame, counts, since the kernel's tun refuses the frame for
+ * it; so do segments of 65535 bytes, which no frame is long enough for.
+ */
+static inline bool net_hdr_has_garbage(const struct virtio_net_hdr_v1 *h, uint32_t len)
+{
+	if (h->flags != VIRTIO_NET_HDR_F_NEEDS_CSUM &&
+	    (h->flags || h->csum_start || h->csum_offset))
+		return true;
+	if (h->hdr_len && (h->hdr_len < NET_FRAME_MIN || h->hdr_len > len))
+		return true;
+	return h->gso_type == VIRTIO_NET_HDR_GSO_NONE ? h->gso_size : h->gso_size == UINT16_MAX;
+}
+
+/*
+ * Take it out. An hdr_len that cannot be becomes 0, "none"; segments one byte shorter say the same.
+ */
+void net_hdr_mend(struct virtio_net_hdr_v1 *h, uint32_t len);
 
 #endif

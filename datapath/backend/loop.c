@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What goes out on a pair comes back in on it. tx() notes where a frame lies, rx() copies it from
- * there: from guest memory to guest memory, and tells tx that the frame is complete.
+ * What goes out on a pair comes back in on it. tx() notes the header and where the rest lies, rx()
+ * copies it from there: from guest memory to guest memory, and tells tx that the frame is complete.
  *
  * The frames' iovecs lie behind each other in a ring. The guest may change a frame while it is
  * here, or let a buffer overlap it: it gets what it wrote.
@@ -16,8 +16,10 @@
 #include "virtio/base.h"
 
 struct loop_frame {
-	uint32_t len;
+	struct virtio_net_hdr_v1 hdr;
+	uint32_t len; /* without header */
 	uint16_t n_iov;
+	uint16_t n_chains;
 };
 
 struct loop_queue {
@@ -77,7 +79,7 @@ static unsigned loop_tx(struct backend_queue *base, const struct frame *frames, 
 		const struct frame *f = &frames[i];
 
 		q->frames[(q->frame_head + q->waiting++) % LOOP_FRAMES] =
-			(struct loop_frame){ f->len, f->n_iov };
+			(struct loop_frame){ f->hdr, f->len, f->n_iov, f->n_chains };
 		for (k = 0; k < f->n_iov; k++)
 			q->iov[q->iov_tail++ % LOOP_IOVS] = f->iov[k];
 	}
@@ -107,9 +109,10 @@ static bool loop_tx_cancel(struct backend_queue *base, struct tx_stats *stats)
 {
 	struct loop_queue *q = container_of(base, struct loop_queue, base);
 
-	count_add(&stats->drop_backend, q->waiting);
-	while (q->waiting)
+	while (q->waiting) {
+		count_add(&stats->drop_backend, q->frames[q->frame_head % LOOP_FRAMES].n_chains);
 		loop_drop_first(q);
+	}
 	return true;
 }
 
@@ -145,11 +148,12 @@ static void loop_copy(struct loop_cursor *to, const uint8_t *from, size_t len)
  * A header that is there already, as it mostly is, is left alone: its cache line, which the driver
  * reads, too, stays with both.
  */
-static void loop_copy_simple(uint8_t *to, const uint8_t *from, uint32_t len, unsigned hdr_len)
+static void loop_copy_simple(uint8_t *to, const struct loop_frame *f, const uint8_t *from,
+			     unsigned hdr_len)
 {
-	if (memcmp(to, from, NET_HDR_LEN_LEGACY))
-		memmove(to, from, NET_HDR_LEN_LEGACY);
-	memmove(to + hdr_len, from + hdr_len, len - hdr_len);
+	if (memcmp(to, &f->hdr, NET_HDR_LEN_LEGACY))
+		memcpy(to, &f->hdr, NET_HDR_LEN_LEGACY);
+	memmove(to + hdr_len, from, f->len);
 }
 
 /*
@@ -165,11 +169,11 @@ static unsigned loop_deliver_simple(struct loop_queue *q, struct frame *frames, 
 		const struct loop_frame *from = &q->frames[(head + i) % LOOP_FRAMES];
 		const struct iovec *room = frames[i].iov;
 
-		if (from->n_iov != 1 || from->len > room->iov_len)
+		if (from->n_iov != 1 || from->len + q->hdr_len > room->iov_len)
 			break;
-		loop_copy_simple(room->iov_base, q->iov[(iov_head + i) % LOOP_IOVS].iov_base,
-				 from->len, q->hdr_len);
-		frames[i].len = from->len;
+		loop_copy_simple(room->iov_base, from, q->iov[(iov_head + i) % LOOP_IOVS].iov_base,
+				 q->hdr_len);
+		frames[i].len = q->hdr_len + from->len;
 	}
 	q->frame_head += i;
 	q->iov_head += i;
@@ -185,12 +189,13 @@ static void loop_deliver(struct loop_queue *q, struct frame *f, struct spill *sp
 	struct loop_cursor to = { .iov = f->iov, .room = f->len, .spill = spill };
 	unsigned i;
 
+	loop_copy(&to, (const uint8_t *)&from->hdr, q->hdr_len);
 	for (i = 0; i < from->n_iov; i++) {
 		const struct iovec *iov = &q->iov[(q->iov_head + i) % LOOP_IOVS];
 
 		loop_copy(&to, iov->iov_base, iov->iov_len);
 	}
-	f->len = from->len - spill->used;
+	f->len = q->hdr_len + from->len - spill->used;
 }
 
 static unsigned loop_rx(struct backend_queue *base, struct frame *frames, unsigned n,
@@ -203,7 +208,7 @@ static unsigned loop_rx(struct backend_queue *base, struct frame *frames, unsign
 	while (got < n && !spill->used && q->waiting) {
 		const struct loop_frame *f = &q->frames[q->frame_head % LOOP_FRAMES];
 
-		if (f->len > (uint64_t)frames[got].len + SPILL_SIZE)
+		if (q->hdr_len + f->len > (uint64_t)frames[got].len + SPILL_SIZE)
 			count_add(&stats->drop_size, 1);
 		else
 			loop_deliver(q, &frames[got++], spill);

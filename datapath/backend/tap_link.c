@@ -107,6 +107,7 @@ int tap_link_start(struct backend *backend, uint64_t features, unsigned hdr_len)
 	tap->offloads = offloads;
 	for (i = 0; i < backend->n_queues; i++) {
 		tap->list[i].max_len = tap_max_len(tap);
+		tap->list[i].hdr_len = hdr_len;
 		if (lost)
 			tap_flush(&tap->list[i]);
 	}
@@ -195,7 +196,6 @@ static void tap_describe(struct tap_backend *tap)
 
 void tap_link_init(struct tap_backend *tap)
 {
-	ioctl(tap->list[0].fd, TUNGETVNETHDRSZ, &tap->hdr_len);
 	tap_probe(tap);
 	tap->base.features = tap_features(tap);
 	tap_describe(tap);

@@ -17,6 +17,7 @@ struct tap_queue {
 
 	/* hot: the iothread */
 	uint32_t max_len; /* no longer frame is expected, header included */
+	uint32_t hdr_len; /* set by start */
 };
 
 struct tap_backend {

@@ -2,28 +2,45 @@
 /* From the ring to the backend and back, by spans; see batch.h. */
 #include "datapath/tx/batch.h"
 
+/* What lies behind the header of chain c becomes the payload of f. */
+static void tx_batch_split(struct frame *f, const struct chain *c, size_t hdr_len)
+{
+	struct iovec *iov = c->iov;
+
+	/* As most do. */
+	f->in_place = iov->iov_len > hdr_len;
+	for (; iov->iov_len <= hdr_len; iov++)
+		hdr_len -= iov->iov_len;
+	*iov = (struct iovec){ (uint8_t *)iov->iov_base + hdr_len, iov->iov_len - hdr_len };
+	f->iov = iov;
+	f->n_iov = (uint16_t)(c->n_out - (iov - c->iov));
+}
+
 /*
- * The counter that a chain is dropped for, or NULL: it goes out as frame f.
+ * Chain c, of len bytes behind its header, as frame f; or the counter that it is dropped for.
  *
- * Only a copy of the header is judged; but the tap gets the guest's own by address, which may have
- * changed by then. So this finds honest mistakes and names them; it keeps nothing from the kernel,
- * which judges again what it copies itself.
+ * The header is read once, into the frame. A guest may change its own copy afterwards; where that
+ * one is sent (in_place), whatever gets it judges it again.
  */
-static uint64_t *tx_batch_judge(const struct chain *c, struct frame *f,
+static uint64_t *tx_batch_judge(struct frame *f, const struct chain *c, uint32_t len,
 				const struct tx_rules *rules, struct tx_stats *stats)
 {
-	struct virtio_net_hdr_v1 hdr;
 	enum net_hdr_fault fault;
 
-	if (!rules->enabled)
-		return &stats->drop_disabled;
-	if (c->out_len > NET_FRAME_MAX + rules->hdr_len)
-		return &stats->drop_size;
-	net_hdr_get(&hdr, NET_HDR_LEN_LEGACY, c->iov);
-	fault = net_hdr_check(&hdr, c->out_len - rules->hdr_len, rules->features);
+	net_hdr_get(&f->hdr, NET_HDR_LEN_LEGACY, c->iov);
+	f->hdr.num_buffers = 0;
+	tx_batch_split(f, c, rules->hdr_len);
+	f->n_chains = 1;
+	f->len = len;
+	if (net_hdr_is_plain(&f->hdr))
+		return NULL;
+	fault = net_hdr_check(&f->hdr, len, rules->features);
 	if (fault)
 		return &stats->drop_header[fault];
-	*f = (struct frame){ .iov = c->iov, .n_iov = c->n_out, .n_chains = 1, .len = c->out_len };
+	if (net_hdr_has_garbage(&f->hdr, len)) {
+		net_hdr_mend(&f->hdr, len);
+		f->in_place = false;
+	}
 	return NULL;
 }
 
@@ -32,19 +49,30 @@ void tx_batch_pop(struct tx_batch *b, struct virtq *vq, const struct tx_rules *r
 {
 	struct iov_pool pool = { .iov = b->iov, .cap = TX_IOV };
 	unsigned popped = virtq_pop(vq, b->chains, n, &pool), n_frames = 0, i;
+	const struct tx_rules r = *rules;
+	uint64_t bytes = 0, *drop;
 
 	for (i = 0; i < popped; i++) {
-		if (b->chains[i].out_len < rules->hdr_len) {
-			virtq_rewind(vq, &b->chains[i], popped - i);
+		const struct chain *c = &b->chains[i];
+		uint32_t len = c->out_len - r.hdr_len;
+
+		if (r.enabled && len - NET_FRAME_MIN <= NET_FRAME_MAX - NET_FRAME_MIN) {
+			drop = tx_batch_judge(&b->frames[n_frames], c, len, &r, stats);
+		} else if (c->out_len >= r.hdr_len) {
+			drop = r.enabled ? &stats->drop_size : &stats->drop_disabled;
+		} else {
+			virtq_rewind(vq, c, popped - i);
 			if (!i)
 				virtq_break(vq, VIRTQ_FAULT_NO_HEADER);
 			break;
 		}
-		b->drop[i] = tx_batch_judge(&b->chains[i], &b->frames[n_frames], rules, stats);
-		n_frames += !b->drop[i];
+		b->drop[i] = drop;
+		n_frames += !drop;
+		bytes += drop ? 0 : len;
 	}
 	b->n_chains = i;
 	b->n_frames = n_frames;
+	b->bytes = bytes;
 	b->refused = stats->drop_backend;
 }
 
@@ -62,25 +90,46 @@ static unsigned tx_batch_reach(const struct tx_batch *b, unsigned n)
 	return i;
 }
 
+/* The last n chains go back to the ring. */
+static void tx_batch_rewind(struct tx_batch *b, struct virtq *vq, const struct tx_rules *rules,
+			    unsigned n)
+{
+	unsigned first = b->n_chains - n, i;
+
+	virtq_rewind(vq, &b->chains[first], n);
+	for (i = first; i < b->n_chains; i++)
+		b->bytes -= b->drop[i] ? 0 : b->chains[i].out_len - rules->hdr_len;
+	b->n_chains = first;
+}
+
+/* Count the dropped chains. Returns how many there are. */
+static unsigned tx_batch_count_drops(const struct tx_batch *b)
+{
+	unsigned n = 0, i;
+
+	for (i = 0; i < b->n_chains; i++) {
+		if (b->drop[i]) {
+			count_add(b->drop[i], 1);
+			n++;
+		}
+	}
+	return n;
+}
+
 void tx_batch_settle(struct tx_batch *b, struct virtq *vq, const struct tx_rules *rules,
 		     struct tx_stats *stats, unsigned taken)
 {
-	unsigned n = taken < b->n_frames ? tx_batch_reach(b, taken) : b->n_chains, dropped = 0, i;
-	uint64_t bytes = 0;
+	unsigned n;
 
-	virtq_rewind(vq, &b->chains[n], b->n_chains - n);
-	b->n_chains = n;
+	if (taken < b->n_frames)
+		tx_batch_rewind(b, vq, rules, b->n_chains - tx_batch_reach(b, taken));
 	b->n_frames = taken;
-	for (i = 0; i < n; i++) {
-		if (b->drop[i]) {
-			count_add(b->drop[i], 1);
-			dropped++;
-		} else {
-			bytes += b->chains[i].out_len - rules->hdr_len;
-		}
-	}
-	count_add(&stats->frames, n - dropped - (stats->drop_backend - b->refused));
-	count_add(&stats->bytes, bytes);
+	n = b->n_chains;
+	/* Fewer frames than chains: some are dropped, or merged. */
+	if (taken < n)
+		n -= tx_batch_count_drops(b);
+	count_add(&stats->frames, n - (stats->drop_backend - b->refused));
+	count_add(&stats->bytes, b->bytes);
 }
 
 void tx_batch_push(const struct tx_batch *b, struct virtq *vq)

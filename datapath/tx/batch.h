@@ -42,6 +42,7 @@ struct tx_batch {
 	uint64_t *drop[TX_BATCH]; /* of chain i: the counter it is dropped for, or NULL */
 	unsigned n_frames;
 	unsigned n_chains;
+	uint64_t bytes;   /* of the chains that are not dropped, without headers */
 	uint64_t refused; /* stats->drop_backend before the backend was asked */
 	struct iovec iov[TX_IOV];
 };

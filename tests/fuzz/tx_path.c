@@ -54,7 +54,8 @@ static uint32_t make_frame(const struct run *r, uint64_t seq, uint8_t *to)
 }
 
 /* The backend is done with a frame. */
-static void on_sent(void *ctx, unsigned queue, const uint8_t *bytes, uint32_t len, bool arrived)
+static void on_sent(void *ctx, unsigned queue, const struct virtio_net_hdr_v1 *hdr,
+		    const uint8_t *bytes, uint32_t len, bool arrived)
 {
 	struct run *r = ctx;
 	uint8_t want[SLOT];
@@ -63,12 +64,15 @@ static void on_sent(void *ctx, unsigned queue, const uint8_t *bytes, uint32_t le
 	(void)queue;
 	(void)arrived;
 	r->n_sent++;
+	fuzz_require(net_hdr_check(hdr, len, r->g.features) == NET_HDR_OK);
 	if (!r->honest)
 		return;
 	for (seq = r->next_out; seq < r->n_added; seq++) {
-		if (make_frame(r, seq, want) == len && !memcmp(bytes, want, len))
+		if (make_frame(r, seq, want) == r->hdr_len + len &&
+		    !memcmp(bytes, want + r->hdr_len, len))
 			break;
 	}
+	fuzz_require(net_hdr_is_plain(hdr));
 	fuzz_require(seq < r->n_added && seq >= r->n_back);
 	r->was_sent[seq % ENTRIES_MAX] = true;
 	r->next_out = seq + 1;
@@ -319,6 +323,7 @@ static void set_up(struct run *r)
 	backend.late = bits & 4;
 	iothread_new(&r->thread, "fuzz");
 	r->backend = test_backend_new(&backend);
+	r->backend->ops->start(r->backend, r->g.features, r->hdr_len);
 	tx_queue_init(&r->q, r->thread, r->backend->queues[0], &m);
 	tx_queue_enable(&r->q, true);
 	start(r);

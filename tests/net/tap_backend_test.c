@@ -135,19 +135,21 @@ static void guest_takes(struct world *w, uint32_t room, unsigned n)
 	stream_take(&w->in, 1, &hdr, w->room + NET_HDR_LEN, f.len + w->spill.used - NET_HDR_LEN);
 }
 
-/* Sends frame number w->out.sent to the host, in n pieces. */
-static void guest_sends(struct world *w, unsigned n)
+/* Sends frame number w->out.sent to the host, in n pieces, its header before it or apart. */
+static void guest_sends(struct world *w, unsigned n, bool in_place)
 {
 	struct iovec iov[8];
-	struct frame f = { .iov = iov, .n_iov = (uint16_t)n };
+	struct frame f = { .iov = iov, .n_iov = (uint16_t)n, .n_chains = 1, .in_place = in_place };
 	struct backend_queue *q = w->backend->queues[0];
-	struct virtio_net_hdr_v1 hdr;
+	uint8_t *payload = w->frame + NET_HDR_LEN;
 	unsigned i;
 
-	f.len = NET_HDR_LEN + (uint32_t)stream_make(&w->out, &hdr, w->frame + NET_HDR_LEN);
-	memcpy(w->frame, &hdr, NET_HDR_LEN);
+	f.len = (uint32_t)stream_make(&w->out, &f.hdr, payload);
+	memcpy(w->frame, &f.hdr, NET_HDR_LEN);
+	if (!in_place)
+		memset(w->frame, 0xff, NET_HDR_LEN);
 	for (i = 0; i < n; i++)
-		iov[i] = (struct iovec){ w->frame + i * (f.len / n),
+		iov[i] = (struct iovec){ payload + i * (f.len / n),
 					 i + 1 < n ? f.len / n : f.len - i * (f.len / n) };
 	assert_int_equal(q->ops->tx(q, &f, 1, &w->tx_stats), 1);
 	w->out.sent++;
@@ -209,7 +211,7 @@ static void uses_one_queue_of_several(void **state)
 	open_tap(w, 1, ALL);
 	host_sends(w);
 	guest_takes(w, ROOM, 1);
-	guest_sends(w, 1);
+	guest_sends(w, 1, true);
 	host_takes(w);
 }
 
@@ -279,7 +281,7 @@ static void takes_inherited_fds(void **state)
 	assert_int_equal(w->backend->ops->start(w->backend, ALL, NET_HDR_LEN), 0);
 	assert_int_equal(w->backend->ops->set_queue(w->backend, 1, false), 0);
 	peer_open(&w->peer, NAME);
-	guest_sends(w, 1);
+	guest_sends(w, 1, true);
 	host_takes(w);
 	host_sends(w);
 	guest_takes(w, ROOM, 1);
@@ -294,7 +296,7 @@ static void carries_frames(void **state)
 	open_tap(w, 1, ALL);
 	w->in.max_len = PEER_MAX_LEN;
 	for (i = 0; i < 200; i++) {
-		guest_sends(w, 1 + i % 5);
+		guest_sends(w, 1 + i % 5, i % 2);
 		host_takes(w);
 		host_sends(w);
 		guest_takes(w, ROOM, 1 + i % 7);
@@ -416,6 +418,28 @@ static void forgets_the_former_guests_frames(void **state)
 	assert_int_equal(w->rx_stats.drop_backend, 10);
 }
 
+/* A frame in as many pieces as a chain has, with its header apart: one more than writev() takes. */
+static void sends_the_most_pieces(void **state)
+{
+	static struct iovec iov[IOV_MAX];
+	struct world *w = *state;
+	struct frame f = { .iov = iov, .n_chains = 1 };
+	struct backend_queue *q;
+
+	open_tap(w, 1, ALL);
+	q = w->backend->queues[0];
+	do
+		f.len = (uint32_t)stream_make(&w->out, &f.hdr, w->frame);
+	while (f.len < 2 * IOV_MAX && (w->out.seen = ++w->out.sent));
+	for (f.n_iov = 0; f.n_iov < IOV_MAX; f.n_iov++)
+		iov[f.n_iov] = (struct iovec){ w->frame + f.n_iov, 1 };
+	iov[IOV_MAX - 1].iov_len = f.len - (IOV_MAX - 1);
+	assert_int_equal(q->ops->tx(q, &f, 1, &w->tx_stats), 1);
+	assert_int_equal(w->tx_stats.drop_backend, 0);
+	w->out.sent++;
+	host_takes(w);
+}
+
 /* Frames from the tap stay in HOLDER's qdisc, and charged to the tap's send buffer. */
 static void hold_frames(void)
 {
@@ -438,8 +462,8 @@ static void hold_frames(void)
 static void waits_while_full(void **state)
 {
 	struct world *w = *state;
-	struct iovec iov = { w->frame, NET_HDR_LEN + 1000 };
-	struct frame f = { .iov = &iov, .n_iov = 1, .len = NET_HDR_LEN + 1000 };
+	struct iovec iov = { w->frame, 1000 };
+	struct frame f = { .iov = &iov, .n_iov = 1, .n_chains = 1, .len = 1000 };
 	struct backend_queue *q;
 	struct pollfd p;
 	int sndbuf = 16384;
@@ -451,8 +475,7 @@ static void waits_while_full(void **state)
 	p = (struct pollfd){ .fd = q->room.fd, .events = q->room.events };
 	assert_int_equal(ioctl(q->room.fd, TUNSETSNDBUF, &sndbuf), 0);
 	/* To somebody whom the bridge does not know. */
-	memcpy(w->frame + NET_HDR_LEN,
-	       (uint8_t[]){ 2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 2, 0x88, 0xb5 }, 14);
+	memcpy(w->frame, (uint8_t[]){ 2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 2, 0x88, 0xb5 }, 14);
 	while (n < 100 && q->ops->tx(q, &f, 1, &w->tx_stats))
 		n++;
 	assert_in_range(n, 5, 30);
@@ -475,13 +498,13 @@ static void drops_while_down(void **state)
 	open_tap(w, 1, ALL);
 	peer_ip("link set " NAME " down");
 	for (i = 0; i < 5; i++)
-		guest_sends(w, 1 + i);
+		guest_sends(w, 1 + i, i % 2);
 	assert_int_equal(w->tx_stats.drop_backend, 5);
 	peer_ip("link set " NAME " up");
 	w->out.seen = w->out.sent;
 	/* The socket was told that the network is down. */
 	assert_int_equal(read(w->peer.fd, w->room, 1), -1);
-	guest_sends(w, 1);
+	guest_sends(w, 1, true);
 	host_takes(w);
 	assert_int_equal(w->tx_stats.drop_backend, 5);
 }
@@ -501,7 +524,7 @@ static void survives_removal(void **state)
 	assert_int_equal(q->frames.fd, -1);
 	assert_int_equal(q->room.fd, -1);
 	assert_int_equal(w->rx_stats.drop_backend, 1);
-	guest_sends(w, 1);
+	guest_sends(w, 1, true);
 	assert_int_equal(w->tx_stats.drop_backend, 1);
 	assert_true(w->backend->ops->start(w->backend, ALL, NET_HDR_LEN) < 0);
 }
@@ -584,9 +607,8 @@ static void takes_ufo(void **state)
 	struct timeval patience = { .tv_sec = 2 };
 	struct world *w = *state;
 	struct ifreq ifr = { 0 };
-	struct virtio_net_hdr_v1 hdr;
-	struct iovec iov[2] = { { &hdr, sizeof(hdr) }, { w->frame, 42 + 4000 } };
-	struct frame f = { .iov = iov, .n_iov = 2, .len = sizeof(hdr) + 42 + 4000 };
+	struct iovec iov = { w->frame, 42 + 4000 };
+	struct frame f = { .iov = &iov, .n_iov = 1, .n_chains = 1, .len = 42 + 4000 };
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	open_tap(w, 1, ALL);
@@ -597,7 +619,7 @@ static void takes_ufo(void **state)
 	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	strcpy(ifr.ifr_name, NAME);
 	assert_int_equal(ioctl(sock, SIOCGIFHWADDR, &ifr), 0);
-	make_ufo(&hdr, w->frame, (uint8_t *)ifr.ifr_hwaddr.sa_data, 4000);
+	make_ufo(&f.hdr, w->frame, (uint8_t *)ifr.ifr_hwaddr.sa_data, 4000);
 	assert_int_equal(w->backend->ops->tx(w->backend->queues[0], &f, 1, &w->tx_stats), 1);
 	assert_int_equal(w->tx_stats.drop_backend, 0);
 	assert_int_equal(recv(sock, w->room, sizeof(w->room), 0), 4000);
@@ -621,6 +643,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(forgets_the_former_guests_frames, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(sends_the_most_pieces, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(waits_while_full, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(drops_while_down, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_removal, set_up, tear_down),

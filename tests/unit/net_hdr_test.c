@@ -175,18 +175,77 @@ static void test_tx_csum(void **state)
 	assert_int_equal(net_hdr_check(&h, 0, 0), NET_HDR_OK);
 }
 
-/* A segment's headers lie within the frame; of a frame that is whole nobody asks for them. */
+/* True: there was garbage; it is gone, and the header is fit to be sent. */
+static bool mended(struct virtio_net_hdr_v1 *h, uint32_t len)
+{
+	struct virtio_net_hdr_v1 was = *h;
+	bool garbage = net_hdr_has_garbage(h, len);
+
+	assert_int_equal(net_hdr_check(h, len, ALL), NET_HDR_OK);
+	net_hdr_mend(h, len);
+	assert_false(net_hdr_has_garbage(h, len));
+	assert_int_equal(net_hdr_check(h, len, ALL), NET_HDR_OK);
+	assert_int_equal(garbage, memcmp(h, &was, sizeof(was)) != 0);
+	return garbage;
+}
+
+/* hdr_len is a hint: it costs no frame, and one that cannot be is none. */
 static void test_tx_hdr_len(void **state)
 {
-	struct virtio_net_hdr_v1 h = {
-		.flags = CSUM, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 10, .hdr_len = 54
-	};
+	static const struct {
+		uint16_t said, meant;
+	} cases[] = { { 0, 0 },   { 1, 0 },   { 13, 0 },  { 14, 14 },
+		      { 54, 54 }, { 99, 99 }, { 100, 0 }, { UINT16_MAX, 0 } };
 
 	(void)state;
-	assert_int_equal(net_hdr_check(&h, 54, ALL), NET_HDR_OK);
-	assert_int_equal(net_hdr_check(&h, 53, ALL), NET_HDR_HDR_LEN);
-	h.gso_type = VIRTIO_NET_HDR_GSO_NONE;
-	assert_int_equal(net_hdr_check(&h, 53, ALL), NET_HDR_OK);
+	for (unsigned i = 0; i < 2 * array_size(cases); i++) {
+		struct virtio_net_hdr_v1 h = { .hdr_len = cases[i / 2].said };
+
+		if (i % 2) {
+			h.flags = CSUM;
+			h.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+			h.gso_size = 10;
+		}
+		assert_int_equal(mended(&h, 99), cases[i / 2].said != cases[i / 2].meant);
+		assert_int_equal(h.hdr_len, cases[i / 2].meant);
+	}
+}
+
+/* What means nothing is taken out, what means something stays. */
+static void test_tx_mend(void **state)
+{
+	const struct virtio_net_hdr_v1 good[] = {
+		{ 0 },
+		{ .hdr_len = 54 },
+		{ .flags = CSUM, .csum_start = 34, .csum_offset = 16, .hdr_len = 54 },
+		{ .flags = CSUM,
+		  .gso_type = VIRTIO_NET_HDR_GSO_TCPV6 | VIRTIO_NET_HDR_GSO_ECN,
+		  .hdr_len = 74,
+		  .gso_size = UINT16_MAX - 1,
+		  .csum_start = 54,
+		  .csum_offset = 16 },
+	};
+	struct virtio_net_hdr_v1 h;
+
+	(void)state;
+	for (unsigned i = 0; i < array_size(good); i++) {
+		h = good[i];
+		assert_false(mended(&h, 100));
+		h.flags |= (uint8_t)~CSUM;
+		assert_true(mended(&h, 100));
+		assert_memory_equal(&h, &good[i], sizeof(h));
+		assert_int_equal(net_hdr_is_plain(&h), i == 0);
+	}
+	h = (struct virtio_net_hdr_v1){ .csum_start = 1 };
+	assert_true(mended(&h, 100) && net_hdr_is_plain(&h));
+	h = (struct virtio_net_hdr_v1){ .csum_offset = 1 };
+	assert_true(mended(&h, 100) && net_hdr_is_plain(&h));
+	h = (struct virtio_net_hdr_v1){ .gso_size = 1 };
+	assert_true(mended(&h, 100) && net_hdr_is_plain(&h));
+	h = good[3];
+	h.gso_size = UINT16_MAX;
+	assert_true(mended(&h, 100));
+	assert_memory_equal(&h, &good[3], sizeof(h));
 }
 
 /* Each reason has a name of its own: it becomes a counter's. */
@@ -214,6 +273,7 @@ int main(void)
 		cmocka_unit_test(test_tx_ecn),
 		cmocka_unit_test(test_tx_csum),
 		cmocka_unit_test(test_tx_hdr_len),
+		cmocka_unit_test(test_tx_mend),
 		cmocka_unit_test(test_fault_names),
 	};
 

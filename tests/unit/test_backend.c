@@ -21,7 +21,9 @@
 struct held {
 	struct held *next;
 	bool refused;
+	struct virtio_net_hdr_v1 hdr;
 	uint32_t len;
+	uint16_t n_chains;
 	unsigned n_iov;
 	struct iovec iov[];
 };
@@ -53,6 +55,7 @@ struct test_backend {
 	struct backend base;
 	struct test_backend_config cfg;
 	uint64_t random;
+	unsigned hdr_len; /* by start() */
 	struct test_queue *queues;
 	struct backend_queue **pointers;
 };
@@ -119,7 +122,7 @@ static void report(struct test_queue *q, const struct held *h)
 		at += h->iov[i].iov_len;
 	}
 	if (cfg->sent)
-		cfg->sent(cfg->ctx, q->index, bytes, h->len, !h->refused);
+		cfg->sent(cfg->ctx, q->index, &h->hdr, bytes, h->len, !h->refused);
 	free(bytes);
 }
 
@@ -156,16 +159,29 @@ static bool frame_ok(const struct frame *f)
 	return f->n_iov && f->n_iov <= 1024 && min_u64(sum, UINT32_MAX) == f->len;
 }
 
+static bool tx_frame_ok(const struct test_queue *q, const struct frame *f)
+{
+	const uint8_t *guests = (const uint8_t *)f->iov->iov_base - q->owner->hdr_len;
+
+	return frame_ok(f) && f->n_chains && f->len >= NET_FRAME_MIN && f->len <= NET_FRAME_MAX &&
+	       !f->hdr.num_buffers &&
+	       (!f->in_place || !memcmp(guests, &f->hdr, NET_HDR_LEN_LEGACY));
+}
+
 static void take(struct test_queue *q, const struct frame *f, struct tx_stats *stats)
 {
 	struct held *h = malloc(sizeof(*h) + f->n_iov * sizeof(h->iov[0]));
 
 	assert(h);
-	*h = (struct held){ .refused = q->refuse, .len = f->len, .n_iov = f->n_iov };
+	*h = (struct held){ .refused = q->refuse,
+			    .hdr = f->hdr,
+			    .len = f->len,
+			    .n_chains = f->n_chains,
+			    .n_iov = f->n_iov };
 	memcpy(h->iov, f->iov, f->n_iov * sizeof(h->iov[0]));
 	if (h->refused) {
 		q->refuse--;
-		count_add(&stats->drop_backend, 1);
+		count_add(&stats->drop_backend, f->n_chains);
 	}
 	if (q->room != TEST_BACKEND_NO_LIMIT)
 		q->room--;
@@ -216,7 +232,8 @@ static unsigned queue_tx(struct backend_queue *bq, const struct frame *frames, u
 	q->counts.misuse += !n;
 	auto_step(q);
 	for (i = 0; i < n && q->room; i++) {
-		q->counts.misuse += !frame_ok(&frames[i]);
+		q->counts.misuse += !tx_frame_ok(q, &frames[i]);
+		q->counts.tx_in_place += frames[i].in_place;
 		take(q, &frames[i], stats);
 	}
 	q->told_full = i < n;
@@ -253,7 +270,7 @@ static bool queue_tx_cancel(struct backend_queue *bq, struct tx_stats *stats)
 
 	while (q->n_held) {
 		if (!q->held->refused)
-			count_add(&stats->drop_backend, 1);
+			count_add(&stats->drop_backend, q->held->n_chains);
 		q->held->refused = true;
 		complete_oldest(q);
 	}
@@ -308,9 +325,8 @@ static unsigned queue_rx(struct backend_queue *bq, struct frame *frames, unsigne
 
 static int backend_start(struct backend *backend, uint64_t features, unsigned hdr_len)
 {
-	(void)backend;
 	(void)features;
-	(void)hdr_len;
+	container_of(backend, struct test_backend, base)->hdr_len = hdr_len;
 	return 0;
 }
 

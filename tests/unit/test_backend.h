@@ -28,20 +28,22 @@ struct test_backend_config {
 	uint64_t seed;
 	uint64_t features;
 	/*
-	 * Each frame taken, header included, once, in order of completion; arrived is false for one
-	 * that was refused or cancelled. On the queue's iothread. May be NULL.
+	 * Each frame taken, once, in order of completion; hdr as it was when taken; arrived is
+	 * false for one that was refused or cancelled. On the queue's iothread. May be NULL.
 	 */
-	void (*sent)(void *ctx, unsigned queue, const uint8_t *bytes, uint32_t len, bool arrived);
+	void (*sent)(void *ctx, unsigned queue, const struct virtio_net_hdr_v1 *hdr,
+		     const uint8_t *bytes, uint32_t len, bool arrived);
 	void (*wake)(void *ctx, unsigned events); /* each queue's; a device sets its own */
 	void *ctx;
 };
 
 /*
  * What a queue saw. misuse: calls that break backend.h's contract (no frame, no room, lengths that
- * are not the iovecs').
+ * are not the iovecs', a header that is not the guest's though in_place).
  */
 struct test_backend_counts {
 	uint64_t tx_calls;
+	uint64_t tx_in_place; /* frames taken */
 	uint64_t rx_calls;
 	uint64_t misuse;
 };

@@ -122,19 +122,20 @@ static inline uint32_t make_frame(const struct rig *r, uint64_t seq, uint8_t *to
 }
 
 /* The backend is done with a frame. */
-static inline void on_sent(void *ctx, unsigned queue, const uint8_t *bytes, uint32_t len,
-			   bool arrived)
+static inline void on_sent(void *ctx, unsigned queue, const struct virtio_net_hdr_v1 *hdr,
+			   const uint8_t *bytes, uint32_t len, bool arrived)
 {
 	struct rig *r = ctx;
 	uint8_t want[BUF_LEN];
 	uint64_t seq;
 
 	(void)queue;
-	check(r, len >= r->hdr_len + 60);
-	memcpy(&seq, bytes + r->hdr_len, sizeof(seq));
+	check(r, len >= 60);
+	memcpy(&seq, bytes, sizeof(seq));
 	check(r, seq >= r->next_out && seq < r->n_added && seq >= r->n_used);
-	check(r, len == make_frame(r, seq, want));
-	check(r, !memcmp(bytes, want, len));
+	check(r, len == make_frame(r, seq, want) - r->hdr_len);
+	check(r, !memcmp(hdr, want, r->hdr_len));
+	check(r, !memcmp(bytes, want + r->hdr_len, len));
 	check(r, entry_at(r, seq)->fate != FATE_DROPPED);
 	check(r, !entry_at(r, seq)->finished);
 	for (r->next_out = max_u64(r->next_out, r->n_used); r->next_out < seq; r->next_out++)
@@ -350,6 +351,7 @@ static inline void rig_init(struct rig *r, const struct rig_config *cfg, struct 
 		iothread_new(&thread, "fake");
 	r->thread = thread;
 	r->backend = test_backend_new(&backend);
+	r->backend->ops->start(r->backend, r->guest.features, r->hdr_len);
 	tx_queue_init(&r->q, r->thread, r->backend->queues[0], &mode);
 	r->q.on_broken = on_broken;
 	tx_queue_enable(&r->q, true);
