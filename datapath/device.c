@@ -86,13 +86,22 @@ static void dev_ring_fds(void *ctx, unsigned ring, struct notifier call, struct 
 	pair_set_fds(pair_of(dev, ring), ring % PAIR_RINGS, call, err);
 }
 
+static void run_on_all(struct device *dev, enum pair_op op)
+{
+	struct iothread_batch batch;
+
+	iothread_batch_init(&batch);
+	for (unsigned i = 0; i < dev->n_pairs; i++)
+		pair_post(&dev->pairs[i], &batch, op);
+	iothread_batch_wait(&batch);
+}
+
 static void dev_quiesce(void *ctx)
 {
 	struct device *dev = ctx;
 
 	handover_take_back(&dev->handover);
-	for (unsigned i = 0; i < dev->n_pairs; i++)
-		pair_pause(&dev->pairs[i]);
+	run_on_all(dev, PAIR_PAUSE);
 }
 
 static void dev_ring_moved(void *ctx, unsigned ring, const struct virtq_rings *rings)
@@ -102,10 +111,7 @@ static void dev_ring_moved(void *ctx, unsigned ring, const struct virtq_rings *r
 
 static void dev_resume(void *ctx)
 {
-	struct device *dev = ctx;
-
-	for (unsigned i = 0; i < dev->n_pairs; i++)
-		pair_resume(&dev->pairs[i]);
+	run_on_all(ctx, PAIR_RESUME);
 }
 
 static int dev_set_mtu(void *ctx, uint16_t mtu)
@@ -145,32 +151,36 @@ static void rarp_fill(struct rarp_frame *f, const uint8_t mac[ETH_ALEN])
 	memcpy(f->arp.arp_tha, mac, ETH_ALEN);
 }
 
-struct send_order {
+struct send_job {
+	struct iothread_job job;
 	struct backend *backend;
-	const struct rarp_frame *frame;
+	struct rarp_frame frame;
 	int result;
 };
 
-static void on_send(void *arg)
+static void on_send(struct iothread_job *job)
 {
-	struct send_order *o = arg;
+	struct send_job *s = container_of(job, struct send_job, job);
 
-	o->result = o->backend->ops->send(o->backend, o->frame, sizeof(*o->frame));
+	s->result = s->backend->ops->send(s->backend, &s->frame, sizeof(s->frame));
+	iothread_job_done(job);
 }
 
 static void dev_send_rarp(void *ctx, const uint8_t mac[ETH_ALEN])
 {
 	struct device *dev = ctx;
-	struct rarp_frame frame;
-	struct send_order o = { .backend = dev->cfg.backend, .frame = &frame };
+	struct send_job s = { .job.fn = on_send, .backend = dev->cfg.backend };
+	struct iothread_batch batch;
 
-	if (!o.backend->ops->send)
+	if (!s.backend->ops->send)
 		return;
-	rarp_fill(&frame, mac);
-	iothread_call(dev->pairs[0].thread, on_send, &o);
-	if (o.result)
-		device_log(&dev->cfg, "backend %s: a RARP is lost: %s", o.backend->describe,
-			   strerror(-o.result));
+	rarp_fill(&s.frame, mac);
+	iothread_batch_init(&batch);
+	iothread_post(dev->pairs[0].thread, &batch, &s.job);
+	iothread_batch_wait(&batch);
+	if (s.result)
+		device_log(&dev->cfg, "backend %s: a RARP is lost: %s", s.backend->describe,
+			   strerror(-s.result));
 }
 
 static void dev_log(void *ctx, const char *fmt, va_list args)

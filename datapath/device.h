@@ -5,7 +5,7 @@
  * session asks for it, and no frame passes here.
  *
  * Owner: the control thread. While a queue runs, everything in it is its iothread's; the device
- * reaches it by iothread_call.
+ * reaches it by jobs.
  */
 #ifndef DATAPATH_DEVICE_H
 #define DATAPATH_DEVICE_H

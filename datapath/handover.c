@@ -50,7 +50,7 @@ static void take_back_pair(struct handover *h, struct pair *p)
 				   2 * p->index + i, base[i], used);
 	}
 	p->owner = PAIR_USER;
-	pair_reclaim(p);
+	pair_run(p, PAIR_RECLAIM);
 }
 
 /* Those of the first n pairs that the kernel has. */
@@ -144,21 +144,36 @@ static enum device_driver hand_over_pair(struct handover *h, struct pair *p)
 		p->owner = PAIR_KERNEL;
 		return driver;
 	}
-	pair_reclaim(p);
+	pair_run(p, PAIR_RECLAIM);
 	return because(h, DEVICE_CANNOT, "queue pair %u: %s", p->index, why);
+}
+
+/* All are asked before the first one stops, as that would stop in vain. */
+static enum device_driver ask_pairs(struct handover *h)
+{
+	enum device_driver driver = DEVICE_KERNEL;
+	struct iothread_batch batch;
+	unsigned i;
+
+	iothread_batch_init(&batch);
+	for (i = 0; i < h->n_pairs; i++) {
+		if (pair_in_use(&h->pairs[i]))
+			pair_post(&h->pairs[i], &batch, PAIR_ASK);
+	}
+	iothread_batch_wait(&batch);
+	for (i = 0; i < h->n_pairs && driver == DEVICE_KERNEL; i++) {
+		if (pair_in_use(&h->pairs[i]))
+			driver = released(h, &h->pairs[i], h->pairs[i].job.release);
+	}
+	return driver;
 }
 
 static enum device_driver hand_over(struct handover *h)
 {
-	enum device_driver driver = DEVICE_KERNEL;
+	enum device_driver driver = ask_pairs(h);
 	uint64_t start_ns = 0;
 	unsigned i;
 
-	/* All are asked before the first one stops: it would stop in vain. */
-	for (i = 0; i < h->n_pairs && driver == DEVICE_KERNEL; i++) {
-		if (pair_in_use(&h->pairs[i]))
-			driver = released(h, &h->pairs[i], pair_may_release(&h->pairs[i]));
-	}
 	if (driver != DEVICE_KERNEL)
 		return driver;
 	for (i = 0; i < h->n_pairs && driver == DEVICE_KERNEL; i++) {

@@ -9,11 +9,11 @@
  */
 #include "datapath/iothread.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -44,12 +44,15 @@ struct iothread {
 	struct iothread_timer timers; /* list head, soonest first */
 	bool stop;
 
-	/* The mailbox: one call at a time, from the control thread. */
-	int call_fd;
-	struct iothread_watch call_watch;
-	void (*call_fn)(void *arg);
-	void *call_arg;
-	sem_t call_done;
+	/* The mailbox: the control thread adds jobs, the iothread takes all of them. */
+	int post_fd;
+	struct iothread_watch post_watch;
+	struct iothread_job *posted; /* the last one first */
+
+	/* The control thread's. */
+	struct iothread_batch *batch; /* posted to it, and not woken yet */
+	struct iothread *next;        /* of batch's */
+	sem_t started;
 	int start_error;
 };
 
@@ -273,16 +276,29 @@ static void wait_for_events(struct iothread *t)
 	io_uring_submit_and_wait_timeout(&t->ring, &cqe, 1, timeout, NULL);
 }
 
-static void on_call(struct iothread_watch *w)
+/* All that was posted, the first one first. */
+static struct iothread_job *take_jobs(struct iothread *t)
 {
-	struct iothread *t = container_of(w, struct iothread, call_watch);
-	void (*fn)(void *arg) = load_acquire(&t->call_fn);
+	struct iothread_job *job = __atomic_exchange_n(&t->posted, NULL, __ATOMIC_ACQUIRE);
+	struct iothread_job *first = NULL, *next;
 
-	if (!fn)
-		return;
-	fn(t->call_arg);
-	store_relaxed(&t->call_fn, NULL);
-	sem_post(&t->call_done);
+	for (; job; job = next) {
+		next = job->next;
+		job->next = first;
+		first = job;
+	}
+	return first;
+}
+
+static void on_post(struct iothread_watch *w)
+{
+	struct iothread_job *job = take_jobs(container_of(w, struct iothread, post_watch)), *next;
+
+	for (; job; job = next) {
+		/* One that has ended is not ours any more. */
+		next = job->next;
+		job->fn(job);
+	}
 }
 
 static int ring_init(struct iothread *t)
@@ -318,8 +334,8 @@ static void *iothread_main(void *arg)
 
 	t->start_error = ring_init(t);
 	if (!t->start_error)
-		iothread_watch_arm(t, &t->call_watch);
-	sem_post(&t->call_done);
+		iothread_watch_arm(t, &t->post_watch);
+	sem_post(&t->started);
 	if (t->start_error)
 		return NULL;
 	while (!t->stop) {
@@ -332,9 +348,9 @@ static void *iothread_main(void *arg)
 }
 
 /* sem_wait that a signal cannot end. */
-static void wait_for_thread(struct iothread *t)
+static void wait_for(sem_t *sem)
 {
-	while (sem_wait(&t->call_done) && errno == EINTR)
+	while (sem_wait(sem) && errno == EINTR)
 		;
 }
 
@@ -353,20 +369,20 @@ int iothread_new(struct iothread **thread, const char *name)
 		t->free_slots[t->n_free] = (uint16_t)(IOTHREAD_MAX_WATCHES - 1 - t->n_free);
 		t->n_free++;
 	}
-	sem_init(&t->call_done, 0, 0);
-	t->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (t->call_fd < 0) {
+	sem_init(&t->started, 0, 0);
+	t->post_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (t->post_fd < 0) {
 		err = -errno;
 		goto out_free;
 	}
-	t->call_watch = (struct iothread_watch){
-		.fn = on_call, .fd = t->call_fd, .events = POLLIN, .every = true
+	t->post_watch = (struct iothread_watch){
+		.fn = on_post, .fd = t->post_fd, .events = POLLIN, .every = true
 	};
 	err = -pthread_create(&t->thread, NULL, iothread_main, t);
 	if (err)
 		goto out_close;
 	pthread_setname_np(t->thread, t->name);
-	wait_for_thread(t);
+	wait_for(&t->started);
 	if (t->start_error) {
 		err = t->start_error;
 		pthread_join(t->thread, NULL);
@@ -376,33 +392,91 @@ int iothread_new(struct iothread **thread, const char *name)
 	return 0;
 
 out_close:
-	close(t->call_fd);
+	close(t->post_fd);
 out_free:
-	sem_destroy(&t->call_done);
+	sem_destroy(&t->started);
 	free(t);
 	return err;
 }
 
-void iothread_call(struct iothread *t, void (*fn)(void *arg), void *arg)
+void iothread_batch_init(struct iothread_batch *batch)
 {
-	t->call_arg = arg;
-	store_release(&t->call_fn, fn);
-	eventfd_write(t->call_fd, 1);
-	wait_for_thread(t);
+	*batch = (struct iothread_batch){ .left = 1 };
+	sem_init(&batch->ended, 0, 0);
 }
 
-static void set_stop(void *arg)
+void iothread_post(struct iothread *t, struct iothread_batch *batch, struct iothread_job *job)
 {
-	((struct iothread *)arg)->stop = true;
+	job->batch = batch;
+	__atomic_add_fetch(&batch->left, 1, __ATOMIC_RELAXED);
+	job->next = load_relaxed(&t->posted);
+	while (!__atomic_compare_exchange_n(&t->posted, &job->next, job, true, __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED))
+		;
+	if (t->batch == batch)
+		return;
+	assert(!t->batch);
+	t->batch = batch;
+	t->next = batch->threads;
+	batch->threads = t;
+}
+
+void iothread_batch_start(struct iothread_batch *batch)
+{
+	struct iothread *t;
+
+	while ((t = batch->threads)) {
+		batch->threads = t->next;
+		t->batch = NULL;
+		eventfd_write(t->post_fd, 1);
+	}
+}
+
+/* One less that holds the batch back. True: that was the last. */
+static bool batch_drop(struct iothread_batch *batch)
+{
+	return !__atomic_sub_fetch(&batch->left, 1, __ATOMIC_ACQ_REL);
+}
+
+void iothread_batch_wait(struct iothread_batch *batch)
+{
+	iothread_batch_start(batch);
+	if (!batch_drop(batch))
+		wait_for(&batch->ended);
+	sem_destroy(&batch->ended);
+}
+
+void iothread_job_done(struct iothread_job *job)
+{
+	struct iothread_batch *batch = job->batch;
+
+	if (batch_drop(batch))
+		sem_post(&batch->ended);
+}
+
+struct stop_job {
+	struct iothread_job job;
+	struct iothread *thread;
+};
+
+static void on_stop(struct iothread_job *job)
+{
+	container_of(job, struct stop_job, job)->thread->stop = true;
+	iothread_job_done(job);
 }
 
 void iothread_free(struct iothread *t)
 {
+	struct stop_job stop = { .job.fn = on_stop, .thread = t };
+	struct iothread_batch batch;
+
 	if (!t)
 		return;
-	iothread_call(t, set_stop, t);
+	iothread_batch_init(&batch);
+	iothread_post(t, &batch, &stop.job);
+	iothread_batch_wait(&batch);
 	pthread_join(t->thread, NULL);
-	close(t->call_fd);
-	sem_destroy(&t->call_done);
+	close(t->post_fd);
+	sem_destroy(&t->started);
 	free(t);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One thread with one wait point: kicks, backend readiness, timers, and calls from the control
+ * One thread with one wait point: kicks, backend readiness, timers, and jobs from the control
  * thread.
  *
  * Watches, timers and work belong to the iothread: they are armed, cancelled and called only on it
- * (or by the control thread through iothread_call). The structs are the caller's, zeroed but for
- * the fields marked "set by the user"; one that is armed must not move. None of their functions may
+ * (so the control thread needs a job for that). The structs are the caller's, zeroed but for the
+ * fields marked "set by the user"; one that is armed must not move. None of their functions may
  * block.
  *
  * A turn: events that came, timers that are due, then each piece of work once: first what these
@@ -17,10 +17,12 @@
 #ifndef DATAPATH_IOTHREAD_H
 #define DATAPATH_IOTHREAD_H
 
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct iothread;
+struct iothread_batch;
 
 #define IOTHREAD_MAX_WATCHES 2048
 
@@ -49,6 +51,20 @@ struct iothread_work {
 	struct iothread_work *prev, *next;
 };
 
+/* What the control thread wants done on the iothread. Must not move until it has ended. */
+struct iothread_job {
+	void (*fn)(struct iothread_job *job); /* set by the user */
+	struct iothread_batch *batch;
+	struct iothread_job *next;
+};
+
+/* Jobs, of any number of iothreads, whose end the control thread awaits together. */
+struct iothread_batch {
+	unsigned left; /* jobs that have not ended; and one until they are waited for */
+	sem_t ended;
+	struct iothread *threads; /* posted to, and not woken yet */
+};
+
 /*
  * Starts the thread; name is at most 15 characters. 0 or negative errno (ENOSYS, EPERM: no
  * io_uring).
@@ -58,8 +74,23 @@ int iothread_new(struct iothread **thread, const char *name);
 /* Ends the thread; nothing may be armed or queued any more. Takes NULL. */
 void iothread_free(struct iothread *thread);
 
-/* Control thread: run fn(arg) on the iothread between two turns, and wait for it. */
-void iothread_call(struct iothread *thread, void (*fn)(void *arg), void *arg);
+/*
+ * Control thread. A batch serves once: init, post any number of jobs, wait. Each iothread that was
+ * posted to is woken once, by start, or by wait, which starts what was not; it runs its jobs in the
+ * order in which they were posted, between two events. Between the first post to an iothread and
+ * the start no other batch may be posted to it.
+ */
+void iothread_batch_init(struct iothread_batch *batch);
+void iothread_post(struct iothread *thread, struct iothread_batch *batch, struct iothread_job *job);
+void iothread_batch_start(struct iothread_batch *batch);
+/* Until all of its jobs have ended. */
+void iothread_batch_wait(struct iothread_batch *batch);
+
+/*
+ * On the job's iothread, once: it has ended. Its fn calls this, or something later does that fn has
+ * set going. The job is the control thread's again, and may be gone when this returns.
+ */
+void iothread_job_done(struct iothread_job *job);
 
 /* CLOCK_MONOTONIC, ns. */
 uint64_t iothread_now_ns(struct iothread *thread);

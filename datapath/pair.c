@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* One queue pair: what control wants of it becomes orders, which its iothread carries out. */
+/*
+ * One queue pair: what the control thread wants of it is a job with one of the operations below,
+ * which the pair's iothread carries out.
+ */
 #include "datapath/pair.h"
 
 #include <assert.h>
@@ -7,21 +10,6 @@
 #include <string.h>
 
 #include "datapath/device_log.h"
-
-/* What an iothread is asked to do with one ring, or with both. */
-struct order {
-	struct pair *pair;
-	unsigned ring;
-	bool enabled;
-	enum pair_release release;
-	int result;
-	uint32_t base;
-};
-
-static void give(struct order *o, void (*fn)(void *arg))
-{
-	iothread_call(o->pair->thread, fn, o);
-}
 
 static struct virtq *virtq_of(struct pair *p, unsigned ring)
 {
@@ -34,10 +22,7 @@ bool pair_in_use(const struct pair *p)
 	       (p->rings[PAIR_TX].started && p->rings[PAIR_TX].enabled);
 }
 
-/*
- * On the iothread: the backend's queue follows the pair, attached while a ring of it can move
- * frames, whoever moves them.
- */
+/* The backend's queue is attached while a ring of the pair can move frames, whoever moves them. */
 static void update_attached(struct pair *p)
 {
 	struct backend *b = p->cfg->backend;
@@ -66,195 +51,194 @@ static uint32_t stop_queue(struct pair *p, unsigned ring)
 	return ring == PAIR_TX ? tx_queue_stop(&p->tx) : rx_queue_stop(&p->rx);
 }
 
-static void on_start(void *arg)
+/*
+ * The operations, on the iothread. False: the tx queue has yet to get frames back from the backend,
+ * and the operation runs again when it has.
+ */
+
+static bool start(struct pair *p)
 {
-	struct order *o = arg;
-	struct pair *p = o->pair;
-	bool *started = &p->rings[o->ring].started;
+	bool *started = &p->rings[p->job.ring].started;
 
 	*started = true;
 	update_attached(p);
-	o->result = start_queue(p, o->ring);
-	*started = !o->result;
+	p->job.result = start_queue(p, p->job.ring);
+	*started = !p->job.result;
 	update_attached(p);
+	return true;
 }
 
-int pair_start(struct pair *p, unsigned ring, const struct virtq_config *vq, int kick_fd,
-	       unsigned hdr_len)
+static bool pause_tx(struct pair *p)
 {
-	struct order o = { .pair = p, .ring = ring };
-
-	p->rings[ring].vq = *vq;
-	p->rings[ring].kick_fd = kick_fd;
-	p->hdr_len = hdr_len;
-	give(&o, on_start);
-	return o.result;
+	tx_queue_pause(&p->tx);
+	return true;
 }
 
-static void on_stop(void *arg)
+static bool stop(struct pair *p)
 {
-	struct order *o = arg;
-
-	o->base = stop_queue(o->pair, o->ring);
-	o->pair->rings[o->ring].started = false;
-	update_attached(o->pair);
+	if (p->job.ring == PAIR_TX && !pause_tx(p))
+		return false;
+	p->job.base = stop_queue(p, p->job.ring);
+	p->rings[p->job.ring].started = false;
+	update_attached(p);
+	return true;
 }
 
-uint32_t pair_stop(struct pair *p, unsigned ring)
+static bool enable(struct pair *p)
 {
-	struct order o = { .pair = p, .ring = ring };
+	bool enabled = p->job.enabled;
 
-	give(&o, on_stop);
-	return o.base;
-}
-
-static void on_enable(void *arg)
-{
-	struct order *o = arg;
-	struct pair *p = o->pair;
-
-	p->rings[o->ring].enabled = o->enabled;
+	p->rings[p->job.ring].enabled = enabled;
 	/* Attached before the first frame, detached after the last. */
-	if (o->enabled)
+	if (enabled)
 		update_attached(p);
-	if (o->ring == PAIR_TX)
-		tx_queue_enable(&p->tx, o->enabled);
+	if (p->job.ring == PAIR_TX)
+		tx_queue_enable(&p->tx, enabled);
 	else
-		rx_queue_enable(&p->rx, o->enabled);
+		rx_queue_enable(&p->rx, enabled);
 	update_attached(p);
+	return true;
 }
 
-void pair_enable(struct pair *p, unsigned ring, bool enabled)
+static bool take_fds(struct pair *p)
 {
-	struct order o = { .pair = p, .ring = ring, .enabled = enabled };
+	struct virtq *vq = virtq_of(p, p->job.ring);
 
-	give(&o, on_enable);
-}
-
-static void on_fds(void *arg)
-{
-	struct order *o = arg;
-	struct virtq *vq = virtq_of(o->pair, o->ring);
-
-	vq->call = o->pair->rings[o->ring].vq.call;
-	vq->err = o->pair->rings[o->ring].vq.err;
+	vq->call = p->rings[p->job.ring].vq.call;
+	vq->err = p->rings[p->job.ring].vq.err;
 	/* A call may have gone to the old fd. */
 	virtq_call_now(vq);
+	return true;
 }
 
-void pair_set_fds(struct pair *p, unsigned ring, struct notifier call, struct notifier err)
+static bool pause_both(struct pair *p)
 {
-	struct order o = { .pair = p, .ring = ring };
-
-	p->rings[ring].vq.call = call;
-	p->rings[ring].vq.err = err;
-	give(&o, on_fds);
+	if (p->rings[PAIR_RX].started)
+		rx_queue_pause(&p->rx);
+	return !p->rings[PAIR_TX].started || pause_tx(p);
 }
 
-static void on_pause(void *arg)
+static bool resume_both(struct pair *p)
 {
-	struct order *o = arg;
-
-	if (o->pair->rings[PAIR_RX].started)
-		rx_queue_pause(&o->pair->rx);
-	if (o->pair->rings[PAIR_TX].started)
-		tx_queue_pause(&o->pair->tx);
+	if (p->rings[PAIR_RX].started)
+		rx_queue_resume(&p->rx);
+	if (p->rings[PAIR_TX].started)
+		tx_queue_resume(&p->tx);
+	return true;
 }
 
-void pair_pause(struct pair *p)
+static bool ask(struct pair *p)
 {
-	struct order o = { .pair = p };
-
-	give(&o, on_pause);
-}
-
-static void on_resume(void *arg)
-{
-	struct order *o = arg;
-
-	if (o->pair->rings[PAIR_RX].started)
-		rx_queue_resume(&o->pair->rx);
-	if (o->pair->rings[PAIR_TX].started)
-		tx_queue_resume(&o->pair->tx);
-}
-
-void pair_resume(struct pair *p)
-{
-	struct order o = { .pair = p };
-
-	give(&o, on_resume);
-}
-
-void pair_move(struct pair *p, unsigned ring, const struct virtq_rings *rings)
-{
-	p->rings[ring].vq.rings = *rings;
-	/* The queue is paused: nobody else touches it. */
-	virtq_move(virtq_of(p, ring), rings);
-}
-
-static void on_may_release(void *arg)
-{
-	struct order *o = arg;
-	const struct pair *p = o->pair;
-
-	o->release = PAIR_RELEASED;
+	p->job.release = PAIR_RELEASED;
 	if (p->rx.vq.fault || p->tx.vq.fault)
-		o->release = PAIR_BROKEN;
+		p->job.release = PAIR_BROKEN;
 	else if (rx_queue_has_parked(&p->rx))
-		o->release = PAIR_PARKED;
+		p->job.release = PAIR_PARKED;
+	return true;
 }
 
-enum pair_release pair_may_release(struct pair *p)
+static bool release(struct pair *p)
 {
-	struct order o = { .pair = p };
-
-	give(&o, on_may_release);
-	return o.release;
-}
-
-static void on_release(void *arg)
-{
-	struct order *o = arg;
-	struct pair *p = o->pair;
-
-	on_may_release(o);
-	if (o->release != PAIR_RELEASED)
-		return;
+	ask(p);
+	if (p->job.release != PAIR_RELEASED)
+		return true;
 	p->released_ns = monotonic_ns();
+	if (!pause_both(p))
+		return false;
 	for (unsigned i = 0; i < PAIR_RINGS; i++)
 		p->rings[i].vq.base = stop_queue(p, i);
+	return true;
 }
 
-enum pair_release pair_release(struct pair *p)
+static bool reclaim(struct pair *p)
 {
-	struct order o = { .pair = p };
-
-	assert(p->rings[PAIR_RX].started && p->rings[PAIR_TX].started);
-	give(&o, on_release);
-	return o.release;
-}
-
-static void on_reclaim(void *arg)
-{
-	struct order *o = arg;
-	struct pair *p = o->pair;
-
 	for (unsigned i = 0; i < PAIR_RINGS; i++) {
 		int err = start_queue(p, i);
 
 		if (err)
 			device_log(p->cfg, "ring %u cannot go on: %s", 2 * p->index + i,
 				   strerror(-err));
-		/* Whether the last one was for the driver to see in time, nobody knows. */
+		/* Nobody knows whether the last call came in time for the driver to see it. */
 		virtq_call_now(virtq_of(p, i));
 	}
+	return true;
 }
 
-void pair_reclaim(struct pair *p)
-{
-	struct order o = { .pair = p };
+static bool (*const operations[])(struct pair *p) = {
+	[PAIR_START] = start,       [PAIR_STOP] = stop,        [PAIR_ENABLE] = enable,
+	[PAIR_TAKE_FDS] = take_fds, [PAIR_PAUSE] = pause_both, [PAIR_RESUME] = resume_both,
+	[PAIR_ASK] = ask,           [PAIR_RELEASE] = release,  [PAIR_RECLAIM] = reclaim,
+};
 
-	give(&o, on_reclaim);
+static void on_job(struct iothread_job *job)
+{
+	struct pair *p = container_of(job, struct pair, job.job);
+
+	if (operations[p->job.op](p))
+		iothread_job_done(job);
+}
+
+void pair_post(struct pair *p, struct iothread_batch *batch, enum pair_op op)
+{
+	p->job.op = op;
+	iothread_post(p->thread, batch, &p->job.job);
+}
+
+void pair_run(struct pair *p, enum pair_op op)
+{
+	struct iothread_batch batch;
+
+	iothread_batch_init(&batch);
+	pair_post(p, &batch, op);
+	iothread_batch_wait(&batch);
+}
+
+static void run_on_ring(struct pair *p, unsigned ring, enum pair_op op)
+{
+	p->job.ring = ring;
+	pair_run(p, op);
+}
+
+int pair_start(struct pair *p, unsigned ring, const struct virtq_config *vq, int kick_fd,
+	       unsigned hdr_len)
+{
+	p->rings[ring].vq = *vq;
+	p->rings[ring].kick_fd = kick_fd;
+	p->hdr_len = hdr_len;
+	run_on_ring(p, ring, PAIR_START);
+	return p->job.result;
+}
+
+uint32_t pair_stop(struct pair *p, unsigned ring)
+{
+	run_on_ring(p, ring, PAIR_STOP);
+	return p->job.base;
+}
+
+void pair_enable(struct pair *p, unsigned ring, bool enabled)
+{
+	p->job.enabled = enabled;
+	run_on_ring(p, ring, PAIR_ENABLE);
+}
+
+void pair_set_fds(struct pair *p, unsigned ring, struct notifier call, struct notifier err)
+{
+	p->rings[ring].vq.call = call;
+	p->rings[ring].vq.err = err;
+	run_on_ring(p, ring, PAIR_TAKE_FDS);
+}
+
+void pair_move(struct pair *p, unsigned ring, const struct virtq_rings *rings)
+{
+	p->rings[ring].vq.rings = *rings;
+	virtq_move(virtq_of(p, ring), rings);
+}
+
+enum pair_release pair_release(struct pair *p)
+{
+	assert(p->rings[PAIR_RX].started && p->rings[PAIR_TX].started);
+	pair_run(p, PAIR_RELEASE);
+	return p->job.release;
 }
 
 static void log_broken(struct pair *p, unsigned ring)
@@ -297,6 +281,7 @@ int pair_init(struct pair *p, const struct device_config *cfg, unsigned index,
 	p->cfg = cfg;
 	p->index = index;
 	p->thread = thread;
+	p->job.job.fn = on_job;
 	p->attached = true; /* as the backend made it */
 	err = rx_queue_init(&p->rx, thread, bq);
 	if (err)

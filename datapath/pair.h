@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One queue pair of a device: its two queues, the iothread that runs them, and what is needed to
- * start them once more. For the device's files only: device.c tells it what a session wants,
- * handover.c lends its rings to the kernel.
+ * start them once more. For the device's files only: device.c passes on what a session asks,
+ * handover.c lends the rings to the kernel.
  *
- * Owner: the control thread, which reaches the queues by iothread_call. A ring that the session
- * started stays "started" while the kernel has it; the queue is stopped then, and a stopped queue
- * ignores kicks, timers and the backend.
+ * Owner: the control thread, which reaches the queues by jobs of the pair's iothread, one at a time.
+ * A ring that the session started stays "started" while the kernel has it; the queue is stopped
+ * then, and a stopped queue ignores kicks, timers and the backend.
  */
 #ifndef DATAPATH_PAIR_H
 #define DATAPATH_PAIR_H
@@ -27,12 +27,48 @@ enum pair_owner {
 	PAIR_KERNEL,
 };
 
+/* Whether the user datapath can let go of a pair. */
+enum pair_release {
+	PAIR_RELEASED, /* nobody touches rings, tap or kicks; all that was taken is used */
+	PAIR_PARKED,   /* not released: a received frame waits for buffers */
+	PAIR_BROKEN,   /* not released: the guest broke a ring */
+};
+
+/* What the control thread may ask of a pair's iothread. */
+enum pair_op {
+	PAIR_START, /* these four: of one ring, see the functions below */
+	PAIR_STOP,
+	PAIR_ENABLE,
+	PAIR_TAKE_FDS,
+	PAIR_PAUSE, /* no ring touches guest memory, no frame is in flight, until PAIR_RESUME */
+	PAIR_RESUME,
+	PAIR_ASK,     /* what PAIR_RELEASE would answer now, in job.release; nothing stops for it */
+	PAIR_RELEASE, /* stop both queues so that another may go on, if job.release says so */
+	/*
+	 * Start both where the rings stand now, look once as if kicked, and call once. It takes what
+	 * a release gave up, no more, so it has no cause to fail; if it did, the log would say which
+	 * ring stands still.
+	 */
+	PAIR_RECLAIM,
+};
+
 struct pair_ring {
 	bool started; /* by the session */
 	bool enabled;
 	/* while started */
 	struct virtq_config vq;
 	int kick_fd;
+};
+
+/* The job in progress, what it is about, and its answer. */
+struct pair_job {
+	struct iothread_job job;
+	enum pair_op op;
+	unsigned ring;
+	bool enabled;
+	int result;
+	uint32_t base;
+	enum pair_release release;
 };
 
 struct pair {
@@ -42,8 +78,9 @@ struct pair {
 	unsigned index;
 	unsigned hdr_len;      /* of the rings that are started */
 	enum pair_owner owner; /* changes only while both queues are stopped */
-	uint64_t released_ns;  /* CLOCK_MONOTONIC: when pair_release() stopped the queues */
+	uint64_t released_ns;  /* CLOCK_MONOTONIC: when PAIR_RELEASE stopped the queues */
 	struct pair_ring rings[PAIR_RINGS];
+	struct pair_job job;
 	bool attached; /* the backend's queue, see backend_ops.set_queue */
 
 	/* each with its own hot part */
@@ -51,7 +88,7 @@ struct pair {
 	struct tx_queue tx;
 };
 
-/* 0 or -ENOMEM. mode is copied. */
+/* 0 or -ENOMEM. The mode of cfg is copied. */
 int pair_init(struct pair *p, const struct device_config *cfg, unsigned index,
 	      struct iothread *thread);
 void pair_deinit(struct pair *p);
@@ -59,32 +96,20 @@ void pair_deinit(struct pair *p);
 /* Whether a ring of it can move frames. */
 bool pair_in_use(const struct pair *p);
 
+/* An operation on the whole pair, as one of a batch; and alone, until it has ended. */
+void pair_post(struct pair *p, struct iothread_batch *batch, enum pair_op op);
+void pair_run(struct pair *p, enum pair_op op);
+
 /* What a session asks of a ring that the kernel does not have (fds: or has). */
 int pair_start(struct pair *p, unsigned ring, const struct virtq_config *vq, int kick_fd,
 	       unsigned hdr_len);
 uint32_t pair_stop(struct pair *p, unsigned ring);
 void pair_enable(struct pair *p, unsigned ring, bool enabled);
 void pair_set_fds(struct pair *p, unsigned ring, struct notifier call, struct notifier err);
-void pair_pause(struct pair *p);
-void pair_resume(struct pair *p);
-/* While paused. */
+/* While paused: nobody else touches the queue. */
 void pair_move(struct pair *p, unsigned ring, const struct virtq_rings *rings);
 
-enum pair_release {
-	PAIR_RELEASED, /* nobody touches rings, tap or kicks; all that was taken is used */
-	PAIR_PARKED,   /* not released: a received frame waits for buffers */
-	PAIR_BROKEN,   /* not released: the guest broke a ring */
-};
-
-/* Stop both queues, of a pair whose rings are started, so that another may go on. */
+/* PAIR_RELEASE of a pair whose rings are started. */
 enum pair_release pair_release(struct pair *p);
-/* What pair_release() would answer now: nothing stops for the asking. */
-enum pair_release pair_may_release(struct pair *p);
-/*
- * Start them again where the rings stand now, look once as if kicked, and call once. It takes what
- * a release gave up, no more, so it has no cause to fail; if it did, the log would say which ring
- * stands still.
- */
-void pair_reclaim(struct pair *p);
 
 #endif

@@ -4,8 +4,8 @@
  * safety envelope that engine.h describes. Frames complete in ring order, always: a front-end that
  * lost us resumes from the used index.
  *
- * Owner: the iothread, from start to stop. The functions below are called there (through
- * iothread_call), except init and deinit, which are the control thread's while the queue is
+ * Owner: the iothread, from start to stop. The functions below are called there (in jobs of the
+ * control thread's), except init and deinit, which are the control thread's while the queue is
  * stopped. Counters may be read by anyone.
  */
 #ifndef DATAPATH_TX_QUEUE_H

@@ -13,6 +13,8 @@
 
 #define MAX_WATCHES 64
 #define MAX_FIRED   16
+#define MAX_TURNS   100000 /* until a job ends that ends later */
+#define TURN_NS     1000   /* of such a turn, if nothing happens in it */
 
 struct iothread {
 	uint64_t now_ns;
@@ -44,10 +46,39 @@ void iothread_free(struct iothread *thread)
 	free(thread);
 }
 
-void iothread_call(struct iothread *thread, void (*fn)(void *arg), void *arg)
+void iothread_batch_init(struct iothread_batch *batch)
 {
-	(void)thread;
-	fn(arg);
+	*batch = (struct iothread_batch){ 0 };
+}
+
+/* At once: there is no turn that it would have to wait for. */
+void iothread_post(struct iothread *thread, struct iothread_batch *batch, struct iothread_job *job)
+{
+	job->batch = batch;
+	batch->left++;
+	batch->threads = thread;
+	job->fn(job);
+}
+
+void iothread_batch_start(struct iothread_batch *batch)
+{
+	(void)batch;
+}
+
+/* A job that ends later does so in the turns of the thread that was posted to last. */
+void iothread_batch_wait(struct iothread_batch *batch)
+{
+	for (unsigned n = 0; batch->left; n++) {
+		assert(n < MAX_TURNS);
+		if (!fake_iothread_turn(batch->threads))
+			fake_iothread_advance(batch->threads, TURN_NS);
+	}
+}
+
+void iothread_job_done(struct iothread_job *job)
+{
+	assert(job->batch->left);
+	job->batch->left--;
 }
 
 uint64_t iothread_now_ns(struct iothread *thread)

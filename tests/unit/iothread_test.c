@@ -96,6 +96,31 @@ static int set_up(void **state)
 	return iothread_new(&rig.thread, "test");
 }
 
+struct call {
+	struct iothread_job job;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void on_job(struct iothread_job *job)
+{
+	struct call *call = container_of(job, struct call, job);
+
+	call->fn(call->arg);
+	iothread_job_done(job);
+}
+
+/* Run fn(arg) on the iothread, and wait for it. */
+static void run(void (*fn)(void *arg), void *arg)
+{
+	struct call call = { .job.fn = on_job, .fn = fn, .arg = arg };
+	struct iothread_batch batch;
+
+	iothread_batch_init(&batch);
+	iothread_post(rig.thread, &batch, &call.job);
+	iothread_batch_wait(&batch);
+}
+
 static void disarm(void *arg)
 {
 	(void)arg;
@@ -108,7 +133,7 @@ static void disarm(void *arg)
 static int tear_down(void **state)
 {
 	(void)state;
-	iothread_call(rig.thread, disarm, NULL);
+	run(disarm, NULL);
 	iothread_free(rig.thread);
 	close(rig.storm_fd);
 	sem_destroy(&rig.done);
@@ -119,12 +144,12 @@ static void start(void (*fn)(void *arg))
 {
 	struct timespec ts;
 
-	iothread_call(rig.thread, fn, NULL);
+	run(fn, NULL);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	ts.tv_sec += PATIENCE;
 	assert_int_equal(sem_timedwait(&rig.done, &ts), 0);
 	/* Between two turns. */
-	iothread_call(rig.thread, disarm, NULL);
+	run(disarm, NULL);
 }
 
 static void storm_and_timer(void *arg)
@@ -219,14 +244,85 @@ static void timer_in_next_turn(void **state)
 	assert_string_equal(rig.told, "wft");
 }
 
+#define N_JOBS 1000
+
+struct numbered_job {
+	struct iothread_job job;
+	unsigned number;
+};
+
+static unsigned n_run, n_wrong;
+
+static void on_numbered(struct iothread_job *job)
+{
+	n_wrong += container_of(job, struct numbered_job, job)->number != n_run++;
+	iothread_job_done(job);
+}
+
+/* Jobs of one batch run in the order in which they were posted, and all have when it was waited for. */
+static void jobs_run_in_order(void **state)
+{
+	static struct numbered_job jobs[N_JOBS];
+	struct iothread_batch batch;
+
+	(void)state;
+	for (unsigned round = 0; round < 10; round++) {
+		n_run = 0;
+		iothread_batch_init(&batch);
+		for (unsigned i = 0; i < N_JOBS; i++) {
+			jobs[i] = (struct numbered_job){ .job.fn = on_numbered, .number = i };
+			iothread_post(rig.thread, &batch, &jobs[i].job);
+			/* Some go ahead of the others. */
+			if (i % 100 == round)
+				iothread_batch_start(&batch);
+		}
+		iothread_batch_wait(&batch);
+		assert_int_equal(n_run, N_JOBS);
+		assert_int_equal(n_wrong, 0);
+	}
+}
+
+static struct iothread_job *late_job;
+
+static void on_late_timer(struct iothread_timer *timer)
+{
+	on_timer(timer);
+	iothread_job_done(late_job);
+}
+
+static void on_late_job(struct iothread_job *job)
+{
+	late_job = job;
+	rig.timer.fn = on_late_timer;
+	iothread_timer_set(rig.thread, &rig.timer, iothread_now_ns(rig.thread) + 1000000);
+}
+
+/* A batch lasts until its last job has ended, not until that job's function has returned. */
+static void job_ends_later(void **state)
+{
+	struct numbered_job early = { .job.fn = on_numbered };
+	struct iothread_job late = { .fn = on_late_job };
+	struct iothread_batch batch;
+	struct iothread *other;
+
+	(void)state;
+	assert_int_equal(iothread_new(&other, "other"), 0);
+	n_run = 0;
+	iothread_batch_init(&batch);
+	iothread_post(rig.thread, &batch, &late);
+	iothread_post(other, &batch, &early.job);
+	iothread_batch_wait(&batch);
+	assert_int_equal(n_run, 1);
+	assert_string_equal(rig.told, "t");
+	iothread_free(other);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(storm_starves_no_timer),
-		TEST(storm_starves_no_work),
-		TEST(fresh_before_busy),
-		TEST(timer_in_next_turn),
+		TEST(storm_starves_no_timer), TEST(storm_starves_no_work), TEST(fresh_before_busy),
+		TEST(timer_in_next_turn),     TEST(jobs_run_in_order),     TEST(job_ends_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
