@@ -6,6 +6,12 @@
  *
  * A watch is known to the kernel by slot and generation, not by address: what arrives for a watch
  * that was disarmed meanwhile carries an old generation and is ignored, so disarming never waits.
+ *
+ * What the kernel refuses it may refuse for ever, and the queues of all cards are served here. So
+ * nothing is tried again in a loop: a poll that finds no memory waits for RETRY_NS, a wait that
+ * fails sleeps for PAUSE_NS, and each is said once.
+ *
+ * One long file, since all of it works on the one private struct of a thread.
  */
 #include "datapath/iothread.h"
 
@@ -14,20 +20,30 @@
 #include <liburing.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "virtio/base.h"
 
 #define RING_ENTRIES 256
 #define NOBODY       UINT64_MAX /* user data of requests whose completion says nothing */
+#define RETRY_NS     10000000 /* until a poll that was refused for want of memory is tried again */
+#define PAUSE_NS     1000000  /* in place of a wait that the kernel refuses */
+/* A poll of an every-watch that ends so often in a row is of a file that is always ready. */
+#define MAX_ENDED 16
+
+_Static_assert(!(IOTHREAD_MAX_WATCHES & (IOTHREAD_MAX_WATCHES - 1)), "a key is split by a mask");
 
 struct slot {
 	struct iothread_watch *watch; /* NULL: free */
-	uint32_t generation;
-	uint32_t told; /* the turn in which it was called last */
+	uint64_t generation; /* with the slot's number it is less than 2^64 for centuries */
+	uint64_t called;     /* the turn in which the watch was called last */
+	unsigned ended;      /* polls of it that ended, since the last that went on */
+	bool refused;        /* to be tried again */
 };
 
 struct iothread {
@@ -37,9 +53,11 @@ struct iothread {
 	struct slot slots[IOTHREAD_MAX_WATCHES];
 	uint16_t free_slots[IOTHREAD_MAX_WATCHES];
 	unsigned n_free;
-	uint32_t turn;
-	struct iothread_work work;  /* list head: for this turn */
-	struct iothread_work again; /* list head: for the next one, queued by work of this */
+	uint64_t turn;
+	struct iothread_timer retry; /* of the watches that were refused */
+	bool lost;                   /* the kernel has dropped events of any of them */
+	struct iothread_work work;   /* list head: for this turn */
+	struct iothread_work again;  /* list head: for the next one, queued by work of this */
 	bool working;
 	struct iothread_timer timers; /* list head, soonest first */
 	bool stop;
@@ -48,6 +66,12 @@ struct iothread {
 	int post_fd;
 	struct iothread_watch post_watch;
 	struct iothread_job *posted; /* the last one first */
+
+	/* Set by the control thread before anything can fail. */
+	void (*on_error)(void *ctx, const char *line);
+	void *error_ctx;
+	int error_fd; /* what was said last */
+	int error;
 
 	/* The control thread's. */
 	struct iothread_batch *batch; /* posted to it, and not woken yet */
@@ -62,31 +86,89 @@ uint64_t iothread_now_ns(struct iothread *t)
 	return monotonic_ns();
 }
 
+/* The same again says nothing new. */
+static void say(struct iothread *t, const char *what, int fd, int error)
+{
+	char line[128], number[16] = "";
+
+	if (!t->on_error || (error == t->error && fd == t->error_fd))
+		return;
+	t->error = error;
+	t->error_fd = fd;
+	if (fd >= 0)
+		snprintf(number, sizeof(number), " fd %d", fd);
+	snprintf(line, sizeof(line), "%s: io_uring: %s%s: %s", t->name, what, number,
+		 strerror(-error));
+	t->on_error(t->error_ctx, line);
+}
+
+/* What a system call of io_uring has said. False: it did nothing, and may do so again. */
+static bool entered(struct iothread *t, int code)
+{
+	if (code >= 0 || code == -ETIME || code == -EINTR)
+		return true;
+	if (code == -EBADR) {
+		say(t, "events were dropped, all files are asked again", -1, code);
+		t->lost = true;
+		return true;
+	}
+	say(t, "it is refused for now", -1, code);
+	return false;
+}
+
+/* NULL: the kernel takes none now. */
 static struct io_uring_sqe *get_sqe(struct iothread *t)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&t->ring);
 
-	while (!sqe) {
-		io_uring_submit(&t->ring);
-		sqe = io_uring_get_sqe(&t->ring);
-	}
-	return sqe;
+	if (sqe)
+		return sqe;
+	entered(t, io_uring_submit(&t->ring));
+	return io_uring_get_sqe(&t->ring);
 }
 
 static uint64_t watch_key(const struct iothread *t, uint32_t slot)
 {
-	return (uint64_t)t->slots[slot].generation << 32 | slot;
+	return t->slots[slot].generation * IOTHREAD_MAX_WATCHES + slot;
 }
 
-static void watch_submit(struct iothread *t, struct iothread_watch *w)
+static void retry_later(struct iothread *t, struct slot *slot)
+{
+	slot->refused = true;
+	if (!t->retry.armed)
+		iothread_timer_set(t, &t->retry, iothread_now_ns(t) + RETRY_NS);
+}
+
+/* False: the kernel takes no request now; it is tried again later. */
+static bool watch_submit(struct iothread *t, struct iothread_watch *w)
 {
 	struct io_uring_sqe *sqe = get_sqe(t);
 
+	if (!sqe) {
+		retry_later(t, &t->slots[w->slot]);
+		return false;
+	}
 	if (w->every)
 		io_uring_prep_poll_multishot(sqe, w->fd, (unsigned)w->events);
 	else
 		io_uring_prep_poll_add(sqe, w->fd, (unsigned)w->events);
 	io_uring_sqe_set_data64(sqe, watch_key(t, w->slot));
+	return true;
+}
+
+static void on_retry(struct iothread_timer *timer)
+{
+	struct iothread *t = container_of(timer, struct iothread, retry);
+
+	for (unsigned i = 0; i < IOTHREAD_MAX_WATCHES; i++) {
+		struct slot *slot = &t->slots[i];
+
+		if (slot->watch && slot->refused) {
+			slot->refused = false;
+			if (!watch_submit(t, slot->watch))
+				return;
+		}
+	}
 }
 
 int iothread_watch_arm(struct iothread *t, struct iothread_watch *w)
@@ -104,40 +186,91 @@ int iothread_watch_arm(struct iothread *t, struct iothread_watch *w)
 
 static void watch_release(struct iothread *t, struct iothread_watch *w)
 {
-	t->slots[w->slot].watch = NULL;
-	t->slots[w->slot].generation++;
+	struct slot *slot = &t->slots[w->slot];
+
+	slot->watch = NULL;
+	slot->generation++;
+	slot->ended = 0;
+	slot->refused = false;
 	t->free_slots[t->n_free++] = (uint16_t)w->slot;
 	w->armed = false;
 }
 
+/* The kernel forgets the poll of a slot. Where it takes no request, a stale poll stays, unheard. */
+static void poll_remove(struct iothread *t, uint32_t slot)
+{
+	struct io_uring_sqe *sqe = get_sqe(t);
+
+	if (!sqe)
+		return;
+	io_uring_prep_poll_remove(sqe, watch_key(t, slot));
+	io_uring_sqe_set_data64(sqe, NOBODY);
+}
+
 void iothread_watch_disarm(struct iothread *t, struct iothread_watch *w)
 {
-	struct io_uring_sqe *sqe;
-
 	if (!w->armed)
 		return;
-	sqe = get_sqe(t);
-	io_uring_prep_poll_remove(sqe, watch_key(t, w->slot));
-	io_uring_sqe_set_data64(sqe, NOBODY);
-	io_uring_submit(&t->ring);
+	poll_remove(t, w->slot);
+	entered(t, io_uring_submit(&t->ring));
 	watch_release(t, w);
 }
 
-static void watch_completed(struct iothread *t, uint64_t key, unsigned flags)
+/* The kernel has dropped events, and does not say whose: each file is asked for its state anew. */
+static void ask_all_again(struct iothread *t)
 {
-	uint32_t slot = (uint32_t)key;
-	struct iothread_watch *w;
+	t->lost = false;
+	for (uint32_t i = 0; i < IOTHREAD_MAX_WATCHES; i++) {
+		if (!t->slots[i].watch)
+			continue;
+		poll_remove(t, i);
+		t->slots[i].generation++;
+		watch_submit(t, t->slots[i].watch);
+	}
+}
 
-	if (key == NOBODY || slot >= IOTHREAD_MAX_WATCHES || watch_key(t, slot) != key)
-		return;
-	w = t->slots[slot].watch;
-	if (!w->every)
+static void watch_failed(struct iothread *t, struct iothread_watch *w, int error)
+{
+	say(t, "cannot wait for", w->fd, error);
+	if (error == -ENOMEM || error == -EAGAIN)
+		retry_later(t, &t->slots[w->slot]);
+	else
 		watch_release(t, w);
-	else if (!(flags & IORING_CQE_F_MORE))
+}
+
+/* Before its function is called: is the watch armed on? False: it has failed. */
+static bool watch_go_on(struct iothread *t, struct iothread_watch *w, unsigned flags)
+{
+	struct slot *slot = &t->slots[w->slot];
+
+	if (!w->every) {
+		watch_release(t, w);
+	} else if (flags & IORING_CQE_F_MORE) {
+		slot->ended = 0;
+	} else if (++slot->ended < MAX_ENDED) {
+		/* The kernel ends polls when there is no room for their events. */
 		watch_submit(t, w);
-	if (t->slots[slot].told == t->turn)
+	} else {
+		watch_failed(t, w, -EPERM);
+		return false;
+	}
+	return true;
+}
+
+static void watch_completed(struct iothread *t, uint64_t key, int result, unsigned flags)
+{
+	struct slot *slot = &t->slots[key % IOTHREAD_MAX_WATCHES];
+	struct iothread_watch *w = slot->watch;
+
+	if (key == NOBODY || !w || watch_key(t, w->slot) != key)
 		return;
-	t->slots[slot].told = t->turn;
+	if (result < 0) {
+		watch_failed(t, w, result);
+		return;
+	}
+	if (!watch_go_on(t, w, flags) || slot->called == t->turn)
+		return;
+	slot->called = t->turn;
 	w->fn(w);
 }
 
@@ -151,12 +284,15 @@ static void reap(struct iothread *t)
 	struct io_uring_cqe *cqe;
 
 	t->turn++;
+	if (t->lost)
+		ask_all_again(t);
 	while (n-- && !io_uring_peek_cqe(&t->ring, &cqe)) {
 		uint64_t key = io_uring_cqe_get_data64(cqe);
 		unsigned flags = cqe->flags;
+		int result = cqe->res;
 
 		io_uring_cqe_seen(&t->ring, cqe);
-		watch_completed(t, key, flags);
+		watch_completed(t, key, result, flags);
 	}
 }
 
@@ -247,33 +383,39 @@ static void run_work(struct iothread *t)
  * Let the kernel post what has happened, without waiting; without a system call when there is
  * nothing.
  */
-static void look(struct iothread *t)
+static void fetch_events(struct iothread *t)
 {
 	if (io_uring_sq_ready(&t->ring))
-		io_uring_submit_and_get_events(&t->ring);
+		entered(t, io_uring_submit_and_get_events(&t->ring));
 	else if (load_relaxed(t->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
-		io_uring_get_events(&t->ring);
+		entered(t, io_uring_get_events(&t->ring));
+}
+
+static struct __kernel_timespec timespec_of(uint64_t ns)
+{
+	return (struct __kernel_timespec){ .tv_sec = (int64_t)(ns / 1000000000),
+					   .tv_nsec = (int64_t)(ns % 1000000000) };
 }
 
 static void wait_for_events(struct iothread *t)
 {
+	static const struct timespec pause = { .tv_nsec = PAUSE_NS };
 	struct __kernel_timespec ts, *timeout = NULL;
 	struct io_uring_cqe *cqe;
 	uint64_t now, at;
 
 	if (t->again.next != &t->again) {
-		look(t);
+		fetch_events(t);
 		return;
 	}
 	if (timer_armed(t)) {
 		now = iothread_now_ns(t);
 		at = t->timers.next->at_ns;
-		at = at > now ? at - now : 0;
-		ts.tv_sec = (int64_t)(at / 1000000000);
-		ts.tv_nsec = (int64_t)(at % 1000000000);
+		ts = timespec_of(at > now ? at - now : 0);
 		timeout = &ts;
 	}
-	io_uring_submit_and_wait_timeout(&t->ring, &cqe, 1, timeout, NULL);
+	if (!entered(t, io_uring_submit_and_wait_timeout(&t->ring, &cqe, 1, timeout, NULL)))
+		nanosleep(&pause, NULL);
 }
 
 /* All that was posted, the first one first. */
@@ -369,6 +511,7 @@ int iothread_new(struct iothread **thread, const char *name)
 		t->free_slots[t->n_free] = (uint16_t)(IOTHREAD_MAX_WATCHES - 1 - t->n_free);
 		t->n_free++;
 	}
+	t->retry.fn = on_retry;
 	sem_init(&t->started, 0, 0);
 	t->post_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (t->post_fd < 0) {
@@ -397,6 +540,12 @@ out_free:
 	sem_destroy(&t->started);
 	free(t);
 	return err;
+}
+
+void iothread_on_error(struct iothread *t, void (*fn)(void *ctx, const char *line), void *ctx)
+{
+	t->error_ctx = ctx;
+	t->on_error = fn;
 }
 
 void iothread_batch_init(struct iothread_batch *batch)

@@ -71,6 +71,12 @@ struct iothread_batch {
  */
 int iothread_new(struct iothread **thread, const char *name);
 
+/*
+ * What io_uring refuses becomes a line for fn, called on the iothread; the same trouble with the
+ * same fd is said once, until there is another. To be set before anything is armed.
+ */
+void iothread_on_error(struct iothread *thread, void (*fn)(void *ctx, const char *line), void *ctx);
+
 /* Ends the thread; nothing may be armed or queued any more. Takes NULL. */
 void iothread_free(struct iothread *thread);
 
@@ -99,6 +105,10 @@ uint64_t iothread_now_ns(struct iothread *thread);
  * Arming what is armed does nothing. With every, wake-ups that come close together may be told
  * once; the file is never read, so a counter that was not drained is told once more when armed. 0,
  * or -ENOMEM beyond IOTHREAD_MAX_WATCHES.
+ *
+ * A file that cannot be waited for (it is closed, or is always ready, under every) is an error: the
+ * watch is disarmed, and its function not called. Where the kernel has no memory to wait with, the
+ * iothread tries again until it has.
  */
 int iothread_watch_arm(struct iothread *thread, struct iothread_watch *watch);
 void iothread_watch_disarm(struct iothread *thread, struct iothread_watch *watch);

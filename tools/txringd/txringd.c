@@ -107,6 +107,12 @@ static const char *iothread_hint(int err)
 	return "";
 }
 
+static void log_iothread(void *ctx, const char *line)
+{
+	(void)ctx;
+	log_line("%s", line);
+}
+
 static int threads_init(struct daemon *d)
 {
 	char name[24];
@@ -120,6 +126,7 @@ static int threads_init(struct daemon *d)
 				 iothread_hint(err));
 			return err;
 		}
+		iothread_on_error(d->threads[d->n_threads], log_iothread, NULL);
 	}
 	return 0;
 }
