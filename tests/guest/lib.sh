@@ -24,8 +24,9 @@ guest_append="console=ttyS0 quiet panic=-1 mitigations=off nokaslr random.trust_
 lab=
 netns=
 txringd_pid=
-qemu_pid=
+guest_pid=
 helper_pids=()
+guest_kind=net
 # -netdev and -device options, for a test to change before guest_start.
 guest_socket=reconnect=1
 guest_netdev=
@@ -93,7 +94,7 @@ lab_end()
 
 	set +e
 	trap '' INT TERM
-	for pid in $qemu_pid "${helper_pids[@]}"; do
+	for pid in $guest_pid "${helper_pids[@]}"; do
 		end_process KILL "$pid"
 	done
 	if [ -n "$txringd_pid" ] && ! end_process TERM "$txringd_pid"; then
@@ -117,7 +118,7 @@ lab_begin()
 
 	shift
 	if [ -z "${LAB_IMAGES:-}" ]; then
-		LAB_IMAGES=$("$guest_dir/kernel")
+		LAB_IMAGES=$("$guest_dir/kernel" "$guest_kind")
 		export LAB_IMAGES
 		exec timeout --foreground "$limit" "$0" "$@"
 	fi
@@ -166,14 +167,19 @@ txringd_stop()
 	end_process "${1:-TERM}" "$pid" || fail "txringd ended with status $?"
 }
 
-# vectors=0: QEMU 7.2 crashes when a guest switches MSI-X on for vhost-user under TCG. romfile=: the
-# guest boots no network ROM. The pipes of the console port are new each time: what a killed QEMU
-# left in the old ones is gone.
-guest_start()
+# The pipes of the console port are new each time: what a killed guest left in the old ones is gone.
+port_open()
 {
 	rm -f "$lab/port.in" "$lab/port.out"
 	mkfifo "$lab/port.in" "$lab/port.out"
 	exec 7<>"$lab/port.in" 8<>"$lab/port.out"
+}
+
+# vectors=0: QEMU 7.2 crashes when a guest switches MSI-X on for vhost-user under TCG. romfile=: the
+# guest boots no network ROM.
+guest_start()
+{
+	port_open
 	qemu-system-x86_64 -nodefaults -no-user-config -display none -accel tcg,thread=multi \
 		-M q35,memory-backend=mem -cpu max -smp "$guest_cpus" -m 512 \
 		-object memory-backend-memfd,id=mem,size=512M,share=on \
@@ -186,7 +192,7 @@ guest_start()
 		-netdev "vhost-user,id=net,chardev=vu$guest_netdev" \
 		-device "virtio-net-pci,netdev=net,romfile=,vectors=0,$guest_device" \
 		</dev/null >>"$lab/qemu.log" 2>&1 7>&- 8>&- &
-	qemu_pid=$!
+	guest_pid=$!
 }
 
 # Returns when the guest has said that it is ready, once per boot, and the network carries frames.
@@ -209,9 +215,9 @@ network_wait()
 
 guest_stop()
 {
-	local pid=$qemu_pid
+	local pid=$guest_pid
 
-	qemu_pid=
+	guest_pid=
 	end_process "${1:-TERM}" "$pid" || fail "QEMU ended with status $?"
 }
 
@@ -223,7 +229,7 @@ port_read()
 	port_line=
 	while ! read -r -t 0.2 -u 8 part; do
 		port_line+=$part
-		! process_gone "$qemu_pid" || fail "QEMU has ended"
+		! process_gone "$guest_pid" || fail "the guest has ended"
 		[ $SECONDS -lt $end ] || fail "no answer from the guest for $1 s"
 	done
 	port_line+=$part

@@ -51,5 +51,5 @@ iothread)	ping_floor 0 1000 ;;
 timer)		ping_floor 2000 20000 ;;
 esac
 guest_tell "poweroff -f"
-within 10 process_gone "$qemu_pid" || fail "QEMU does not end with its guest"
+within 10 process_gone "$guest_pid" || fail "QEMU does not end with its guest"
 txringd_stop
