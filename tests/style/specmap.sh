@@ -18,6 +18,14 @@ say()
 	bad=1
 }
 
+# The words of a file, between blanks, into words: read once, as its entries follow each other.
+words_of()
+{
+	[ "$1" != "${had-}" ] || return 0
+	had=$1
+	words=" $(grep -oE '[A-Za-z0-9_]+' "$1" | sort -u | tr '\n' ' ')"
+}
+
 # What stands between backquotes in the rows of tables: "file" or "file: name, name".
 while IFS= read -r entry; do
 	n=$((n + 1))
@@ -27,14 +35,17 @@ while IFS= read -r entry; do
 		continue
 	fi
 	[ "$entry" != "$file" ] || continue
-	for name in $(tr ',' ' ' <<<"${entry#*:}"); do
-		grep -qw -- "$name" "$file" || say "$file has no $name"
+	words_of "$file"
+	for name in ${entry#*:}; do
+		name=${name%,}
+		[[ $words == *" $name "* ]] || grep -qw -- "$name" "$file" || say "$file has no $name"
 	done
 done < <(grep '^|' "$page" | grep -oE '`[^`]+`' | tr -d '`' | sort -u)
 [ $n -gt 0 ] || say "names nothing"
 
+rows=" $(grep '^|' "$page" | cut -d '|' -f 2 | grep -oE '[A-Z_]+' | tr '\n' ' ')"
 for message in $(sed -n 's/.*REQUEST(\([A-Z_]*\), RUN(.*/\1/p' "$requests"); do
-	grep '^|' "$page" | cut -d '|' -f 2 | grep -qw "$message" || say "has no row for $message"
+	[[ $rows == *" $message "* ]] || say "has no row for $message"
 done
 echo "specmap: $n entries"
 exit "$bad"
