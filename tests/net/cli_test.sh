@@ -136,10 +136,7 @@ fi
 # What another one has already. It must not notice.
 "$txringd" --socket-path "$sock" --backend "tap:$tap" 2>"$scratch/log" &
 daemon=$!
-for _ in {1..100}; do
-	[ ! -S "$sock" ] || [ ! -e "/proc/$daemon" ] || ! grep -q listening "$scratch/log" || break
-	sleep 0.02
-done
+comes_up || fail "a daemon does not come up"
 refuses_path "$sock" "'$sock'" "in use"
 leaves_nothing --backend "'tap:$tap'" "in use" -- "$txringd" --socket-path "$scratch/run/other" \
 	--backend "tap:$tap"

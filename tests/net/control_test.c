@@ -42,12 +42,12 @@ static void send_on(unsigned pair, unsigned n)
 				 0);
 		s->sent++;
 		do {
-			assert_int_equal(poll(&p, 1, 2000), 1);
+			assert_int_equal(poll(&p, 1, 30000), 1);
 			len = peer_receive(&lab.peer, &hdr, lab.frame, sizeof(lab.frame));
 		} while (len == -EAGAIN);
 		assert_true(len > 0);
 		stream_take(lab.to_host, LAB_FLOWS, &hdr, lab.frame, (size_t)len);
-		assert_true(driver_net_wait(lab.net, 2 * pair + 1, 2000) > 0);
+		assert_true(driver_net_wait(lab.net, 2 * pair + 1, 30000) > 0);
 		assert_true(driver_net_reap(lab.net, pair) > 0);
 	}
 }
@@ -75,7 +75,7 @@ static void headers_that_lie(void **state)
 	memset(lab.frame, 0, 1000);
 	for (unsigned i = 0; i < array_size(lies); i++) {
 		assert_int_equal(driver_net_send(lab.net, 0, &lies[i].hdr, lab.frame, 1000, 0), 0);
-		assert_true(driver_net_wait(lab.net, 1, 2000) > 0);
+		assert_true(driver_net_wait(lab.net, 1, 30000) > 0);
 		assert_int_equal(driver_net_reap(lab.net, 0), 1);
 		for (unsigned k = 0; k < array_size(lies); k++)
 			assert_int_equal(daemon_counter(&lab.daemon, "tx0", lies[k].counter),
@@ -161,7 +161,7 @@ static void break_ring(unsigned index)
 	/* More than a ring can hold. */
 	store_release(&ring->areas.avail->idx, (uint16_t)(ring->avail_idx + 1000));
 	ring_kick_now(ring);
-	assert_int_equal(poll(&p, 1, 2000), 1);
+	assert_int_equal(poll(&p, 1, 30000), 1);
 	assert_int_equal(read(p.fd, &n, sizeof(n)), sizeof(n));
 }
 
@@ -207,7 +207,7 @@ static size_t next_rarp(uint8_t *frame, size_t cap)
 	ssize_t len;
 
 	for (;;) {
-		assert_int_equal(poll(&p, 1, 2000), 1);
+		assert_int_equal(poll(&p, 1, 30000), 1);
 		len = read(p.fd, bytes, sizeof(bytes));
 		assert_true(len > NET_HDR_LEN_LEGACY);
 		len -= NET_HDR_LEN_LEGACY;

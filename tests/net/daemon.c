@@ -23,7 +23,7 @@
 #define MAX_ARGS 2048
 #define MAX_LOG  (4 << 20)
 #define STEP_US  2000
-#define PATIENCE (2000000 / STEP_US)
+#define PATIENCE (30000000 / STEP_US) /* for a machine that is busy */
 
 static char *read_log(const struct daemon *d)
 {
@@ -100,7 +100,7 @@ void daemon_start(struct daemon *d, const char *program, const char *const *args
 
 static bool ended(struct daemon *d, int *status)
 {
-	for (unsigned i = 0; i < PATIENCE / 2; i++) {
+	for (unsigned i = 0; i < PATIENCE; i++) {
 		if (waitpid(d->pid, status, WNOHANG) == d->pid)
 			return true;
 		usleep(STEP_US);
@@ -181,7 +181,7 @@ uint64_t daemon_drops(struct daemon *d, const char *queue)
 
 bool daemon_counter_reaches(struct daemon *d, const char *queue, const char *name, uint64_t value)
 {
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < 1500; i++) {
 		if (daemon_counter(d, queue, name) >= value)
 			return true;
 		usleep(20000);

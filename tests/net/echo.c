@@ -9,7 +9,7 @@
 
 #include "virtio/base.h"
 
-#define PATIENCE_MS 5000
+#define PATIENCE_MS 30000
 #define MAX_LEN     1514
 
 void echo_path(const struct daemon *d, unsigned card, char path[static 128])

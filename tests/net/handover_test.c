@@ -69,7 +69,7 @@ static void send_frames(struct driver_net *net, unsigned n)
 
 	for (unsigned i = 0; i < n; i++) {
 		assert_int_equal(driver_net_send(net, 0, NULL, frame, sizeof(frame), 0), 0);
-		assert_true(driver_net_wait(net, 1, 2000) > 0);
+		assert_true(driver_net_wait(net, 1, 30000) > 0);
 		assert_int_equal(driver_net_reap(net, 0), 1);
 	}
 	assert_int_equal(daemon_counter(&daemon_, "tx0", "frames"), before + n);

@@ -18,7 +18,7 @@
 
 #include "virtio/base.h"
 
-#define PATIENCE_MS 5000
+#define PATIENCE_MS 30000
 #define MAX_ARGS    32
 #define TURN        32 /* frames of one kind, before the others have their turn */
 

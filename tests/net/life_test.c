@@ -170,7 +170,7 @@ static bool signalled(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	return poll(&p, 1, 2000) == 1;
+	return poll(&p, 1, 30000) == 1;
 }
 
 /* Only pair 0: its flows' frames in both directions, with pair 1 broken. */
@@ -185,11 +185,11 @@ static void send_on_pair_0(unsigned n)
 		len = (ssize_t)stream_make(s, &hdr, lab.frame);
 		assert_int_equal(driver_net_send(lab.net, 0, &hdr, lab.frame, (size_t)len, 0), 0);
 		s->sent++;
-		assert_int_equal(poll(&p, 1, 2000), 1);
+		assert_int_equal(poll(&p, 1, 30000), 1);
 		len = peer_receive(&lab.peer, &hdr, lab.frame, sizeof(lab.frame));
 		assert_true(len > 0);
 		stream_take(lab.to_host, LAB_FLOWS, &hdr, lab.frame, (size_t)len);
-		assert_true(driver_net_wait(lab.net, 1, 2000) > 0);
+		assert_true(driver_net_wait(lab.net, 1, 30000) > 0);
 		assert_true(driver_net_reap(lab.net, 0) > 0);
 	}
 }
@@ -361,7 +361,7 @@ static void tap_is_removed(void **state)
 		fail_msg("%u us of CPU in half a second without a tap", (unsigned)(used / 1000));
 	len = stream_make(&lab.to_host[0], &hdr, lab.frame);
 	assert_int_equal(driver_net_send(lab.net, 0, &hdr, lab.frame, len, 0), 0);
-	assert_true(driver_net_wait(lab.net, 1, 2000) > 0);
+	assert_true(driver_net_wait(lab.net, 1, 30000) > 0);
 	assert_int_equal(daemon_counter(&lab.daemon, "tx0", "drop_backend"), 1);
 	lab_close(&lab);
 }

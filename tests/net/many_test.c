@@ -142,7 +142,7 @@ static void check_tap(unsigned card, unsigned n)
 		len = (ssize_t)stream_make(&s, &hdr, frame);
 		assert_int_equal(driver_net_send(lab.nets[card], 0, &hdr, frame, (size_t)len, 0),
 				 0);
-		assert_true(driver_net_wait(lab.nets[card], 1, 2000) > 0);
+		assert_true(driver_net_wait(lab.nets[card], 1, 30000) > 0);
 		assert_int_equal(driver_net_reap(lab.nets[card], 0), 1);
 	}
 	while ((len = peer_receive(&peer, &hdr, frame, sizeof(frame))) >= 0)

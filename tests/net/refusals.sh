@@ -18,6 +18,28 @@ fail()
 	bad=1
 }
 
+# comes COMMAND...: it succeeds within a minute.
+comes()
+{
+	local end=$((SECONDS + 60))
+
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.02
+	done
+}
+
+listens_or_ended()
+{
+	grep -q "listening on" "$scratch/log" || [ ! -e "/proc/$daemon" ]
+}
+
+# The daemon, whose log is there, listens.
+comes_up()
+{
+	comes listens_or_ended && [ -e "/proc/$daemon" ]
+}
+
 # says TEXT... -- COMMAND...: it ends with status 1, and its only line on stderr has each TEXT.
 says()
 {
@@ -27,7 +49,7 @@ says()
 		shift
 	done
 	shift
-	timeout 20 "$@" >"$scratch/out" 2>"$scratch/err"
+	timeout 60 "$@" >"$scratch/out" 2>"$scratch/err"
 	status=$?
 	n=$((n + 1))
 	[ "$status" = 1 ] || fail "${*:2}: status $status"

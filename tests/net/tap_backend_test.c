@@ -482,7 +482,7 @@ static void waits_while_full(void **state)
 	assert_int_equal(q->ops->tx(q, &f, 1, &w->tx_stats), 0);
 	assert_int_equal(poll(&p, 1, 0), 0);
 	assert_int_equal(system("tc qdisc del dev " HOLDER " root"), 0);
-	assert_int_equal(poll(&p, 1, 2000), 1);
+	assert_int_equal(poll(&p, 1, 30000), 1);
 	assert_int_equal(q->ops->tx(q, &f, 1, &w->tx_stats), 1);
 	assert_int_equal(w->tx_stats.drop_backend, 0);
 	peer_ip("link del " BRIDGE);

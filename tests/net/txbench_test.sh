@@ -23,12 +23,10 @@ tap=txbench0
 start_daemon()
 {
 	stop_daemon
+	: >"$scratch/log"
 	"$txringd" --socket-path "$sock" --backend "$1" --txmode "${2-iothread}" 2>"$scratch/log" &
 	daemon=$!
-	for _ in {1..500}; do
-		[ -S "$sock" ] && break
-		sleep 0.02
-	done
+	comes_up || fail "txringd $*: does not come up"
 	[ "${1%%:*}" != tap ] || ip link set "${1#tap:}" up
 }
 
@@ -45,7 +43,7 @@ stop_daemon()
 run()
 {
 	rm -f "$json"
-	timeout 60 "$txbench" run --socket-path "$sock" --seconds 0.1 --warm-up 0.02 --repeat 1 \
+	timeout 120 "$txbench" run --socket-path "$sock" --seconds 0.1 --warm-up 0.02 --repeat 1 \
 		--late-limit 60s --share-cpu --no-syscalls -o "$json" "$@" \
 		>"$scratch/out" 2>"$scratch/err"
 }
@@ -198,7 +196,7 @@ holds 'not r["complete"] and not r["repetitions"]'
 what="system calls"
 per_frame=()
 for warm_up in 0 0.5; do
-	timeout 60 "$txbench" run --socket-path "$sock" --wire "$tap" --load inflight:1 --seconds 0.1 \
+	timeout 120 "$txbench" run --socket-path "$sock" --wire "$tap" --load inflight:1 --seconds 0.1 \
 		--warm-up "$warm_up" --repeat 1 --share-cpu --quiet -o "$json" 2>"$scratch/err" ||
 		fail "$what: status $?"
 	per_frame+=("$(python3 -c '
@@ -264,27 +262,30 @@ taken()
 	awk -v name="$tap:" '$1 == name { print $3 }' /proc/net/dev
 }
 
-# early SIGNAL STATUS WORD WHO [OPTION...]: in the midst of a run of a minute that signal goes to txbench
+has_taken()
+{
+	[ "$(taken)" -ge "$1" ]
+}
+
+is_gone()
+{
+	! kill -0 "$1" 2>/dev/null
+}
+
+# early SIGNAL STATUS WORD WHO [OPTION...]: in the midst of a run without end that signal goes to txbench
 # or to the daemon.
 early()
 {
 	what="$1 to the $4${5:+, ${*:5}}"
 	rm -f "$json"
-	"$txbench" run --socket-path "$sock" --wire "$tap" --load constant:1000 --seconds 60 --repeat 2 \
-		--late-limit 60s --share-cpu --warm-up 0 -o "$json" --quiet "${@:5}" 2>"$scratch/err" &
-	local bench=$! to until
-	until=$(($(taken) + 300))
-	for _ in {1..600}; do
-		[ "$(taken)" -lt "$until" ] || break
-		sleep 0.05
-	done
+	"$txbench" run --socket-path "$sock" --wire "$tap" --load constant:1000 --seconds 3000 --repeat 2 \
+		--late-limit 1000s --share-cpu --warm-up 0 -o "$json" --quiet "${@:5}" 2>"$scratch/err" &
+	local bench=$! to
+	comes has_taken $(($(taken) + 300)) || fail "$what: no frames"
 	to=$bench
 	[ "$4" = txbench ] || to=$daemon
 	kill "-$1" "$to"
-	for _ in {1..200}; do
-		kill -0 "$bench" 2>/dev/null || break
-		sleep 0.1
-	done
+	comes is_gone "$bench"
 	kill -KILL "$bench" 2>/dev/null && fail "$what: it does not end"
 	wait "$bench"
 	[ $? = "$2" ] || fail "$what: status is not $2"

@@ -38,12 +38,7 @@ start()
 	: >"$scratch/log"
 	"$txringd" --socket-path "$scratch/socket" "$@" 2>"$scratch/log" &
 	daemon=$!
-	for _ in {1..250}; do
-		! grep -q "listening on" "$scratch/log" || return 0
-		[ -e "/proc/$daemon" ] || break
-		sleep 0.02
-	done
-	fail "$*: does not come up"
+	comes_up || fail "$*: does not come up"
 }
 
 stop()
@@ -154,7 +149,7 @@ says "--vhost disable" -- "${ctl[@]}" vhost on
 kill -STOP "$daemon"
 waiting=()
 for _ in {1..4}; do
-	timeout 20 "${ctl[@]}" show 2>>"$scratch/late" &
+	timeout 60 "${ctl[@]}" show 2>>"$scratch/late" &
 	waiting+=($!)
 done
 for pid in "${waiting[@]}"; do

@@ -32,12 +32,7 @@ start()
 	: >"$scratch/log"
 	"${run[@]}" --backend "tap:$tap" --control "$control" "$@" 2>"$scratch/log" &
 	daemon=$!
-	for _ in {1..500}; do
-		! grep -q "listening on" "$scratch/log" || return 0
-		[ -e "/proc/$daemon" ] || break
-		sleep 0.02
-	done
-	fail "$*: does not come up"
+	comes_up || fail "$*: does not come up"
 }
 
 logged()
@@ -62,7 +57,7 @@ asks()
 # The daemon has it open.
 has_vhost_net()
 {
-	find "/proc/$daemon/fd" -lname /dev/vhost-net | grep -q .
+	[ -n "$(find "/proc/$daemon/fd" -lname /dev/vhost-net)" ]
 }
 
 stop()
