@@ -249,7 +249,6 @@ static void tap_init(struct tap_backend *tap, const int *fds, unsigned n)
 {
 	unsigned i;
 
-	ioctl(fds[0], TUNGETVNETHDRSZ, &tap->hdr_len);
 	for (i = 0; i < n; i++) {
 		tap->list[i] = (struct tap_queue){
 			.base = { .ops = &tap_ops,
@@ -260,7 +259,6 @@ static void tap_init(struct tap_backend *tap, const int *fds, unsigned n)
 			.fd = fds[i],
 			.attached = true,
 			.max_len = SPILL_SIZE,
-			.hdr_len = (uint32_t)tap->hdr_len,
 		};
 		tap->queues[i] = &tap->list[i].base;
 	}

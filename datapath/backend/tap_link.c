@@ -196,6 +196,7 @@ static void tap_describe(struct tap_backend *tap)
 
 void tap_link_init(struct tap_backend *tap)
 {
+	ioctl(tap->list[0].fd, TUNGETVNETHDRSZ, &tap->hdr_len);
 	tap_probe(tap);
 	tap->base.features = tap_features(tap);
 	tap_describe(tap);

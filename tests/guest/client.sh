@@ -6,7 +6,7 @@
 # shellcheck source=checks.sh
 . "$(dirname "$0")/checks.sh"
 
-lab_begin 90 "$@"
+lab_begin 500 "$@"
 guest_socket=server=on,wait=off
 txringd_start --client
 guest_start

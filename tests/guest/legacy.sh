@@ -6,7 +6,7 @@
 # shellcheck source=checks.sh
 . "$(dirname "$0")/checks.sh"
 
-lab_begin 90 "$@"
+lab_begin 500 "$@"
 txringd_start
 for mergeable in on off; do
 	guest_device=disable-modern=on,disable-legacy=off,mrg_rxbuf=$mergeable

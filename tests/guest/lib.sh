@@ -15,6 +15,8 @@
 set -euo pipefail
 
 guest_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=../undo.sh
+. "$guest_dir/../undo.sh"
 PATH=$PATH:/usr/sbin:/sbin
 tap=tap0
 host_ip=10.77.0.1
@@ -64,10 +66,10 @@ within()
 
 host()
 {
-	timeout 60 ip netns exec "$netns" "$@"
+	timeout 120 ip netns exec "$netns" "$@"
 }
 
-# end_process SIGNAL PID: ends a child of this shell. TERM asks it politely: it has five seconds,
+# end_process SIGNAL PID: ends a child of this shell. TERM asks it politely: it has half a minute,
 # and its exit status is ours. The shell would report one that was killed, had it not disowned it.
 end_process()
 {
@@ -75,7 +77,7 @@ end_process()
 
 	[ "$signal" = TERM ] || disown "$pid" 2>/dev/null || true
 	kill -"$signal" "$pid" 2>/dev/null || true
-	if ! within 5 process_gone "$pid"; then
+	if ! within 30 process_gone "$pid"; then
 		echo "process $pid goes on after SIG$signal" >&2
 		kill -KILL "$pid"
 		return 1
@@ -106,9 +108,15 @@ lab_end()
 			[ ! -s "$log" ] || { echo "--- ${log##*/}" && tail -n 30 "$log"; } >&2
 		done
 	fi
-	[ -z "$netns" ] || ip netns del "$netns" 2>/dev/null || true
-	[ -z "$lab" ] || rm -rf "$lab"
+	lab_remove "$netns" "$lab"
 	exit $status
+}
+
+# lab_remove NETNS FOLDER: what is left of both, if they were made
+lab_remove()
+{
+	[ -z "$1" ] || ip netns del "$1" 2>/dev/null || true
+	[ -z "$2" ] || rm -rf "$2"
 }
 
 # The time that the images take, when they must be fetched, does not count.
@@ -130,6 +138,7 @@ lab_begin()
 	trap 'exit 130' INT
 	lab=$(mktemp -d --tmpdir txring-guest.XXXXXX)
 	netns=txring-$$-$RANDOM
+	undo_later lab_remove "$netns" "$lab"
 	ip netns add "$netns" 2>"$lab/netns.log" || {
 		netns=
 		skip "no network namespace can be made ($(cat "$lab/netns.log")): run as root"
@@ -142,10 +151,10 @@ lab_begin()
 # The tap goes with a daemon that made it, so each start sets it up anew.
 txringd_start()
 {
-	ip netns exec "$netns" "$TXRINGD" --socket-path "$lab/vu.sock" --backend tap:$tap "$@" \
+	mortal ip netns exec "$netns" "$TXRINGD" --socket-path "$lab/vu.sock" --backend tap:$tap "$@" \
 		</dev/null >>"$lab/txringd.log" 2>&1 7>&- 8>&- &
 	txringd_pid=$!
-	within 10 txringd_settled || fail "txringd $* did not open $tap"
+	within 60 txringd_settled || fail "txringd $* did not open $tap"
 	! process_gone "$txringd_pid" || fail "txringd $* has ended"
 	ip -n "$netns" addr replace $host_ip/24 dev $tap
 	ip -n "$netns" link set $tap up
@@ -180,7 +189,7 @@ port_open()
 guest_start()
 {
 	port_open
-	qemu-system-x86_64 -nodefaults -no-user-config -display none -accel tcg,thread=multi \
+	mortal qemu-system-x86_64 -nodefaults -no-user-config -display none -accel tcg,thread=multi \
 		-M q35,memory-backend=mem -cpu max -smp "$guest_cpus" -m 512 \
 		-object memory-backend-memfd,id=mem,size=512M,share=on \
 		-kernel "$guest_vmlinux" -initrd "$guest_initrd" \
@@ -200,7 +209,7 @@ guest_wait()
 {
 	local id status text
 
-	port_read 60
+	port_read 120
 	read -r id status text <<<"$port_line"
 	[ "$id" = 0 ] || fail "the guest said \"$port_line\" before it was ready"
 	guest_features=$(guest "cat /sys/class/net/eth0/device/features")
@@ -210,7 +219,7 @@ guest_wait()
 # A tap that is new, or a back-end that QEMU connects to again, takes a moment.
 network_wait()
 {
-	within 15 ping_once || fail "no ping gets through"
+	within 60 ping_once || fail "no ping gets through"
 }
 
 guest_stop()
@@ -238,16 +247,16 @@ port_read()
 # guest_tell COMMAND [ID]: for a command that the guest does not survive
 guest_tell()
 {
-	echo "${2:-0} 50 $(base64 -w 0 <<<"$1")" >&7
+	echo "${2:-0} 110 $(base64 -w 0 <<<"$1")" >&7
 }
 
-# guest COMMAND: a shell command line; its output and status. 60 s at most.
+# guest COMMAND: a shell command line; its output and status. Two minutes at most.
 guest()
 {
 	local id=${EPOCHREALTIME/[.,]/} answer status text
 
 	guest_tell "$1" "$id"
-	port_read 60
+	port_read 120
 	read -r answer status text <<<"$port_line"
 	[ "$answer" = "$id" ] || fail "the guest answered \"${port_line:0:80}\" to: $1"
 	base64 -d <<<"$text"
@@ -297,7 +306,7 @@ ping_times()
 # iperf ARG...: iperf3 to the guest; its report goes to iperf.json. -R: from the guest.
 iperf()
 {
-	host iperf3 -c $guest_ip -J --connect-timeout 5000 "$@" >"$lab/iperf.json" || {
+	host iperf3 -c $guest_ip -J --connect-timeout 30000 "$@" >"$lab/iperf.json" || {
 		cat "$lab/iperf.json" >&2
 		fail "iperf3 $*"
 	}

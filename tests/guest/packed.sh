@@ -6,7 +6,7 @@
 # shellcheck source=checks.sh
 . "$(dirname "$0")/checks.sh"
 
-lab_begin 120 "$@"
+lab_begin 500 "$@"
 guest_cpus=2
 guest_netdev=,queues=2
 guest_device=disable-legacy=on,packed=on,mq=on

@@ -120,7 +120,7 @@ class Stations:
         path = os.path.join(self.opt.scratch, log)
         at = os.path.getsize(path)
         ask()
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             with open(path, errors="replace") as f:
                 f.seek(at)

@@ -15,7 +15,7 @@ for end in driver_quit driver_kill driver_quit; do
 	driver_ready
 	pings 100
 	traffic_start
-	sleep 0.2
+	traffic_flows
 	"$end"
 	traffic_end
 	tap_is_there || fail "the tap went with the driver"
@@ -29,7 +29,7 @@ for round in 1 2 3; do
 	driver_ready
 	pings 100
 	traffic_start
-	sleep 0.2
+	traffic_flows
 	device_kill
 	traffic_end
 	echo "ok: $txmode, the driver listens, device number $round"

@@ -25,7 +25,9 @@ for conf in all default; do
 	[ ! -e "/proc/sys/net/ipv6/conf/$conf" ] || echo 1 >"/proc/sys/net/ipv6/conf/$conf/disable_ipv6"
 done
 ip link set lo up
-TMPDIR=$(mktemp -d)
+. "${BASH_SOURCE[0]%/*}/../undo.sh"
+TMPDIR=$(mktemp -d --tmpdir txring-net.XXXXXX)
+undo_later rm -rf "$TMPDIR"
 chmod 755 "$TMPDIR" # some of it is for other users
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
