@@ -60,6 +60,26 @@ int virtq_resolve(struct virtq_rings *rings, const struct gmem *mem, unsigned si
 	return 0;
 }
 
+bool virtq_find_base(struct virtq_config *cfg)
+{
+	uint16_t at, said = vring_packed_base(cfg->base);
+
+	if (!feature_has(cfg->features, VIRTIO_F_RING_PACKED) || !cfg->inflight ||
+	    !virtq_inflight_find(cfg->inflight, cfg->rings.packed, cfg->size, &at))
+		return false;
+	cfg->base = at | (uint32_t)at << 16;
+	return at != said;
+}
+
+/* A split ring's place is in the ring: of its region nothing is read or written afterwards. */
+static void start_inflight(struct virtq *vq, struct virtq_inflight *region)
+{
+	if (!region)
+		return;
+	virtq_inflight_start(region, vq->packed, vq->size, vq->used_idx);
+	vq->inflight = vq->packed ? region : NULL;
+}
+
 void virtq_start(struct virtq *vq, const struct virtq_config *cfg)
 {
 	*vq = (struct virtq){
@@ -81,6 +101,7 @@ void virtq_start(struct virtq *vq, const struct virtq_config *cfg)
 	 */
 	vq->last_avail = vq->avail_idx = vq->used_idx;
 	vq->signalled_used = vq->used_idx;
+	start_inflight(vq, cfg->inflight);
 }
 
 uint32_t virtq_base(const struct virtq *vq)

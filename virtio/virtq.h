@@ -40,6 +40,13 @@ int virtq_resolve_packed(struct virtq_rings *rings, const struct gmem *mem, unsi
 			 uint64_t desc_uva, uint64_t driver_uva, uint64_t device_uva);
 
 /*
+ * Before virtq_start(), and only there: where did the device of this ring stop? A front-end that
+ * lost its back-end may not know. cfg->base is replaced if cfg->inflight tells. True: it was
+ * another. A split ring needs none of that.
+ */
+bool virtq_find_base(struct virtq_config *cfg);
+
+/*
  * Begin where the device stopped: a split ring at its used index, whatever cfg->base says, a packed
  * one, which does not show it, at the used half of cfg->base. Clears a fault. Nothing is sent to
  * the driver.

@@ -185,7 +185,11 @@ static inline void virtq_packed_publish(struct virtq *vq)
 
 	if (vq->published_idx == vq->used_idx)
 		return;
+	if (vq->inflight)
+		virtq_inflight_begin(vq->inflight, vq->used_idx, vq->published_idx);
 	store_release(vring_packed_word(&vq->rings.packed[slot]), vq->first_used); /* C */
+	if (vq->inflight)
+		virtq_inflight_end(vq->inflight, vq->used_idx);
 	vq->published_idx = vq->used_idx;
 }
 

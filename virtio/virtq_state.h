@@ -10,6 +10,7 @@
 #include "virtio/chain.h"
 #include "virtio/gmem.h"
 #include "virtio/notifier.h"
+#include "virtio/virtq_inflight.h"
 #include "virtio/vring.h"
 
 /* The three areas of a ring, in our address space: descriptors, the driver's, the device's. */
@@ -36,6 +37,7 @@ struct virtq_config {
 	uint32_t base;        /* of SET_VRING_BASE; packed: vring_packed_base() is in the ring */
 	struct notifier call; /* borrowed; none: the driver polls */
 	struct notifier err;  /* borrowed */
+	struct virtq_inflight *inflight; /* borrowed, shared memory, or NULL */
 };
 
 struct virtq {
@@ -48,6 +50,7 @@ struct virtq {
 	bool indirect;
 	struct notifier call;
 	struct notifier err;
+	struct virtq_inflight *inflight; /* packed: where the ring stands is noted there; or NULL */
 
 	/*
 	 * hot: written by the owner of the running queue. An index runs free if the ring is split,
