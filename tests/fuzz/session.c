@@ -399,6 +399,7 @@ static void fill_u64(struct front_end *f)
 			FEATURE(VHOST_USER_PROTOCOL_F_MTU) | FEATURE(VHOST_USER_PROTOCOL_F_RARP) |
 			(f->has_mac ? FEATURE(VHOST_USER_PROTOCOL_F_CONFIG) : 0) |
 			FEATURE(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |
+			FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ) |
 			FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
 			FEATURE(VHOST_USER_PROTOCOL_F_STATUS);
 	else if (f->msg.hdr.request != VHOST_USER_SET_FEATURES)
@@ -468,6 +469,9 @@ static void fill(struct front_end *f)
 	case VHOST_USER_GET_CONFIG:
 	case VHOST_USER_SET_CONFIG:
 		fill_config(f);
+		break;
+	case VHOST_USER_SET_BACKEND_REQ_FD:
+		take_fd(f, SOCKET);
 		break;
 	case VHOST_USER_GET_FEATURES:
 	case VHOST_USER_GET_PROTOCOL_FEATURES:
@@ -587,6 +591,10 @@ static void run(struct front_end *f, struct vhost_user_session *s)
 		}
 		if (what == 1)
 			read_replies(f);
+		if (what == 3)
+			vhost_user_session_set_link(s, fuzz_below(&f->in, 2));
+		if (what == 4)
+			vhost_user_session_set_mtu_shown(s, (uint16_t)fuzz_take(&f->in, 2));
 		send_message(f);
 		if (what != 2)
 			outcome = vhost_user_session_dispatch(s);

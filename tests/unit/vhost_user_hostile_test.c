@@ -40,6 +40,7 @@ static const struct shape {
 	{ VHOST_USER_SET_VRING_ENABLE, 8, 0, 0, true },
 	{ VHOST_USER_SEND_RARP, 8, 0, 0, false },
 	{ VHOST_USER_NET_SET_MTU, 8, 0, 0, false },
+	{ VHOST_USER_SET_BACKEND_REQ_FD, 0, 1, 1, false },
 	{ VHOST_USER_GET_CONFIG, 12, 0, 0, false },
 	{ VHOST_USER_SET_CONFIG, 12, 0, 0, false },
 	{ VHOST_USER_RESET_DEVICE, 0, 0, 0, false },
@@ -150,9 +151,10 @@ static void test_ring_index(void **state)
 static void test_not_acknowledged(void **state)
 {
 	static const uint32_t requests[] = {
-		VHOST_USER_NET_SET_MTU,       VHOST_USER_RESET_DEVICE, VHOST_USER_SET_STATUS,
-		VHOST_USER_GET_STATUS,        VHOST_USER_ADD_MEM_REG,  VHOST_USER_REM_MEM_REG,
-		VHOST_USER_GET_MAX_MEM_SLOTS, VHOST_USER_GET_CONFIG,   VHOST_USER_SEND_RARP,
+		VHOST_USER_NET_SET_MTU,        VHOST_USER_RESET_DEVICE, VHOST_USER_SET_STATUS,
+		VHOST_USER_GET_STATUS,         VHOST_USER_ADD_MEM_REG,  VHOST_USER_REM_MEM_REG,
+		VHOST_USER_GET_MAX_MEM_SLOTS,  VHOST_USER_GET_CONFIG,   VHOST_USER_SEND_RARP,
+		VHOST_USER_SET_BACKEND_REQ_FD,
 	};
 	struct fixture *f = *state;
 	unsigned i;

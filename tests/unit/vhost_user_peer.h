@@ -43,7 +43,7 @@
 #define P(name) FEATURE(VHOST_USER_PROTOCOL_F_##name)
 #define PROTOCOL \
 	(P(MQ) | P(RARP) | P(REPLY_ACK) | P(MTU) | P(RESET_DEVICE) | P(CONFIGURE_MEM_SLOTS) | \
-	 P(STATUS))
+	 P(STATUS) | P(BACKEND_REQ))
 
 /* Guest memory: two regions of one file, far apart in both address spaces. Rings 0, 1 live in A. */
 #define REGION_SIZE 0x10000

@@ -23,6 +23,8 @@
 
 #include "tests/unit/vhost_user_peer.h"
 
+#define CONFIG_HEAD offsetof(struct vhost_user_config_space, data)
+
 /* Sequences of real front-ends */
 
 static void qemu_connect(struct fixture *f)
@@ -356,7 +358,7 @@ static void test_features_while_started(void **state)
 static void test_protocol_features(void **state)
 {
 	struct fixture *f = *state;
-	static const unsigned absent[] = { 1, 5, 8, 9, 12, 14, 17, 63 };
+	static const unsigned absent[] = { 1, 6, 8, 9, 11, 12, 14, 17, 63 };
 	unsigned i;
 
 	for (i = 0; i < array_size(absent); i++) {
@@ -404,6 +406,123 @@ static void test_config(void **state)
 	assert_int_equal(get_u64(f, VHOST_USER_SET_CONFIG), 1);
 	f->need_reply = false;
 	refuse(f, VHOST_USER_SET_CONFIG, &c, head + 8, "read-only");
+}
+
+static uint16_t shown_status(struct fixture *f, uint16_t *mtu)
+{
+	struct vhost_user_config_space c = { .size = sizeof(struct virtio_net_config) };
+	struct virtio_net_config net;
+
+	put_message(f, VHOST_USER_GET_CONFIG, &c, CONFIG_HEAD + c.size, NULL, 0);
+	go(f);
+	assert_int_equal(get_reply(f, VHOST_USER_GET_CONFIG, &c, sizeof(c)),
+			 CONFIG_HEAD + sizeof(net));
+	memcpy(&net, c.data, sizeof(net));
+	*mtu = net.mtu;
+	return net.status;
+}
+
+/* The next message on the front-end's end of the back-end's channel, or that there is none. */
+static bool told_of_change(int sock)
+{
+	struct vhost_user_header hdr;
+	ssize_t n = recv(sock, &hdr, sizeof(hdr), MSG_DONTWAIT);
+
+	if (n < 0)
+		return false;
+	assert_int_equal(n, sizeof(hdr));
+	assert_int_equal(hdr.request, VHOST_USER_BACKEND_CONFIG_CHANGE);
+	assert_int_equal(hdr.flags, VHOST_USER_VERSION);
+	assert_int_equal(hdr.size, 0);
+	return true;
+}
+
+/* A session that offers CONFIG, and the front-end's end of its channel. */
+static int connect_channel(struct fixture *f, uint64_t protocol)
+{
+	int pair[2];
+
+	disconnect(f);
+	connect_session(f, true);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	tell_u64(f, VHOST_USER_SET_PROTOCOL_FEATURES, protocol);
+	tell(f, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &pair[1], 1);
+	close(pair[1]);
+	return pair[0];
+}
+
+/* Link and MTU are shown, and a front-end with both features is told when they change. */
+static void test_config_change(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t mtu;
+	int sock = connect_channel(f, PROTOCOL | P(CONFIG));
+
+	assert_true(ask(f, VHOST_USER_GET_FEATURES) & FEATURE(VIRTIO_NET_F_STATUS));
+	assert_int_equal(shown_status(f, &mtu), VIRTIO_NET_S_LINK_UP);
+	/* The device knows nothing of it. */
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | FEATURE(VIRTIO_NET_F_STATUS));
+	assert_events(f, "features 110008000; ");
+	tell_table(f);
+	/* While all rings are stopped nothing is sent: then at the first start. */
+	vhost_user_session_set_link(f->session, false);
+	assert_false(told_of_change(sock));
+	lay_ring(f, 0);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	assert_true(told_of_change(sock));
+	assert_false(told_of_change(sock));
+	assert_int_equal(shown_status(f, &mtu), 0);
+	vhost_user_session_set_link(f->session, false);
+	vhost_user_session_set_mtu_shown(f->session, 1400);
+	assert_false(told_of_change(sock));
+	vhost_user_session_set_link(f->session, true);
+	assert_true(told_of_change(sock));
+	vhost_user_session_set_mtu_shown(f->session, 9000);
+	assert_true(told_of_change(sock));
+	assert_int_equal(shown_status(f, &mtu), VIRTIO_NET_S_LINK_UP);
+	assert_int_equal(mtu, 9000);
+	close(sock);
+	vhost_user_session_set_link(f->session, false);
+	assert_log(f, "cannot be told of a changed configuration");
+}
+
+/* The channel stays open as long as the session, and a front-end that never reads it is no fault. */
+static void test_channel(void **state)
+{
+	struct fixture *f = *state;
+	int sock = connect_channel(f, PROTOCOL), other, i;
+
+	/* Not without CONFIG. */
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30);
+	tell_table(f);
+	lay_ring(f, 0);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	vhost_user_session_set_link(f->session, false);
+	assert_false(told_of_change(sock));
+	disconnect(f);
+	assert_int_equal(recv(sock, &i, 1, MSG_DONTWAIT), 0);
+	close(sock);
+	connect_session(f, true);
+
+	sock = connect_channel(f, PROTOCOL | P(CONFIG));
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30);
+	tell_table(f);
+	lay_ring(f, 0);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	for (i = 0; i < 10000; i++)
+		vhost_user_session_set_link(f->session, i % 2);
+	assert_string_equal(f->dev.log, "");
+	/* Another one replaces it; what is no unix socket does not. */
+	other = dup(sock);
+	tell(f, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &other, 1);
+	close(other);
+	f->need_reply = true;
+	put_message(f, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &f->event, 1);
+	go(f);
+	assert_int_equal(get_u64(f, VHOST_USER_SET_BACKEND_REQ_FD), 1);
+	assert_log(f, "SET_BACKEND_REQ_FD: its fd is not a unix socket");
+	f->need_reply = false;
+	close(sock);
 }
 
 /* Memory */
@@ -1273,6 +1392,8 @@ int main(void)
 		TEST(test_features_while_started),
 		TEST(test_protocol_features),
 		TEST(test_config),
+		TEST(test_config_change),
+		TEST(test_channel),
 		TEST(test_table_while_started),
 		TEST(test_bad_tables),
 		TEST(test_lost_and_found),

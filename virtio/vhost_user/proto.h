@@ -57,6 +57,11 @@ enum vhost_user_request {
 	VHOST_USER_REQUESTS,
 };
 
+/* Back-end to front-end, over the socket of SET_BACKEND_REQ_FD. */
+enum vhost_user_backend_request {
+	VHOST_USER_BACKEND_CONFIG_CHANGE = 2,
+};
+
 /* Bits of GET/SET_PROTOCOL_FEATURES. */
 enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_MQ = 0,
@@ -64,6 +69,7 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_RARP = 2,
 	VHOST_USER_PROTOCOL_F_REPLY_ACK = 3,
 	VHOST_USER_PROTOCOL_F_MTU = 4,
+	VHOST_USER_PROTOCOL_F_BACKEND_REQ = 5,
 	VHOST_USER_PROTOCOL_F_CONFIG = 9,
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,

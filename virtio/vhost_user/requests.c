@@ -17,6 +17,7 @@
 
 #include "virtio/base.h"
 #include "virtio/features.h"
+#include "virtio/vhost_user/backend_req.h"
 #include "virtio/vhost_user/memory.h"
 #include "virtio/vhost_user/report.h"
 #include "virtio/vhost_user/vring.h"
@@ -47,7 +48,9 @@ static enum vhost_user_answer set_owner(struct vhost_user_session *s, struct vho
 
 static uint64_t offered_features(const struct vhost_user_session *s)
 {
-	return s->cfg.features | FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
+	uint64_t offered = s->cfg.features | FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
+
+	return s->cfg.has_mac ? offered | FEATURE(VIRTIO_NET_F_STATUS) : offered;
 }
 
 static uint64_t offered_protocol_features(const struct vhost_user_session *s)
@@ -55,6 +58,7 @@ static uint64_t offered_protocol_features(const struct vhost_user_session *s)
 	uint64_t offered = FEATURE(VHOST_USER_PROTOCOL_F_MQ) | FEATURE(VHOST_USER_PROTOCOL_F_RARP) |
 			   FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) |
 			   FEATURE(VHOST_USER_PROTOCOL_F_MTU) |
+			   FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ) |
 			   FEATURE(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |
 			   FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
 			   FEATURE(VHOST_USER_PROTOCOL_F_STATUS);
@@ -100,8 +104,7 @@ static enum vhost_user_answer set_features(struct vhost_user_session *s, struct 
 		return vhost_user_report_fault(s, ANSWER_BROKEN,
 					       "changes while a ring is started: %s",
 					       features_names(features ^ s->features, names));
-	err = s->cfg.ops->set_features(s->cfg.dev,
-				       features & ~FEATURE(VHOST_USER_F_PROTOCOL_FEATURES));
+	err = s->cfg.ops->set_features(s->cfg.dev, features & s->cfg.features);
 	if (err)
 		return vhost_user_report_fault(s, ANSWER_BROKEN, "the device does not take %s: %s",
 					       features_names(features, names), strerror(-err));
@@ -169,7 +172,7 @@ static enum vhost_user_answer get_config(struct vhost_user_session *s, struct vh
 {
 	struct vhost_user_config_space *c = &msg->payload.config;
 	struct virtio_net_config net = {
-		.status = VIRTIO_NET_S_LINK_UP,
+		.status = s->link_up ? VIRTIO_NET_S_LINK_UP : 0,
 		.max_virtqueue_pairs = (uint16_t)s->cfg.max_pairs,
 		.mtu = s->cfg.mtu,
 	};
@@ -296,6 +299,8 @@ static const struct request requests[VHOST_USER_REQUESTS] = {
 	REQUEST(SET_VRING_ENABLE, RUN(vhost_user_vring_set_enable), RING_U32, RING(STATE)),
 	REQUEST(SEND_RARP, RUN(send_rarp), U64, NEEDS(RARP)),
 	REQUEST(NET_SET_MTU, RUN(net_set_mtu), U64, NEEDS(MTU)),
+	REQUEST(SET_BACKEND_REQ_FD, RUN(vhost_user_backend_req_set_fd), FDS(1, 1),
+		NEEDS(BACKEND_REQ)),
 	REQUEST(GET_CONFIG, RUN(get_config), CONFIG),
 	REQUEST(SET_CONFIG, RUN(set_config), CONFIG),
 	REQUEST(RESET_DEVICE, RUN(reset_device), NEEDS(RESET_DEVICE)),

@@ -11,6 +11,7 @@
 
 #include "virtio/base.h"
 #include "virtio/features.h"
+#include "virtio/vhost_user/backend_req.h"
 #include "virtio/vhost_user/report.h"
 #include "virtio/vhost_user/requests.h"
 #include "virtio/vhost_user/state.h"
@@ -42,6 +43,8 @@ int vhost_user_session_new(struct vhost_user_session **session, const struct vho
 	s->foreign = foreign;
 	s->mem.watcher = cfg->watcher;
 	s->mem.foreign = &s->foreign;
+	s->link_up = true;
+	s->backend_req_fd = -1;
 	s->n_rings = n_rings;
 	for (i = 0; i < n_rings; i++) {
 		s->rings[i].kick_fd = -1;
@@ -70,6 +73,7 @@ void vhost_user_session_free(struct vhost_user_session *s)
 		foreign_close(&s->foreign, s->rings[i].call.fd);
 		foreign_close(&s->foreign, s->rings[i].err.fd);
 	}
+	foreign_close(&s->foreign, s->backend_req_fd);
 	gmem_deinit(&s->mem);
 	vhost_user_conn_deinit(&s->conn);
 	free(s);
@@ -83,6 +87,20 @@ int vhost_user_session_fd(const struct vhost_user_session *s)
 bool vhost_user_session_has_spoken(const struct vhost_user_session *s)
 {
 	return s->spoken;
+}
+
+void vhost_user_session_set_link(struct vhost_user_session *s, bool up)
+{
+	s->config_changed |= s->link_up != up;
+	s->link_up = up;
+	vhost_user_backend_req_tell(s);
+}
+
+void vhost_user_session_set_mtu_shown(struct vhost_user_session *s, uint16_t mtu)
+{
+	s->config_changed |= s->cfg.mtu != mtu;
+	s->cfg.mtu = mtu;
+	vhost_user_backend_req_tell(s);
 }
 
 /* 0 or negative errno: a front-end that asks and does not read the answers is not waited for. */
@@ -140,6 +158,7 @@ enum vhost_user_outcome vhost_user_session_dispatch(struct vhost_user_session *s
 			s->spoken = true;
 			outcome = handle(s);
 			vhost_user_conn_done(&s->conn);
+			vhost_user_backend_req_tell(s);
 			break;
 		case VHOST_USER_CONN_AGAIN:
 			return VHOST_USER_GO_ON;

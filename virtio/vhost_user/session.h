@@ -30,7 +30,7 @@
  * to the front-end when it asked for an answer, else ends it).
  */
 struct vhost_user_ops {
-	/* The driver's choice, before any ring starts. */
+	/* The driver's choice of config.features, before any ring starts. */
 	int (*set_features)(void *dev, uint64_t features);
 	/*
 	 * Start ring, which is stopped. cfg->mem, the fds in cfg and kick_fd are the session's and
@@ -76,9 +76,13 @@ struct vhost_user_ops {
 struct vhost_user_config {
 	const struct vhost_user_ops *ops;
 	void *dev;
-	uint64_t features;  /* offered, PROTOCOL_FEATURES not among them: the session adds it */
+	uint64_t features;  /* offered; the session adds its own: PROTOCOL_FEATURES, STATUS */
 	unsigned max_pairs; /* queue pairs, 1 .. VHOST_USER_MAX_RINGS / 2 */
-	bool has_mac; /* offer CONFIG and answer GET_CONFIG with mac (and mtu); else neither */
+	/*
+	 * Offer CONFIG, with MAC and link state (VIRTIO_NET_F_STATUS) in it; else none of them.
+	 * QEMU has no use for CONFIG of a network card: it warns of it; 7.1.0 to 7.2.2 and 8.0.0 crash.
+	 */
+	bool has_mac;
 	uint8_t mac[6];
 	uint16_t mtu;                 /* 0: none; only shown in GET_CONFIG */
 	struct gmem_watcher *watcher; /* of guest memory, borrowed, or NULL */
@@ -102,6 +106,14 @@ int vhost_user_session_fd(const struct vhost_user_session *session);
 
 /* A whole message has come. */
 bool vhost_user_session_has_spoken(const struct vhost_user_session *session);
+
+/*
+ * What GET_CONFIG shows from now on: whether the guest has a link, at first it has, and the MTU (0:
+ * none). A front-end that acknowledged CONFIG and BACKEND_REQ is told of a change, once a ring is
+ * started. Never waits.
+ */
+void vhost_user_session_set_link(struct vhost_user_session *session, bool up);
+void vhost_user_session_set_mtu_shown(struct vhost_user_session *session, uint16_t mtu);
 
 enum vhost_user_outcome {
 	/* Wait for the fd again. */

@@ -49,6 +49,9 @@ struct vhost_user_session {
 	uint64_t features; /* as acknowledged, with PROTOCOL_FEATURES */
 	uint64_t protocol_features;
 	uint8_t status;
+	bool link_up;        /* as GET_CONFIG shows it */
+	bool config_changed; /* and the front-end was not told yet */
+	int backend_req_fd;  /* -1: none */
 	unsigned n_rings;
 	struct vhost_user_ring rings[];
 };

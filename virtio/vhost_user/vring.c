@@ -130,7 +130,7 @@ static enum vhost_user_answer start(struct vhost_user_session *s, unsigned idx)
 	cfg = (struct virtq_config){
 		.mem = &s->mem,
 		.rings = ring->areas,
-		.features = s->features & ~FEATURE(VHOST_USER_F_PROTOCOL_FEATURES),
+		.features = s->features & s->cfg.features,
 		.size = ring->size,
 		.base = base_of(s, ring),
 		.call = ring->call,
