@@ -3,6 +3,8 @@
 #include "virtio/features.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
 #include "virtio/base.h"
 
@@ -83,6 +85,39 @@ const char *features_names(uint64_t features, char buf[FEATURES_NAMES_LEN])
 						bit);
 	}
 	return buf;
+}
+
+static int bit_of(const char *name, size_t len)
+{
+	int bit;
+
+	for (bit = 0; bit < 64; bit++) {
+		if (names[bit] && strlen(names[bit]) == len && !strncasecmp(names[bit], name, len))
+			return bit;
+	}
+	return -1;
+}
+
+bool features_parse(const char *list, uint64_t *features, char why[FEATURES_NAMES_LEN])
+{
+	uint64_t bits = 0;
+	size_t len;
+	int bit;
+
+	for (;; list += len + 1) {
+		len = strcspn(list, ",");
+		bit = bit_of(list, len);
+		if (bit < 0) {
+			snprintf(why, FEATURES_NAMES_LEN, "'%.*s' is no name of a feature",
+				 (int)min_u64(len, 64), list);
+			return false;
+		}
+		bits |= FEATURE(bit);
+		if (!list[len])
+			break;
+	}
+	*features = bits;
+	return true;
 }
 
 /* A feature needs one of up to two others, which stand before it if they need something, too. */

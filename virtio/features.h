@@ -35,16 +35,20 @@
 
 #define FEATURE(bit) (1ULL << (bit))
 
-/*
- * What the device half of our rings can do, whatever the backend. RING_RESET is not among them,
- * though a session stops and starts rings one by one: QEMU (7.2) shows the bit to a guest, but
- * tells a vhost-user back-end nothing of the reset, and we would go on in memory that the guest
- * has taken back.
- */
+/* What the device half of our rings can do, whatever the backend. */
 #define FEATURES_RING \
 	(FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | \
 	 FEATURE(VIRTIO_RING_F_EVENT_IDX) | FEATURE(VIRTIO_F_IN_ORDER) | \
 	 FEATURE(VIRTIO_F_ANY_LAYOUT) | FEATURE(VIRTIO_F_RING_PACKED))
+
+/*
+ * What we can do, but offer only when asked to by name. RING_RESET: a session stops and starts
+ * rings one by one, and so serves a front-end that passes a reset on, as GET_VRING_BASE and the
+ * messages of a new ring. QEMU (7.2, and master of 2025) does not: it shows the bit to a guest, but virtio_net_queue_reset()
+ * stops a ring for the kernel's vhost-net only, and we would go on in memory that the guest has
+ * taken back.
+ */
+#define FEATURES_ON_REQUEST FEATURE(VIRTIO_F_RING_RESET)
 
 /* Frames that the driver may hand to the device unfinished: for a backend that finishes them. */
 #define FEATURES_HOST_TSO \
@@ -76,6 +80,12 @@ const char *features_name(unsigned bit);
  * "bit47". Returns buf.
  */
 const char *features_names(uint64_t features, char buf[FEATURES_NAMES_LEN]);
+
+/*
+ * The bits of names with a comma between, as "RING_PACKED,mq". False: why says which of them is no
+ * name of a feature, and *features is what it was.
+ */
+bool features_parse(const char *list, uint64_t *features, char why[FEATURES_NAMES_LEN]);
 
 /*
  * Whether each feature has what it needs (2.2.1, 5.1.3.1). If not, why says it by name: "HOST_TSO4

@@ -143,7 +143,7 @@ static void test_check_all(void **state)
 }
 
 /* What goes takes with it what needs it; what does not contradict stays. */
-static void test_settle(void **state)
+static void test_prune(void **state)
 {
 	char why[FEATURES_NAMES_LEN];
 	uint64_t good = BIT(MRG_RXBUF) | BIT(GUEST_CSUM) | BIT(GUEST_TSO4) |
@@ -158,13 +158,52 @@ static void test_settle(void **state)
 			 FEATURE(VIRTIO_F_IN_ORDER));
 }
 
+/* Names as they stand in the log, in any case; nothing else, and then nothing changes. */
+static void test_parse(void **state)
+{
+	static const char *const bad[] = { "",        "MQ,", ",MQ", "MQ,,CSUM",
+					   "MQ CSUM", "MQX", "M",   "bit47" };
+	char why[FEATURES_NAMES_LEN], all[FEATURES_NAMES_LEN];
+	uint64_t features = 0, named = 0;
+	unsigned i;
+
+	(void)state;
+	assert_true(features_parse("RING_PACKED,mq", &features, why));
+	assert_int_equal(features, FEATURE(VIRTIO_F_RING_PACKED) | BIT(MQ));
+	assert_true(features_parse("CSUM", &features, why));
+	assert_int_equal(features, BIT(CSUM));
+	for (i = 0; i < array_size(bad); i++) {
+		assert_false(features_parse(bad[i], &features, why));
+		assert_int_equal(features, BIT(CSUM));
+		assert_non_null(strstr(why, "is no name of a feature"));
+	}
+	assert_false(features_parse("MQ,RING_PACKD", &features, why));
+	assert_string_equal(why, "'RING_PACKD' is no name of a feature");
+	for (i = 0; i < 64; i++)
+		named |= features_name(i) ? FEATURE(i) : 0;
+	features_names(named, all);
+	for (i = 0; all[i]; i++)
+		all[i] = all[i] == ' ' ? ',' : all[i];
+	assert_true(features_parse(all, &features, why));
+	assert_int_equal(features, named);
+}
+
+/* What is offered on request only is not among what is always offered. */
+static void test_on_request(void **state)
+{
+	(void)state;
+	assert_int_equal(FEATURES_ON_REQUEST & FEATURES_RING, 0);
+	assert_true(feature_has(FEATURES_ON_REQUEST, VIRTIO_F_RING_RESET));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers),   cmocka_unit_test(test_name),
 		cmocka_unit_test(test_names),     cmocka_unit_test(test_all_names_fit),
 		cmocka_unit_test(test_check),     cmocka_unit_test(test_check_good),
-		cmocka_unit_test(test_check_all), cmocka_unit_test(test_settle),
+		cmocka_unit_test(test_check_all), cmocka_unit_test(test_prune),
+		cmocka_unit_test(test_parse),     cmocka_unit_test(test_on_request),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
