@@ -56,6 +56,18 @@ def get_base(ring):
     return message(11, ring, 0, 0, 0)
 
 
+def get_inflight(queues=4, log2=9):
+    return message(31, 1, 1, queues, log2)
+
+
+def set_inflight(queues=4, log2=9, fd=USUAL):
+    return message(32, 1, 1, queues, log2, fd)
+
+
+def channel():
+    return message(21, USUAL)
+
+
 PACKED = 1 << 34
 A, B = (0, USUAL), (1, USUAL)
 lives = {}
@@ -76,6 +88,12 @@ for layout, without in (("packed", 0), ("split", PACKED)):
         f"{layout}-reset": two + message(34) + features(without) + set_up(0) + message(39, 0, 0, 1, 1) + get_base(0),
         f"{layout}-owner-reset": two + message(4) + get_base(0) + get_base(1),
         f"{layout}-gone": two,
+        f"{layout}-region-twice": two + add_region(0) + remove_region(0) + remove_region(0) + add_region(0) + get_base(0),
+        f"{layout}-lost-and-found": two + remove_region(0) + message(13, 0, 1, USUAL) + table(A, B) + get_base(0),
+        f"{layout}-laid-anew": two + enable(0, 0) + set_up(0, page=2) + enable(0, 1) + get_base(0),
+        f"{layout}-inflight": start + get_inflight() + set_inflight() + set_up(0) + enable(0, 1) + get_base(0) + set_up(0),
+        f"{layout}-inflight-small": start + set_inflight(1, 2) + set_up(0) + set_up(1, page=1),
+        f"{layout}-channel": start + channel() + set_up(0) + channel() + get_base(0),
     }
 
 folder = pathlib.Path(sys.argv[1])

@@ -221,6 +221,26 @@ static void device_send_rarp(void *opaque, const uint8_t mac[6])
 	fuzz_require(!dev->quiet);
 }
 
+/* What a started ring has is never given up. */
+static void device_release(void *opaque, int fd, void *map, size_t len)
+{
+	struct device *dev = opaque;
+	uint8_t *at;
+
+	for (unsigned i = 0; i < RINGS; i++) {
+		if (!dev->started[i])
+			continue;
+		at = (uint8_t *)dev->vq[i].rings.desc;
+		fuzz_require(fd < 0 || (fd != dev->kick_fd[i] && fd != dev->vq[i].call.fd &&
+					fd != dev->vq[i].err.fd));
+		fuzz_require(!map || at < (uint8_t *)map || at >= (uint8_t *)map + len);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (map)
+		munmap(map, len);
+}
+
 /* Formats, so that a sanitizer reads what the log would. */
 __attribute__((format(printf, 2, 0))) static void device_log(void *opaque, const char *fmt,
 							     va_list args)
@@ -242,6 +262,7 @@ static const struct vhost_user_ops ops = {
 	.resume = device_resume,
 	.set_mtu = device_set_mtu,
 	.send_rarp = device_send_rarp,
+	.release = device_release,
 	.log = device_log,
 };
 
@@ -400,6 +421,7 @@ static void fill_u64(struct front_end *f)
 			(f->has_mac ? FEATURE(VHOST_USER_PROTOCOL_F_CONFIG) : 0) |
 			FEATURE(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |
 			FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ) |
+			FEATURE(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) |
 			FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
 			FEATURE(VHOST_USER_PROTOCOL_F_STATUS);
 	else if (f->msg.hdr.request != VHOST_USER_SET_FEATURES)
@@ -433,6 +455,19 @@ static void fill_config(struct front_end *f)
 	c->size = fuzz_below(&f->in, VHOST_USER_MAX_CONFIG + 2);
 	f->msg.hdr.size = (uint32_t)min_u64(
 		offsetof(struct vhost_user_config_space, data) + (uint64_t)c->size, sizeof(*c));
+}
+
+static void fill_inflight(struct front_end *f)
+{
+	struct vhost_user_inflight *i = &f->msg.payload.inflight;
+
+	i->mmap_size = fuzz_below(&f->in, 4) ? 0x8000 : fuzz_take(&f->in, 4);
+	i->mmap_offset = fuzz_below(&f->in, 8) ? 0 : take_u64(f);
+	i->n_queues = (uint16_t)fuzz_below(&f->in, RINGS + 2);
+	i->queue_size = (uint16_t)(1u << fuzz_below(&f->in, 10));
+	f->msg.hdr.size = sizeof(*i);
+	if (f->msg.hdr.request == VHOST_USER_SET_INFLIGHT_FD)
+		take_fd(f, MEM_1M);
 }
 
 static void fill(struct front_end *f)
@@ -469,6 +504,10 @@ static void fill(struct front_end *f)
 	case VHOST_USER_GET_CONFIG:
 	case VHOST_USER_SET_CONFIG:
 		fill_config(f);
+		break;
+	case VHOST_USER_GET_INFLIGHT_FD:
+	case VHOST_USER_SET_INFLIGHT_FD:
+		fill_inflight(f);
 		break;
 	case VHOST_USER_SET_BACKEND_REQ_FD:
 		take_fd(f, SOCKET);

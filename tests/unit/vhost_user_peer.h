@@ -43,7 +43,7 @@
 #define P(name) FEATURE(VHOST_USER_PROTOCOL_F_##name)
 #define PROTOCOL \
 	(P(MQ) | P(RARP) | P(REPLY_ACK) | P(MTU) | P(RESET_DEVICE) | P(CONFIGURE_MEM_SLOTS) | \
-	 P(STATUS) | P(BACKEND_REQ))
+	 P(STATUS) | P(BACKEND_REQ) | P(INFLIGHT_SHMFD))
 
 /* Guest memory: two regions of one file, far apart in both address spaces. Rings 0, 1 live in A. */
 #define REGION_SIZE 0x10000
@@ -241,6 +241,7 @@ struct fixture {
 	bool need_reply;
 	uint64_t more; /* offered on top of OFFERED */
 	const struct vhost_user_ops *ops;
+	struct vhost_user_vring_addr packed_addr; /* where a test laid a packed ring */
 };
 
 static inline int open_fds(void)

@@ -358,7 +358,7 @@ static void test_features_while_started(void **state)
 static void test_protocol_features(void **state)
 {
 	struct fixture *f = *state;
-	static const unsigned absent[] = { 1, 6, 8, 9, 11, 12, 14, 17, 63 };
+	static const unsigned absent[] = { 1, 6, 8, 9, 11, 14, 17, 63 };
 	unsigned i;
 
 	for (i = 0; i < array_size(absent); i++) {
@@ -1148,6 +1148,7 @@ static void lay_new_packed(struct fixture *f, uint32_t size)
 	addr.avail = region_a.uva + region_a.size - 8;
 	addr.used = region_a.uva + region_a.size - 4;
 	tell(f, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+	f->packed_addr = addr;
 }
 
 static void lay_packed(struct fixture *f, uint32_t size, uint32_t base)
@@ -1225,6 +1226,242 @@ static void test_packed_base(void **state)
 	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | PACKED);
 	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
 	assert_int_equal(f->dev.cfg[0].base, 0);
+}
+
+/* The inflight buffer */
+
+#define INFLIGHT_LEN 20u
+
+/* Ask for a buffer; its fd, and what the answer says of it. */
+static int get_inflight(struct fixture *f, struct vhost_user_inflight *i, uint32_t size)
+{
+	struct vhost_user_msg msg;
+	struct iovec iov[] = { { &msg.hdr, sizeof(msg.hdr) }, { &msg.payload, size } };
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct msghdr mh = { .msg_iov = iov,
+			     .msg_iovlen = 2,
+			     .msg_control = control.buf,
+			     .msg_controllen = sizeof(control.buf) };
+	int fd;
+
+	put_message(f, VHOST_USER_GET_INFLIGHT_FD, i, size, NULL, 0);
+	go(f);
+	assert_int_equal(recvmsg(f->sock, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC),
+			 sizeof(msg.hdr) + size);
+	assert_int_equal(msg.hdr.request, VHOST_USER_GET_INFLIGHT_FD);
+	assert_int_equal(msg.hdr.flags, VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY);
+	assert_int_equal(msg.hdr.size, size);
+	assert_int_equal(CMSG_FIRSTHDR(&mh)->cmsg_len, CMSG_LEN(sizeof(int)));
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&mh)), sizeof(fd));
+	memcpy(i, &msg.payload, INFLIGHT_LEN);
+	return fd;
+}
+
+static void tell_inflight(struct fixture *f, const struct vhost_user_inflight *i, int fd)
+{
+	tell(f, VHOST_USER_SET_INFLIGHT_FD, i, sizeof(*i), &fd, 1);
+}
+
+/* A buffer has room for each queue, cannot shrink, and comes with sizes and offset. */
+static void test_inflight_buffer(void **state)
+{
+	struct vhost_user_inflight asked = { .n_queues = RINGS, .queue_size = ENTRIES }, i;
+	struct fixture *f = *state;
+	int fds = open_fds(), fd;
+	unsigned round;
+
+	for (round = 0; round < 3; round++) {
+		negotiate(f);
+		i = asked;
+		fd = get_inflight(f, &i, round == 1 ? INFLIGHT_LEN : sizeof(i));
+		assert_int_equal(i.n_queues, RINGS);
+		assert_int_equal(i.queue_size, ENTRIES);
+		assert_int_equal(i.mmap_offset, 0);
+		assert_int_equal(i.mmap_size, RINGS * virtq_inflight_len(false, ENTRIES));
+		assert_int_equal(lseek(fd, 0, SEEK_END), i.mmap_size);
+		assert_int_equal(ftruncate(fd, 0), -1);
+		tell_inflight(f, &i, fd);
+		close(fd);
+		assert_int_equal(open_fds(), fds);
+		reconnect(f);
+	}
+	negotiate(f);
+	asked.n_queues = RINGS + 1;
+	refuse(f, VHOST_USER_GET_INFLIGHT_FD, &asked, sizeof(asked), "5 queues of 256 entries");
+	reconnect(f);
+	negotiate(f);
+	asked = (struct vhost_user_inflight){ .n_queues = 1, .queue_size = 32769 };
+	refuse(f, VHOST_USER_GET_INFLIGHT_FD, &asked, sizeof(asked), "1 queues of 32769 entries");
+	reconnect(f);
+	negotiate(f);
+	asked.queue_size = 0;
+	refuse(f, VHOST_USER_GET_INFLIGHT_FD, &asked, sizeof(asked), "1 queues of 0 entries");
+}
+
+/* A buffer that comes is checked as guest memory is, and does not change under a ring. */
+static void test_inflight_refused(void **state)
+{
+	static const struct vhost_user_inflight bad[] = {
+		{ FILE_SIZE + 1, 0, 1, 256 },
+		{ FILE_SIZE, 1, 1, 256 },
+		{ 0, 0, 1, 256 },
+		{ 4096, UINT64_MAX - 4095, 1, 256 },
+	};
+	struct fixture *f = *state;
+	unsigned i;
+
+	for (i = 0; i < array_size(bad); i++) {
+		negotiate(f);
+		f->need_reply = true;
+		put_message(f, VHOST_USER_SET_INFLIGHT_FD, &bad[i], sizeof(bad[i]), &f->memfd, 1);
+		go(f);
+		assert_int_equal(get_u64(f, VHOST_USER_SET_INFLIGHT_FD), 1);
+		assert_log(f, "SET_INFLIGHT_FD: 0x");
+		f->need_reply = false;
+		put_message(f, VHOST_USER_SET_INFLIGHT_FD, &bad[i], sizeof(bad[i]), &f->memfd, 1);
+		assert_violation(f, "cannot be mapped");
+		reconnect(f);
+	}
+	start_rings(f, 1);
+	put_message(f, VHOST_USER_SET_INFLIGHT_FD, &(struct vhost_user_inflight){ 4096, 0, 1, 8 },
+		    sizeof(struct vhost_user_inflight), &f->memfd, 1);
+	assert_violation(f, "SET_INFLIGHT_FD: a ring is started");
+}
+
+/* A ring that is larger than the buffer was made for, or has no queue in it, goes without. */
+static void test_inflight_too_small(void **state)
+{
+	struct vhost_user_inflight i = { .n_queues = 1, .queue_size = ENTRIES };
+	struct fixture *f = *state;
+	int fd;
+
+	negotiate(f);
+	tell_table(f);
+	fd = get_inflight(f, &i, sizeof(i));
+	tell_inflight(f, &i, fd);
+	lay_ring(f, 0);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	assert_non_null(f->dev.cfg[0].inflight);
+	lay_ring(f, 1);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 1, f->event);
+	assert_null(f->dev.cfg[1].inflight);
+	assert_log(f, "ring 1 of 256 entries has no place in the inflight buffer (1 queues of 256");
+	get_base(f, 0);
+	tell_state(f, VHOST_USER_SET_VRING_NUM, 0, 2 * ENTRIES);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	assert_null(f->dev.cfg[0].inflight);
+	close(fd);
+}
+
+/* The driver's half of a packed ring, as far as it takes: n chains of one descriptor, from slot 0. */
+static void offer_packed(struct fixture *f, unsigned n)
+{
+	struct vring_packed_desc d = { .addr = region_b.gpa, .len = 64 };
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		d.id = (uint16_t)i;
+		d.flags = 1 << VRING_PACKED_DESC_F_AVAIL;
+		assert_int_equal(pwrite(f->memfd, &d, sizeof(d), (off_t)(i * sizeof(d))),
+				 sizeof(d));
+	}
+}
+
+/* The device's half uses the next n chains; where the ring stands then. */
+static void use_chains(struct fixture *f, struct virtq *vq, unsigned n)
+{
+	struct iovec iov[CHAIN_MAX_IOV];
+	struct chain c;
+
+	virtq_start(vq, &f->dev.cfg[0]);
+	while (n-- > 0) {
+		struct iov_pool pool = { .iov = iov, .cap = CHAIN_MAX_IOV };
+
+		assert_int_equal(virtq_pop(vq, &c, 1, &pool), 1);
+		virtq_push(vq, c.elem, 0);
+		virtq_publish(vq);
+	}
+}
+
+/*
+ * The back-end dies in the middle, and the front-end, which cannot ask for the base, says a wrong
+ * one: a packed ring goes on where it stood. Where the front-end could ask, it is believed.
+ */
+static void test_inflight_packed(void **state)
+{
+	struct vhost_user_inflight i = { .n_queues = RINGS, .queue_size = 255 };
+	struct fixture *f = *state;
+	struct virtq vq;
+	int fd;
+
+	lay_packed(f, 255, 0x80008000);
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | PACKED);
+	fd = get_inflight(f, &i, sizeof(i));
+	assert_int_equal(i.mmap_size, RINGS * virtq_inflight_len(true, 255));
+	tell_inflight(f, &i, fd);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	assert_int_equal(f->dev.cfg[0].base, 0x80008000);
+	assert_string_equal(f->dev.log, "");
+	offer_packed(f, 9);
+	use_chains(f, &vq, 5);
+
+	lay_packed(f, 255, 0x80008000);
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | PACKED);
+	tell_inflight(f, &i, fd);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	assert_int_equal(f->dev.cfg[0].base, 0x80058005);
+	assert_log(f, "ring 0 does not stand at base 0x80008000, but at 0x80058005");
+	use_chains(f, &vq, 4);
+	assert_int_equal(virtq_base(&vq), 0x80098009);
+
+	/* Stopped as it should be, and begun anew elsewhere. */
+	get_base(f, 0);
+	tell_state(f, VHOST_USER_SET_VRING_BASE, 0, 0x80028002);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	assert_int_equal(f->dev.cfg[0].base, 0x80028002);
+	virtq_start(&vq, &f->dev.cfg[0]);
+	tell_u64(f, VHOST_USER_SET_STATUS, 0);
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | PACKED);
+	tell_state(f, VHOST_USER_SET_VRING_NUM, 0, 255);
+	tell(f, VHOST_USER_SET_VRING_ADDR, &f->packed_addr, sizeof(f->packed_addr), NULL, 0);
+	tell_state(f, VHOST_USER_SET_VRING_BASE, 0, 0x80008000);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	assert_int_equal(f->dev.cfg[0].base, 0x80008000);
+	assert_string_equal(f->dev.log, "");
+	close(fd);
+}
+
+/* A split ring shows where it stands; the buffer does no harm. */
+static void test_inflight_split(void **state)
+{
+	struct vhost_user_inflight i = { .n_queues = RINGS, .queue_size = ENTRIES };
+	const uint16_t used = 5, avail = 9;
+	struct fixture *f = *state;
+	struct virtq vq;
+	unsigned round;
+	int fd = -1;
+
+	for (round = 0; round < 2; round++) {
+		reconnect(f);
+		negotiate(f);
+		tell_table(f);
+		if (!round)
+			fd = get_inflight(f, &i, sizeof(i));
+		tell_inflight(f, &i, fd);
+		lay_ring(f, 0);
+		tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+		assert_non_null(f->dev.cfg[0].inflight);
+		assert_string_equal(f->dev.log, "");
+		assert_int_equal(pwrite(f->memfd, &avail, sizeof(avail), 0x1002), sizeof(avail));
+		assert_int_equal(pwrite(f->memfd, &used, sizeof(used), 0x2002), sizeof(used));
+		virtq_start(&vq, &f->dev.cfg[0]);
+		assert_int_equal(virtq_base(&vq), 5);
+		assert_int_equal(virtq_peek(&vq), 4);
+	}
+	close(fd);
 }
 
 /* The device as a whole */
@@ -1420,6 +1657,11 @@ int main(void)
 		TEST(test_base),
 		TEST(test_packed_base),
 		TEST(test_packed),
+		TEST(test_inflight_buffer),
+		TEST(test_inflight_refused),
+		TEST(test_inflight_too_small),
+		TEST(test_inflight_packed),
+		TEST(test_inflight_split),
 		TEST(test_reset),
 		TEST(test_base_after_status),
 		TEST(test_reset_forgets),

@@ -232,8 +232,15 @@ enum vhost_user_conn_outcome vhost_user_conn_recv(struct vhost_user_conn *conn)
 	return outcome;
 }
 
-int vhost_user_conn_send(struct vhost_user_conn *conn, struct vhost_user_msg *msg)
+int vhost_user_conn_send(struct vhost_user_conn *conn, struct vhost_user_msg *msg, int fd)
 {
+	union {
+		char buf[CMSG_SPACE(sizeof(fd))];
+		struct cmsghdr head;
+	} control = { .head = { .cmsg_len = CMSG_LEN(sizeof(fd)),
+				.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS } };
+
 	struct iovec iov[] = {
 		{ .iov_base = &msg->hdr, .iov_len = sizeof(msg->hdr) },
 		{ .iov_base = &msg->payload, .iov_len = msg->hdr.size },
@@ -241,6 +248,11 @@ int vhost_user_conn_send(struct vhost_user_conn *conn, struct vhost_user_msg *ms
 	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
 	ssize_t n;
 
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+		mh.msg_control = control.buf;
+		mh.msg_controllen = sizeof(control.buf);
+	}
 	do
 		n = sendmsg(conn->fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);

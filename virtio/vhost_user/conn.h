@@ -48,9 +48,9 @@ int vhost_user_conn_take_fd(struct vhost_user_conn *conn, unsigned i);
 void vhost_user_conn_done(struct vhost_user_conn *conn);
 
 /*
- * Send msg whole. 0, or negative errno; -EAGAIN: the peer does not read its replies, and the stream
+ * Send msg whole, with fd if that is not -1. 0, or negative errno; -EAGAIN: the peer does not read its replies, and the stream
  * cannot be used any more.
  */
-int vhost_user_conn_send(struct vhost_user_conn *conn, struct vhost_user_msg *msg);
+int vhost_user_conn_send(struct vhost_user_conn *conn, struct vhost_user_msg *msg, int fd);
 
 #endif

@@ -46,7 +46,7 @@ static enum vhost_user_answer map(struct vhost_user_session *s, struct gmem *mem
 /* Pause the device if any ring runs; the result is for resume(). */
 static bool quiesce(struct vhost_user_session *s)
 {
-	if (!vhost_user_vring_any_running(s))
+	if (!vhost_user_any_running(s))
 		return false;
 	s->cfg.ops->quiesce(s->cfg.dev);
 	return true;

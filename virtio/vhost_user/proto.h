@@ -71,6 +71,7 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_MTU = 4,
 	VHOST_USER_PROTOCOL_F_BACKEND_REQ = 5,
 	VHOST_USER_PROTOCOL_F_CONFIG = 9,
+	VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD = 12,
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 	VHOST_USER_PROTOCOL_F_STATUS = 16,
@@ -139,6 +140,14 @@ struct vhost_user_config_space {
 	uint8_t data[VHOST_USER_MAX_CONFIG];
 };
 
+/* As C lays it out 4 bytes longer than its content; front-ends send either. */
+struct vhost_user_inflight {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+	uint16_t n_queues;
+	uint16_t queue_size;
+};
+
 union vhost_user_payload {
 	uint64_t u64;
 	struct vhost_user_vring_state state;
@@ -146,6 +155,7 @@ union vhost_user_payload {
 	struct vhost_user_mem_table table;
 	struct vhost_user_mem_reg reg;
 	struct vhost_user_config_space config;
+	struct vhost_user_inflight inflight;
 };
 
 /* In memory: on the wire the payload follows the header without the gap that aligns it here. */

@@ -18,6 +18,7 @@
 #include "virtio/base.h"
 #include "virtio/features.h"
 #include "virtio/vhost_user/backend_req.h"
+#include "virtio/vhost_user/inflight.h"
 #include "virtio/vhost_user/memory.h"
 #include "virtio/vhost_user/report.h"
 #include "virtio/vhost_user/vring.h"
@@ -28,6 +29,8 @@
 
 #define TABLE_HEAD  offsetof(struct vhost_user_mem_table, regions)
 #define CONFIG_HEAD offsetof(struct vhost_user_config_space, data)
+
+#define INFLIGHT_LEN (offsetof(struct vhost_user_inflight, queue_size) + sizeof(uint16_t))
 
 static enum vhost_user_answer reply_u64(struct vhost_user_msg *msg, uint64_t value)
 {
@@ -59,6 +62,7 @@ static uint64_t offered_protocol_features(const struct vhost_user_session *s)
 			   FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) |
 			   FEATURE(VHOST_USER_PROTOCOL_F_MTU) |
 			   FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ) |
+			   FEATURE(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) |
 			   FEATURE(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |
 			   FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
 			   FEATURE(VHOST_USER_PROTOCOL_F_STATUS);
@@ -100,7 +104,7 @@ static enum vhost_user_answer set_features(struct vhost_user_session *s, struct 
 		return ANSWER_DONE;
 	if (lacking[0])
 		vhost_user_report_fault(s, ANSWER_DONE, "without effect: %s", lacking);
-	if (vhost_user_vring_any_running(s))
+	if (vhost_user_any_running(s))
 		return vhost_user_report_fault(s, ANSWER_BROKEN,
 					       "changes while a ring is started: %s",
 					       features_names(features ^ s->features, names));
@@ -198,6 +202,10 @@ static enum vhost_user_answer set_config(struct vhost_user_session *s, struct vh
 
 static void reset(struct vhost_user_session *s)
 {
+	unsigned i;
+
+	for (i = 0; i < s->n_rings; i++)
+		vhost_user_inflight_forget(s, i);
 	vhost_user_vring_reset_all(s);
 	s->has_features = false;
 	s->features = 0;
@@ -278,6 +286,7 @@ struct request {
 #define TABLE     SIZE(TABLE_HEAD)
 #define REGION    SIZE(sizeof(struct vhost_user_mem_reg)), NEEDS(CONFIGURE_MEM_SLOTS)
 #define CONFIG    SIZE(CONFIG_HEAD), NEEDS(CONFIG)
+#define INFLIGHT  SIZE(INFLIGHT_LEN), NEEDS(INFLIGHT_SHMFD)
 
 static const struct request requests[VHOST_USER_REQUESTS] = {
 	REQUEST(GET_FEATURES, RUN(get_features)),
@@ -303,6 +312,8 @@ static const struct request requests[VHOST_USER_REQUESTS] = {
 		NEEDS(BACKEND_REQ)),
 	REQUEST(GET_CONFIG, RUN(get_config), CONFIG),
 	REQUEST(SET_CONFIG, RUN(set_config), CONFIG),
+	REQUEST(GET_INFLIGHT_FD, RUN(vhost_user_inflight_get_fd), INFLIGHT),
+	REQUEST(SET_INFLIGHT_FD, RUN(vhost_user_inflight_set_fd), INFLIGHT, FDS(1, 1)),
 	REQUEST(RESET_DEVICE, RUN(reset_device), NEEDS(RESET_DEVICE)),
 	REQUEST(GET_MAX_MEM_SLOTS, RUN(get_max_mem_slots), NEEDS(CONFIGURE_MEM_SLOTS)),
 	REQUEST(ADD_MEM_REG, RUN(vhost_user_memory_add), REGION, FDS(1, 1)),

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "virtio/base.h"
 #include "virtio/features.h"
@@ -39,12 +40,16 @@ int vhost_user_session_new(struct vhost_user_session **session, const struct vho
 	err = gmem_init(&s->mem);
 	if (err)
 		goto free_session;
+	err = gmem_init(&s->inflight.mem);
+	if (err)
+		goto free_mem;
 	s->cfg = *cfg;
 	s->foreign = foreign;
 	s->mem.watcher = cfg->watcher;
 	s->mem.foreign = &s->foreign;
 	s->link_up = true;
 	s->backend_req_fd = -1;
+	s->reply_fd = -1;
 	s->n_rings = n_rings;
 	for (i = 0; i < n_rings; i++) {
 		s->rings[i].kick_fd = -1;
@@ -55,6 +60,8 @@ int vhost_user_session_new(struct vhost_user_session **session, const struct vho
 	*session = s;
 	return 0;
 
+free_mem:
+	gmem_deinit(&s->mem);
 free_session:
 	free(s);
 close_fd:
@@ -74,6 +81,7 @@ void vhost_user_session_free(struct vhost_user_session *s)
 		foreign_close(&s->foreign, s->rings[i].err.fd);
 	}
 	foreign_close(&s->foreign, s->backend_req_fd);
+	gmem_deinit(&s->inflight.mem);
 	gmem_deinit(&s->mem);
 	vhost_user_conn_deinit(&s->conn);
 	free(s);
@@ -107,9 +115,14 @@ void vhost_user_session_set_mtu_shown(struct vhost_user_session *s, uint16_t mtu
 static int reply(struct vhost_user_session *s)
 {
 	struct vhost_user_msg *msg = &s->conn.msg;
+	int err;
 
 	msg->hdr.flags = VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY;
-	return vhost_user_conn_send(&s->conn, msg);
+	err = vhost_user_conn_send(&s->conn, msg, s->reply_fd);
+	if (s->reply_fd >= 0)
+		close(s->reply_fd);
+	s->reply_fd = -1;
+	return err;
 }
 
 static bool wants_ack(const struct vhost_user_session *s)

@@ -52,9 +52,25 @@ struct vhost_user_session {
 	bool link_up;        /* as GET_CONFIG shows it */
 	bool config_changed; /* and the front-end was not told yet */
 	int backend_req_fd;  /* -1: none */
+	int reply_fd;        /* ours; goes with the reply and is closed then; -1: none */
+	struct {
+		struct gmem mem; /* the buffer at address 0; no region: there is none */
+		uint16_t n_queues;
+		uint16_t queue_size;
+	} inflight;
 	unsigned n_rings;
 	struct vhost_user_ring rings[];
 };
+
+/* Whether the device has any ring. */
+static inline bool vhost_user_any_running(const struct vhost_user_session *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n_rings && !s->rings[i].running; i++)
+		;
+	return i < s->n_rings;
+}
 
 /* What becomes of a message. */
 enum vhost_user_answer {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "virtio/features.h"
+#include "virtio/vhost_user/inflight.h"
 #include "virtio/vhost_user/report.h"
 #include "virtio/virtq.h"
 #include "virtio/vring.h"
@@ -135,7 +136,12 @@ static enum vhost_user_answer start(struct vhost_user_session *s, unsigned idx)
 		.base = base_of(s, ring),
 		.call = ring->call,
 		.err = ring->err,
+		.inflight = vhost_user_inflight_region(s, idx, ring->packed),
 	};
+	if (virtq_find_base(&cfg))
+		vhost_user_report_fault(s, ANSWER_DONE,
+					"ring %u does not stand at base 0x%x, but at 0x%x", idx,
+					base_of(s, ring), cfg.base);
 	err = s->cfg.ops->ring_start(s->cfg.dev, idx, &cfg, ring->kick_fd);
 	if (err)
 		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u cannot start: %s", idx,
@@ -183,15 +189,6 @@ enum vhost_user_answer vhost_user_vring_regain(struct vhost_user_session *s)
 	for (i = 0; i < s->n_rings && answer == ANSWER_DONE; i++)
 		answer = regain(s, i);
 	return answer;
-}
-
-bool vhost_user_vring_any_running(const struct vhost_user_session *s)
-{
-	unsigned i;
-
-	for (i = 0; i < s->n_rings && !s->rings[i].running; i++)
-		;
-	return i < s->n_rings;
 }
 
 void vhost_user_vring_stop(struct vhost_user_session *s, unsigned idx)
@@ -311,6 +308,7 @@ enum vhost_user_answer vhost_user_vring_get_base(struct vhost_user_session *s,
 	unsigned idx = msg->payload.state.index;
 
 	vhost_user_vring_stop(s, idx);
+	vhost_user_inflight_forget(s, idx);
 	msg->payload.state.num = base_of(s, &s->rings[idx]);
 	msg->hdr.size = sizeof(msg->payload.state);
 	return ANSWER_REPLY;

@@ -18,8 +18,6 @@ void vhost_user_vring_stop(struct vhost_user_session *s, unsigned idx);
 void vhost_user_vring_lose(struct vhost_user_session *s, unsigned idx);
 /* After memory came: started rings that are not running go on if their areas are there again. */
 enum vhost_user_answer vhost_user_vring_regain(struct vhost_user_session *s);
-/* Whether the device has any ring. */
-bool vhost_user_vring_any_running(const struct vhost_user_session *s);
 void vhost_user_vring_enable(struct vhost_user_session *s, unsigned idx, bool enabled);
 void vhost_user_vring_enable_all(struct vhost_user_session *s, bool enabled);
 /*
