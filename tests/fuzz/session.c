@@ -86,6 +86,16 @@ static void check_fd(int fd)
 	fuzz_require(fd < 0 || (fcntl(fd, F_GETFL) & O_NONBLOCK));
 }
 
+/* A socket is sent to with MSG_DONTWAIT, whatever its flags. */
+static void check_notifier(const struct notifier *n)
+{
+	fuzz_require((n->fd < 0) == (n->kind == NOTIFIER_NONE));
+	if (n->kind != NOTIFIER_SOCKET)
+		check_fd(n->fd);
+	else
+		fuzz_require(fcntl(n->fd, F_GETFD) == FD_CLOEXEC);
+}
+
 /* Look into the ring as a queue does: it must be memory, all of it. */
 static void touch(struct device *dev, unsigned ring)
 {
@@ -135,8 +145,8 @@ static int device_ring_start(void *opaque, unsigned ring, const struct virtq_con
 		     !(cfg->size & (cfg->size - 1)));
 	fuzz_require(!(cfg->features & ~OFFERED));
 	check_fd(kick_fd);
-	check_fd(cfg->call.fd);
-	check_fd(cfg->err.fd);
+	check_notifier(&cfg->call);
+	check_notifier(&cfg->err);
 	if (refuse(dev))
 		return -EIO;
 	dev->started[ring] = true;
@@ -153,8 +163,8 @@ static uint32_t device_ring_stop(void *opaque, unsigned ring)
 	fuzz_require(ring < RINGS && dev->started[ring] && !dev->quiet);
 	touch(dev, ring);
 	check_fd(dev->kick_fd[ring]);
-	check_fd(dev->vq[ring].call.fd);
-	check_fd(dev->vq[ring].err.fd);
+	check_notifier(&dev->vq[ring].call);
+	check_notifier(&dev->vq[ring].err);
 	dev->started[ring] = false;
 	return virtq_base(&dev->vq[ring]);
 }
@@ -172,10 +182,10 @@ static void device_ring_fds(void *opaque, unsigned ring, struct notifier call, s
 	struct device *dev = opaque;
 
 	fuzz_require(ring < RINGS && dev->started[ring] && !dev->quiet);
-	check_fd(dev->vq[ring].call.fd);
-	check_fd(dev->vq[ring].err.fd);
-	check_fd(call.fd);
-	check_fd(err.fd);
+	check_notifier(&dev->vq[ring].call);
+	check_notifier(&dev->vq[ring].err);
+	check_notifier(&call);
+	check_notifier(&err);
 	dev->vq[ring].call = call;
 	dev->vq[ring].err = err;
 	virtq_call_now(&dev->vq[ring]);
