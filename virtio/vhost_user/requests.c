@@ -22,6 +22,7 @@
 #include "virtio/vhost_user/memory.h"
 #include "virtio/vhost_user/report.h"
 #include "virtio/vhost_user/vring.h"
+#include "virtio/vhost_user/vring_fds.h"
 
 /* Smallest and largest MTU of virtio-net (virtio 1.2 section 5.1.4.1). */
 #define MTU_MIN 68
@@ -299,9 +300,9 @@ static const struct request requests[VHOST_USER_REQUESTS] = {
 	REQUEST(SET_VRING_ADDR, RUN(vhost_user_vring_set_addr), RING_ADDR),
 	REQUEST(SET_VRING_BASE, RUN(vhost_user_vring_set_base), RING_U32, RING(STATE)),
 	REQUEST(GET_VRING_BASE, RUN(vhost_user_vring_get_base), RING_U32, RING(STATE)),
-	REQUEST(SET_VRING_KICK, RUN(vhost_user_vring_set_kick), RING_FD),
-	REQUEST(SET_VRING_CALL, RUN(vhost_user_vring_set_call), RING_FD),
-	REQUEST(SET_VRING_ERR, RUN(vhost_user_vring_set_err), RING_FD),
+	REQUEST(SET_VRING_KICK, RUN(vhost_user_vring_fds_set_kick), RING_FD),
+	REQUEST(SET_VRING_CALL, RUN(vhost_user_vring_fds_set_call), RING_FD),
+	REQUEST(SET_VRING_ERR, RUN(vhost_user_vring_fds_set_err), RING_FD),
 	REQUEST(GET_PROTOCOL_FEATURES, RUN(get_protocol_features)),
 	REQUEST(SET_PROTOCOL_FEATURES, RUN(set_protocol_features), U64),
 	REQUEST(GET_QUEUE_NUM, RUN(get_queue_num)),

@@ -9,6 +9,9 @@
 
 /* Find the areas of ring in mem, by ring->packed. 0, or what virtq_resolve() says. */
 int vhost_user_vring_resolve(struct vhost_user_ring *ring, const struct gmem *mem);
+/* Start the ring with this kick fd, which is the session's from here on; stop it first. */
+enum vhost_user_answer vhost_user_vring_start(struct vhost_user_session *s, unsigned idx,
+					      int kick_fd);
 /* Nothing if it is stopped. */
 void vhost_user_vring_stop(struct vhost_user_session *s, unsigned idx);
 /*
@@ -27,7 +30,7 @@ void vhost_user_vring_enable_all(struct vhost_user_session *s, bool enabled);
  */
 void vhost_user_vring_reset_all(struct vhost_user_session *s);
 
-/* SET_VRING_NUM, ADDR, BASE, ENABLE, KICK, CALL, ERR and GET_VRING_BASE; the ring exists. */
+/* SET_VRING_NUM, ADDR, BASE, ENABLE and GET_VRING_BASE; the ring exists. */
 enum vhost_user_answer vhost_user_vring_set_num(struct vhost_user_session *s,
 						struct vhost_user_msg *msg);
 enum vhost_user_answer vhost_user_vring_set_addr(struct vhost_user_session *s,
@@ -36,12 +39,6 @@ enum vhost_user_answer vhost_user_vring_set_base(struct vhost_user_session *s,
 						 struct vhost_user_msg *msg);
 enum vhost_user_answer vhost_user_vring_set_enable(struct vhost_user_session *s,
 						   struct vhost_user_msg *msg);
-enum vhost_user_answer vhost_user_vring_set_kick(struct vhost_user_session *s,
-						 struct vhost_user_msg *msg);
-enum vhost_user_answer vhost_user_vring_set_call(struct vhost_user_session *s,
-						 struct vhost_user_msg *msg);
-enum vhost_user_answer vhost_user_vring_set_err(struct vhost_user_session *s,
-						struct vhost_user_msg *msg);
 enum vhost_user_answer vhost_user_vring_get_base(struct vhost_user_session *s,
 						 struct vhost_user_msg *msg);
 
