@@ -144,6 +144,55 @@ static void test_dpdk(void **state)
 	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30);
 }
 
+/*
+ * Linux' virtio_uml: a channel for our messages, room for two regions in the table and one in it,
+ * sockets for calls, a log address without logging; and every message asks for an answer.
+ */
+static void test_virtio_uml(void **state)
+{
+	struct vhost_user_mem_table table = { .n = 1, .regions = { REGION_A } };
+	struct fixture *f = *state;
+	struct vhost_user_vring_addr addr;
+	int channel[2], calls[2];
+	unsigned i;
+
+	disconnect(f);
+	connect_session(f, true);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, calls),
+			 0);
+	tell(f, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0);
+	ask(f, VHOST_USER_GET_FEATURES);
+	ask(f, VHOST_USER_GET_PROTOCOL_FEATURES);
+	tell_u64(f, VHOST_USER_SET_PROTOCOL_FEATURES, P(REPLY_ACK) | P(BACKEND_REQ) | P(CONFIG));
+	f->need_reply = true;
+	tell(f, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &channel[1], 1);
+	close(channel[1]);
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30);
+	tell(f, VHOST_USER_SET_MEM_TABLE, &table, table_size(2), &f->memfd, 1);
+	for (i = 0; i < 2; i++) {
+		addr = ring_addr(i);
+		addr.log = UINT64_MAX;
+		tell_fd(f, VHOST_USER_SET_VRING_CALL, i, calls[1]);
+		tell_state(f, VHOST_USER_SET_VRING_NUM, i, ENTRIES);
+		tell_state(f, VHOST_USER_SET_VRING_BASE, i, 0);
+		tell(f, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+	}
+	for (i = 0; i < 2; i++) {
+		tell_fd(f, VHOST_USER_SET_VRING_KICK, i, f->event);
+		tell_state(f, VHOST_USER_SET_VRING_ENABLE, i, 1);
+	}
+	assert_events(f, "features 110008000; start 0 (256 from 0); enable 0; "
+			 "start 1 (256 from 0); enable 1; ");
+	assert_string_equal(f->dev.log, "");
+	assert_int_equal(recv(channel[0], &i, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	f->need_reply = false;
+	close(channel[0]);
+	close(calls[0]);
+	close(calls[1]);
+}
+
 /* Answers */
 
 /* NEED_REPLY means nothing before REPLY_ACK; a message with its own reply gets no second one. */
@@ -1423,6 +1472,11 @@ static void test_inflight_packed(void **state)
 	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
 	assert_int_equal(f->dev.cfg[0].base, 0x80028002);
 	virtq_start(&vq, &f->dev.cfg[0]);
+	/* Laid anew while it was disabled; reset. */
+	tell_state(f, VHOST_USER_SET_VRING_BASE, 0, 0x80038003);
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	assert_int_equal(f->dev.cfg[0].base, 0x80038003);
+	virtq_start(&vq, &f->dev.cfg[0]);
 	tell_u64(f, VHOST_USER_SET_STATUS, 0);
 	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | PACKED);
 	tell_state(f, VHOST_USER_SET_VRING_NUM, 0, 255);
@@ -1616,6 +1670,7 @@ int main(void)
 		TEST(test_qemu),
 		TEST(test_qemu_reboot),
 		TEST(test_dpdk),
+		TEST(test_virtio_uml),
 		TEST(test_acks),
 		TEST(test_mtu),
 		TEST(test_replies_not_read),

@@ -14,7 +14,7 @@
 /* Most fds that one sendmsg() may carry (SCM_MAX_FD). */
 #define SENT_FDS_MAX 253
 
-/* Room for all of them: what has none would be closed by the kernel, on this thread. */
+/* Room for all of them: fds that have none are closed by the kernel, on this thread. */
 union control {
 	char buf[CMSG_SPACE(sizeof(int) * SENT_FDS_MAX)];
 	struct cmsghdr align;
@@ -25,7 +25,7 @@ void vhost_user_conn_init(struct vhost_user_conn *conn, int fd, const struct for
 	const int on = 1;
 
 	*conn = (struct vhost_user_conn){ .fd = fd, .foreign = foreign };
-	/* A byte out of band, which a peek passes over, may carry fds as well: let it be in line. */
+	/* A byte out of band may carry fds, and a look passes over it: let it be one like others. */
 	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 }
 

@@ -26,7 +26,7 @@ struct vhost_user_conn {
 };
 
 enum vhost_user_conn_outcome {
-	VHOST_USER_CONN_MESSAGE, /* msg is whole: use it, take fds, then call done */
+	VHOST_USER_CONN_MESSAGE, /* msg is whole: use it, take its fds, then call done */
 	VHOST_USER_CONN_AGAIN,   /* nothing more for now */
 	VHOST_USER_CONN_CLOSED,
 	VHOST_USER_CONN_VIOLATION, /* see reason */
@@ -40,7 +40,7 @@ void vhost_user_conn_init(struct vhost_user_conn *conn, int fd, const struct for
 /* Closes the socket and the fds that nobody took; may run twice. */
 void vhost_user_conn_deinit(struct vhost_user_conn *conn);
 
-/* Receive until a message is whole or the socket is empty. A violation leaves no fd open. */
+/* Receive until a message is whole or the socket is empty. After a violation no fd is held. */
 enum vhost_user_conn_outcome vhost_user_conn_recv(struct vhost_user_conn *conn);
 /* Own fds[i] of the present message, i < n_fds, from here on. */
 int vhost_user_conn_take_fd(struct vhost_user_conn *conn, unsigned i);
@@ -48,8 +48,8 @@ int vhost_user_conn_take_fd(struct vhost_user_conn *conn, unsigned i);
 void vhost_user_conn_done(struct vhost_user_conn *conn);
 
 /*
- * Send msg whole, with fd if that is not -1. 0, or negative errno; -EAGAIN: the peer does not read its replies, and the stream
- * cannot be used any more.
+ * Send msg whole, with fd if that is not -1. 0, or negative errno; -EAGAIN: the peer does not read
+ * its replies, and the stream cannot be used any more.
  */
 int vhost_user_conn_send(struct vhost_user_conn *conn, struct vhost_user_msg *msg, int fd);
 

@@ -4,7 +4,8 @@
  * device what to do. QEMU's docs/interop/vhost-user.rst is the specification.
  *
  * Owner: the control thread. The session owns the socket, guest memory, and the fds of each ring
- * (kick, call, err) from the message that brought them until they are replaced or the session ends.
+ * (kick, call, err) from the message that brought them until they are replaced or the session ends,
+ * the front-end's socket for our own messages, and its buffer for the places of rings in flight.
  * It has no thread and no loop: wait until vhost_user_session_fd() is readable, then call
  * vhost_user_session_dispatch(), which never blocks: fds and memory are given up by ops->release.
  *
@@ -21,13 +22,13 @@
 #include "virtio/gmem.h"
 #include "virtio/virtq.h"
 
-/* Rings are named by index: 2 * pair is the guest's rx ring, 2 * pair + 1 its tx ring. */
+/* Rings are known by index: 2 * pair is the guest's rx ring, 2 * pair + 1 its tx ring. */
 #define VHOST_USER_MAX_RINGS 256
 
 /*
  * What the session asks of its device; every call is on the control thread, and when it returns it
- * is done. A negative errno of the calls that have one ends the session (set_mtu: is only reported
- * to the front-end when it asked for an answer, else ends it).
+ * is done. A negative errno of the calls that have one ends the session; that of set_mtu only if
+ * the front-end asked for no answer, else it is told.
  */
 struct vhost_user_ops {
 	/* The driver's choice of config.features, before any ring starts. */
@@ -80,7 +81,8 @@ struct vhost_user_config {
 	unsigned max_pairs; /* queue pairs, 1 .. VHOST_USER_MAX_RINGS / 2 */
 	/*
 	 * Offer CONFIG, with MAC and link state (VIRTIO_NET_F_STATUS) in it; else none of them.
-	 * QEMU has no use for CONFIG of a network card: it warns of it; 7.1.0 to 7.2.2 and 8.0.0 crash.
+	 * QEMU has no use for the CONFIG of a network card: it prints a warning, and 7.1.0 to 7.2.2
+	 * and 8.0.0 crash.
 	 */
 	bool has_mac;
 	uint8_t mac[6];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a session remembers. Its parts call each other downwards only: session.c receives and
- * answers, requests.c checks and hands out, memory.c and vring.c carry out, report.c says what went
- * wrong. Not for others.
+ * answers; requests.c checks and hands out; memory.c and vring_fds.c, below them vring.c, and below
+ * that inflight.c carry out, as does backend_req.c; report.c says what went wrong. Not for others.
  */
 #ifndef VIRTIO_VHOST_USER_STATE_H
 #define VIRTIO_VHOST_USER_STATE_H

@@ -92,7 +92,7 @@ static uint32_t base_of(const struct vhost_user_session *s, const struct vhost_u
 	return is_packed(s) ? ring->base : (uint16_t)ring->base;
 }
 
-/* What a ring of this layout, whose size and base came without it, cannot be. */
+/* Size and base may have come before the layout was known: whether they fit it. */
 static enum vhost_user_answer check_layout(struct vhost_user_session *s, unsigned idx)
 {
 	const struct vhost_user_ring *ring = &s->rings[idx];
@@ -253,6 +253,7 @@ static enum vhost_user_answer stop_disabled(struct vhost_user_session *s, unsign
 	if (s->rings[idx].enabled)
 		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u is started", idx);
 	vhost_user_vring_stop(s, idx);
+	vhost_user_inflight_forget(s, idx);
 	return ANSWER_DONE;
 }
 
@@ -301,7 +302,7 @@ enum vhost_user_answer vhost_user_vring_set_addr(struct vhost_user_session *s,
 	return regain(s, addr->index);
 }
 
-/* Which layout this is for shows when the ring starts. */
+/* Of which layout the base is shows when the ring starts. */
 enum vhost_user_answer vhost_user_vring_set_base(struct vhost_user_session *s,
 						 struct vhost_user_msg *msg)
 {
@@ -327,7 +328,7 @@ enum vhost_user_answer vhost_user_vring_get_base(struct vhost_user_session *s,
 	return ANSWER_REPLY;
 }
 
-/* Before SET_FEATURES it is welcome: QEMU enables rings first. */
+/* It may come before SET_FEATURES: QEMU enables rings first. */
 enum vhost_user_answer vhost_user_vring_set_enable(struct vhost_user_session *s,
 						   struct vhost_user_msg *msg)
 {

@@ -12,7 +12,7 @@ int vhost_user_vring_resolve(struct vhost_user_ring *ring, const struct gmem *me
 /* Start the ring with this kick fd, which is the session's from here on; stop it first. */
 enum vhost_user_answer vhost_user_vring_start(struct vhost_user_session *s, unsigned idx,
 					      int kick_fd);
-/* Nothing if it is stopped. */
+/* Stop the ring and close its kick fd; nothing if it is stopped. */
 void vhost_user_vring_stop(struct vhost_user_session *s, unsigned idx);
 /*
  * A running ring is about to lose its memory: it leaves the device, but stays started, with its
@@ -25,8 +25,8 @@ void vhost_user_vring_enable(struct vhost_user_session *s, unsigned idx, bool en
 void vhost_user_vring_enable_all(struct vhost_user_session *s, bool enabled);
 /*
  * All rings as at the session's beginning, but for their call and err fds, and their bases: QEMU
- * 7.2 pauses a guest with SET_STATUS 0 and asks for the bases after it. Whoever starts anew sends
- * new ones.
+ * 7.2 pauses a guest with SET_STATUS 0 and asks for the bases after it. A front-end that starts
+ * rings anew sends new ones.
  */
 void vhost_user_vring_reset_all(struct vhost_user_session *s);
 
