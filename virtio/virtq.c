@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "virtio/features.h"
+#include "virtio/virtq_recover.h"
 
 static const char *const fault_names[VIRTQ_FAULTS] = {
 	[VIRTQ_OK] = "none",
@@ -60,15 +61,35 @@ int virtq_resolve(struct virtq_rings *rings, const struct gmem *mem, unsigned si
 	return 0;
 }
 
+/* The ring is believed first: a region may be older than it, as when a driver began anew. */
+static uint16_t find_place(const struct virtq_config *cfg, uint16_t base)
+{
+	uint16_t at;
+
+	if (virtq_recover_place(cfg->rings.packed, cfg->size, base, &at))
+		return at;
+	if (cfg->inflight && virtq_inflight_find(cfg->inflight, cfg->rings.packed, cfg->size, &at))
+		return at;
+	return base;
+}
+
 bool virtq_find_base(struct virtq_config *cfg)
 {
-	uint16_t at, said = vring_packed_base(cfg->base);
+	bool packed = feature_has(cfg->features, VIRTIO_F_RING_PACKED), other = false;
+	uint16_t at, base = vring_packed_base(cfg->base);
 
-	if (!feature_has(cfg->features, VIRTIO_F_RING_PACKED) || !cfg->inflight ||
-	    !virtq_inflight_find(cfg->inflight, cfg->rings.packed, cfg->size, &at))
-		return false;
-	cfg->base = at | (uint32_t)at << 16;
-	return at != said;
+	if (packed) {
+		at = find_place(cfg, base);
+		other = at != base;
+		if (other)
+			cfg->base = at | (uint32_t)at << 16;
+	} else {
+		at = load_relaxed(&cfg->rings.used->idx);
+	}
+	/* The device before this one may have died between publish and call. */
+	if (at != (packed ? VRING_PACKED_START : 0))
+		notifier_send(&cfg->call);
+	return other;
 }
 
 /* A split ring's place is in the ring: of its region nothing is read or written afterwards. */

@@ -40,9 +40,11 @@ int virtq_resolve_packed(struct virtq_rings *rings, const struct gmem *mem, unsi
 			 uint64_t desc_uva, uint64_t driver_uva, uint64_t device_uva);
 
 /*
- * Before virtq_start(), and only there: where did the device of this ring stop? A front-end that
- * lost its back-end may not know. cfg->base is replaced if cfg->inflight tells. True: it was
- * another. A split ring needs none of that.
+ * Before virtq_start(), on the control thread: where did the last device of this ring stop? A
+ * front-end that lost its back-end may not know (QEMU sends an old base). A packed ring is believed
+ * if it tells (virtq_recover.h), else cfg->inflight, else cfg->base, which is replaced. True: the
+ * base was another. Of a split ring, whose used index tells, nothing changes. What a device that
+ * died had begun is finished: the driver sees its last batch, and is called.
  */
 bool virtq_find_base(struct virtq_config *cfg);
 

@@ -22,9 +22,11 @@
  *                                            call if asked
  *
  * The letters mean what they mean in virtq_split.h. There is one ring for both directions: a used
- * descriptor is written over the oldest available one that is not used yet, and the rest of its
- * chain is skipped. Each side looks at one place only, so the first descriptor of a batch, written
- * last, makes all of it visible.
+ * descriptor is written over the oldest available one that is not used yet. Each side looks at one
+ * place only, so the first descriptor of a batch, written last, makes all of it visible.
+ *
+ * The driver skips the rest of a used chain and never reads it. It is marked used nevertheless, so
+ * that each slot of the ring shows whether its chain was used: virtq_recover.h needs that.
  *
  * len, id and flags are read and written in one piece (8 bytes), as are both halves of an event
  * area: nobody sees one without the other.
@@ -166,12 +168,17 @@ static inline void virtq_packed_rewind(struct virtq *vq, const struct chain *cha
 		vq->last_avail = vring_packed_back(vq->last_avail, chains[i].elem.slots, vq->size);
 }
 
+/* The slots behind the first of a chain that is pushed next. */
+void virtq_packed_mark_rest(struct virtq *vq, struct virtq_elem elem);
+
 static inline void virtq_packed_push(struct virtq *vq, struct virtq_elem elem, uint32_t len)
 {
 	uint16_t at = vq->used_idx;
 	uint16_t flags = vring_packed_used_flags(at) | (len ? VRING_DESC_F_WRITE : 0);
 	uint64_t word = vring_packed_join(len, elem.id, flags);
 
+	if (elem.slots > 1)
+		virtq_packed_mark_rest(vq, elem);
 	if (at == vq->published_idx)
 		vq->first_used = word;
 	else

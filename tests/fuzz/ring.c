@@ -149,6 +149,22 @@ static void step_call(struct run *r)
 	fuzz_require(fuzz_guest_signals(r->g.call_fd) == called);
 }
 
+/* Whatever the ring shows, the place is one in it, and once found it is found again. */
+static void find_base(struct run *r)
+{
+	uint16_t at;
+
+	virtq_find_base(&r->g.vq);
+	fuzz_guest_signals(r->g.call_fd);
+	if (!r->g.ring.packed)
+		return;
+	at = vring_packed_base(r->g.vq.base);
+	fuzz_require(vring_packed_slot(at) < r->g.size);
+	if (!r->g.n_flips)
+		fuzz_require(!virtq_find_base(&r->g.vq));
+	fuzz_guest_signals(r->g.call_fd);
+}
+
 /* As the session does when rings move, or a front-end starts anew. */
 static void step_restart(struct run *r)
 {
@@ -157,6 +173,8 @@ static void step_restart(struct run *r)
 		return;
 	}
 	r->g.vq.base = fuzz_guest_base(&r->g, &r->in);
+	if (fuzz_below(&r->in, 2))
+		find_base(r);
 	virtq_start(&r->vq, &r->g.vq);
 	r->n_out = r->n_fresh = 0;
 	r->n_err = 0;
