@@ -21,6 +21,10 @@ struct device {
 	unsigned n_pairs;
 	struct pair *pairs;
 	struct handover handover;
+	bool changed;       /* a ring, since the last device_hand_over() */
+	uint64_t unused_ns; /* when what no driver uses is let go of; DEVICE_NEVER: not due */
+	bool link_up;
+	enum backend_health health; /* of the last device_check() */
 };
 
 static struct pair *pair_of(struct device *dev, unsigned ring)
@@ -29,8 +33,8 @@ static struct pair *pair_of(struct device *dev, unsigned ring)
 }
 
 /*
- * The session's wishes. What the kernel has is taken back before each that concerns a ring; the
- * next device_settle() gives it again.
+ * The session's wishes. A pair that the kernel has is taken back before each that concerns a ring of
+ * it, all are before each that concerns the device; device_hand_over() hands them over again.
  */
 
 static int dev_set_features(void *ctx, uint64_t features)
@@ -40,7 +44,7 @@ static int dev_set_features(void *ctx, uint64_t features)
 	char names[FEATURES_NAMES_LEN];
 	int err;
 
-	handover_take_back(&dev->handover);
+	handover_take_back_all(&dev->handover);
 	err = b->ops->start(b, features, net_hdr_len(features));
 	if (err) {
 		device_log(&dev->cfg, "backend %s refuses the negotiated offloads: %s", b->describe,
@@ -52,29 +56,68 @@ static int dev_set_features(void *ctx, uint64_t features)
 	return 0;
 }
 
+static void set_link(struct device *dev, bool up)
+{
+	struct backend *b = dev->cfg.backend;
+
+	dev->link_up = up;
+	if (b->ops->set_link)
+		b->ops->set_link(b, up);
+}
+
+static bool in_use(const struct device *dev)
+{
+	unsigned i;
+
+	for (i = 0; i < dev->n_pairs && !pair_in_use(&dev->pairs[i]); i++)
+		;
+	return i < dev->n_pairs;
+}
+
+/* A ring has changed: a guest may have come. That one has gone shows when it is quiet. */
+static void ring_changed(struct device *dev)
+{
+	dev->changed = true;
+	if (!dev->link_up && in_use(dev))
+		set_link(dev, true);
+}
+
 static int dev_ring_start(void *ctx, unsigned ring, const struct virtq_config *cfg, int kick_fd)
 {
 	struct device *dev = ctx;
+	struct pair *p = pair_of(dev, ring);
+	int err;
 
-	handover_take_back(&dev->handover);
-	return pair_start(pair_of(dev, ring), ring % PAIR_RINGS, cfg, kick_fd,
-			  net_hdr_len(dev->features));
+	handover_take_back(&dev->handover, p->index);
+	if (p->rings[ring % PAIR_RINGS].enabled)
+		pair_attach(p, true);
+	err = pair_start(p, ring % PAIR_RINGS, cfg, kick_fd, net_hdr_len(dev->features));
+	ring_changed(dev);
+	return err;
 }
 
 static uint32_t dev_ring_stop(void *ctx, unsigned ring)
 {
 	struct device *dev = ctx;
+	struct pair *p = pair_of(dev, ring);
+	uint32_t base;
 
-	handover_take_back(&dev->handover);
-	return pair_stop(pair_of(dev, ring), ring % PAIR_RINGS);
+	handover_take_back(&dev->handover, p->index);
+	base = pair_stop(p, ring % PAIR_RINGS);
+	ring_changed(dev);
+	return base;
 }
 
 static void dev_ring_enable(void *ctx, unsigned ring, bool enabled)
 {
 	struct device *dev = ctx;
+	struct pair *p = pair_of(dev, ring);
 
-	handover_take_back(&dev->handover);
-	pair_enable(pair_of(dev, ring), ring % PAIR_RINGS, enabled);
+	handover_take_back(&dev->handover, p->index);
+	if (enabled && p->rings[ring % PAIR_RINGS].started)
+		pair_attach(p, true);
+	pair_enable(p, ring % PAIR_RINGS, enabled);
+	ring_changed(dev);
 }
 
 /* Straight through to the kernel: QEMU does it whenever a guest masks an interrupt. */
@@ -100,7 +143,7 @@ static void dev_quiesce(void *ctx)
 {
 	struct device *dev = ctx;
 
-	handover_take_back(&dev->handover);
+	handover_take_back_all(&dev->handover);
 	run_on_all(dev, PAIR_PAUSE);
 }
 
@@ -222,6 +265,8 @@ int device_new(struct device **out, const struct device_config *cfg)
 			goto out;
 	}
 	handover_init(&dev->handover, &dev->cfg, dev->pairs, dev->n_pairs);
+	dev->unused_ns = DEVICE_NEVER;
+	set_link(dev, false);
 	*out = dev;
 	return 0;
 
@@ -273,9 +318,69 @@ void device_want_kernel(struct device *dev, bool wanted)
 	handover_want(&dev->handover, wanted);
 }
 
-enum device_driver device_settle(struct device *dev)
+/* Of the backend what no driver uses. */
+static void let_go(struct device *dev)
 {
-	return handover_settle(&dev->handover);
+	for (unsigned i = 0; i < dev->n_pairs; i++) {
+		if (!pair_in_use(&dev->pairs[i]))
+			pair_attach(&dev->pairs[i], false);
+	}
+	if (dev->link_up && !in_use(dev))
+		set_link(dev, false);
+}
+
+enum device_driver device_hand_over(struct device *dev, uint64_t now_ns)
+{
+	if (dev->changed)
+		dev->unused_ns = now_ns + DEVICE_QUIET_NS;
+	dev->changed = false;
+	if (now_ns >= dev->unused_ns) {
+		dev->unused_ns = DEVICE_NEVER;
+		let_go(dev);
+	}
+	return handover_run(&dev->handover, now_ns);
+}
+
+uint64_t device_due_ns(const struct device *dev)
+{
+	uint64_t due_ns = min_u64(dev->unused_ns, handover_due_ns(&dev->handover));
+
+	return dev->changed ? 0 : due_ns;
+}
+
+enum backend_health device_check(struct device *dev)
+{
+	struct backend *b = dev->cfg.backend;
+	enum backend_health was = dev->health;
+	char why[BACKEND_ERR_LEN] = "";
+
+	dev->health = b->ops->check ? b->ops->check(b, why) : BACKEND_HEALTHY;
+	if (dev->health == was)
+		return was;
+	if (dev->health != BACKEND_HEALTHY)
+		device_log(&dev->cfg, "backend %s: %s", b->describe, why);
+	handover_set_lost(&dev->handover, dev->health == BACKEND_HEALTHY ? NULL : why);
+	return dev->health;
+}
+
+int device_reopen(struct device *dev, char err[BACKEND_ERR_LEN])
+{
+	struct backend *b = dev->cfg.backend;
+	int code;
+
+	dev_quiesce(dev);
+	code = b->ops->reopen(b, err);
+	if (!code) {
+		dev->health = BACKEND_HEALTHY;
+		handover_set_lost(&dev->handover, NULL);
+		/* Of a new one all queues are attached; those that nobody uses will not be long. */
+		for (unsigned i = 0; i < dev->n_pairs; i++)
+			dev->pairs[i].attached = true;
+		dev->changed = true;
+		set_link(dev, dev->link_up);
+	}
+	dev_resume(dev);
+	return code;
 }
 
 struct device_driver_status device_driver_status(const struct device *dev)

@@ -36,7 +36,7 @@ uint64_t device_negotiated(const struct device *dev);
 /* The tx mode that runs. */
 const struct tx_mode *device_mode(const struct device *dev);
 
-/* What a session calls; its dev is a struct device. Then comes device_settle(). */
+/* What a session calls; its dev is a struct device. Then comes device_hand_over(). */
 extern const struct vhost_user_ops device_vhost_user_ops;
 
 /*
@@ -46,20 +46,23 @@ extern const struct vhost_user_ops device_vhost_user_ops;
 void device_set_kernel(struct device *dev, struct vhost_net *kernel, const char *why);
 /*
  * Whether the kernel shall move the frames where it can: at first it shall. If not, the rings are
- * in the user datapath when it returns.
+ * in the user datapath when it returns; else the next device_hand_over() waits for no quiet.
  */
 void device_want_kernel(struct device *dev, bool wanted);
 
-#define DEVICE_RETRY_MS 100
-
 /*
- * Hand the device to the kernel if that is wanted and can be. To be called after each turn of a
- * session's messages, and after device_set_kernel() and device_want_kernel(); does nothing when
- * nothing has changed. Whatever fails, the user datapath goes on with all rings.
+ * Do what is due. Once nothing about the device has changed for DEVICE_QUIET_NS: hand it to the
+ * kernel if that is wanted and can be, detach the backend's queues that no driver uses, and take
+ * its link down if none is used. now_ns is CLOCK_MONOTONIC's. To be called after each turn of a
+ * session's messages, after its end, after device_set_kernel() and device_want_kernel(), and at
+ * device_due_ns(); does nothing when nothing has changed. Whatever fails, the user datapath goes on
+ * with all rings.
  */
-enum device_driver device_settle(struct device *dev);
+enum device_driver device_hand_over(struct device *dev, uint64_t now_ns);
+/* When to call it next if nothing changes; DEVICE_NEVER: no need to. */
+uint64_t device_due_ns(const struct device *dev);
 
-/* As of the last device_settle(). */
+/* As of the last device_hand_over(), but for what was taken back since. */
 struct device_driver_status {
 	enum device_driver driver;
 	const char *why; /* it is not the kernel; valid until the next call that may change it */
@@ -71,6 +74,18 @@ struct device_driver_status {
 struct device_driver_status device_driver_status(const struct device *dev);
 /* Whether the kernel moves this pair's frames: a pair that no driver uses stays here. */
 bool device_pair_in_kernel(const struct device *dev, unsigned pair);
+
+/*
+ * Ask whether the backend is still there; no side effect while that is as it was. When it is lost
+ * the user datapath gets all rings, and goes on: frames are dropped and counted. That is logged
+ * once. What the guest shall know of it is the caller's affair.
+ */
+enum backend_health device_check(struct device *dev);
+/*
+ * Take a lost backend again: all pairs pause for it. 0, and the kernel may have them again at
+ * device_due_ns(); or a negative errno and err: it is lost as before.
+ */
+int device_reopen(struct device *dev, char err[BACKEND_ERR_LEN]);
 
 /* Counters of a pair's queues; may be read at any time with load_relaxed. */
 const struct tx_stats *device_tx_stats(const struct device *dev, unsigned pair);

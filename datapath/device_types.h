@@ -31,11 +31,23 @@ struct device_config {
 enum device_driver {
 	DEVICE_KERNEL, /* the kernel, those of all pairs in use */
 	DEVICE_WAITS,  /* the user datapath: the kernel is not wanted, or the driver is not ready */
-	DEVICE_RETRY,  /* the user datapath, for now: settle again after DEVICE_RETRY_MS */
+	DEVICE_RETRY,  /* the user datapath, for now: a frame on its way is in the way */
 	DEVICE_CANNOT, /* the user datapath: the kernel cannot be had */
 };
 
-/* Hand-overs one way. A blackout is the time in which nobody moved frames. */
+/* No deadline. */
+#define DEVICE_NEVER UINT64_MAX
+
+/*
+ * How long nothing must have changed before what is slow is done: a front-end that starts a driver
+ * changes each ring many times, and one may go to and fro.
+ */
+#define DEVICE_QUIET_NS 20000000
+
+/*
+ * Hand-overs one way, each of one queue pair or of several at a time. A blackout is the time in which
+ * nobody moved the frames of one of them.
+ */
 struct device_handovers {
 	uint64_t n;
 	uint64_t last_us;

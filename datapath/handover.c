@@ -12,6 +12,9 @@
 _Static_assert(PAIR_RX == (int)VHOST_NET_RX && PAIR_TX == (int)VHOST_NET_TX,
 	       "rings are numbered as the kernel does");
 
+/* Until a hand-over is tried again that found a received frame waiting for buffers. */
+#define RETRY_NS 100000000
+
 static const char *const ring_names[PAIR_RINGS] = { "rx", "tx" };
 
 __attribute__((format(printf, 3, 4))) static enum device_driver
@@ -32,7 +35,8 @@ static void account(struct device_handovers *way, uint64_t since_ns)
 	way->max_us = max_u64(way->max_us, way->last_us);
 }
 
-static void take_back_pair(struct handover *h, struct pair *p)
+/* The kernel lets go of a pair. PAIR_RECLAIM is to follow. */
+static void stop_kernel(struct handover *h, struct pair *p)
 {
 	char why[VHOST_NET_WHY_LEN];
 	uint16_t base[VHOST_NET_RINGS], used;
@@ -50,30 +54,63 @@ static void take_back_pair(struct handover *h, struct pair *p)
 				   2 * p->index + i, base[i], used);
 	}
 	p->owner = PAIR_USER;
-	pair_run(p, PAIR_RECLAIM);
 }
 
-/* Those of the first n pairs that the kernel has. */
-static void take_back_pairs(struct handover *h, unsigned n)
+/*
+ * Those of n pairs from first on that the kernel has. Each runs again as soon as the kernel has let
+ * go of it. Returns how many.
+ */
+static unsigned take_back_pairs(struct handover *h, unsigned first, unsigned n)
 {
-	unsigned i;
+	struct iothread_batch batch;
+	unsigned taken = 0, i;
 
-	for (i = 0; i < n; i++) {
-		if (h->pairs[i].owner == PAIR_KERNEL)
-			take_back_pair(h, &h->pairs[i]);
+	iothread_batch_init(&batch);
+	for (i = first; i < first + n; i++) {
+		if (h->pairs[i].owner != PAIR_KERNEL)
+			continue;
+		stop_kernel(h, &h->pairs[i]);
+		pair_post(&h->pairs[i], &batch, PAIR_RECLAIM);
+		iothread_batch_start(&batch);
+		taken++;
 	}
+	iothread_batch_wait(&batch);
+	return taken;
 }
 
-void handover_take_back(struct handover *h)
+/* The same where it was not a hand-over that failed. */
+static unsigned leave_kernel(struct handover *h, unsigned first, unsigned n)
 {
 	uint64_t start_ns = monotonic_ns();
+	unsigned taken = take_back_pairs(h, first, n);
 
-	h->settled = false;
-	if (h->driver != DEVICE_KERNEL)
-		return;
-	take_back_pairs(h, h->n_pairs);
-	account(&h->to_user, start_ns);
-	h->driver = because(h, DEVICE_WAITS, "taken back");
+	if (taken)
+		account(&h->to_user, start_ns);
+	return taken;
+}
+
+static unsigned n_in_kernel(const struct handover *h)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < h->n_pairs; i++)
+		n += h->pairs[i].owner == PAIR_KERNEL;
+	return n;
+}
+
+void handover_take_back(struct handover *h, unsigned pair)
+{
+	h->changed = true;
+	if (leave_kernel(h, pair, 1))
+		h->driver = because(h, DEVICE_WAITS, "queue pair %u was taken back to be changed",
+				    pair);
+}
+
+void handover_take_back_all(struct handover *h)
+{
+	h->changed = true;
+	if (leave_kernel(h, 0, h->n_pairs))
+		h->driver = because(h, DEVICE_WAITS, "taken back");
 }
 
 static struct vhost_net_config kernel_config(const struct pair *p)
@@ -148,6 +185,11 @@ static enum device_driver hand_over_pair(struct handover *h, struct pair *p)
 	return because(h, DEVICE_CANNOT, "queue pair %u: %s", p->index, why);
 }
 
+static bool is_to_go(const struct pair *p)
+{
+	return pair_in_use(p) && p->owner == PAIR_USER;
+}
+
 /* All are asked before the first one stops, as that would stop in vain. */
 static enum device_driver ask_pairs(struct handover *h)
 {
@@ -157,17 +199,18 @@ static enum device_driver ask_pairs(struct handover *h)
 
 	iothread_batch_init(&batch);
 	for (i = 0; i < h->n_pairs; i++) {
-		if (pair_in_use(&h->pairs[i]))
+		if (is_to_go(&h->pairs[i]))
 			pair_post(&h->pairs[i], &batch, PAIR_ASK);
 	}
 	iothread_batch_wait(&batch);
 	for (i = 0; i < h->n_pairs && driver == DEVICE_KERNEL; i++) {
-		if (pair_in_use(&h->pairs[i]))
+		if (is_to_go(&h->pairs[i]))
 			driver = released(h, &h->pairs[i], h->pairs[i].job.release);
 	}
 	return driver;
 }
 
+/* Of all pairs in use those that the kernel does not have yet. */
 static enum device_driver hand_over(struct handover *h)
 {
 	enum device_driver driver = ask_pairs(h);
@@ -179,7 +222,7 @@ static enum device_driver hand_over(struct handover *h)
 	for (i = 0; i < h->n_pairs && driver == DEVICE_KERNEL; i++) {
 		struct pair *p = &h->pairs[i];
 
-		if (!pair_in_use(p))
+		if (!is_to_go(p))
 			continue;
 		driver = hand_over_pair(h, p);
 		if (!start_ns)
@@ -189,7 +232,7 @@ static enum device_driver hand_over(struct handover *h)
 		account(&h->to_kernel, start_ns);
 		return driver;
 	}
-	take_back_pairs(h, i);
+	take_back_pairs(h, 0, h->n_pairs);
 	h->failed += driver == DEVICE_CANNOT;
 	return driver;
 }
@@ -241,66 +284,120 @@ static enum device_driver check_pair(struct handover *h, const struct pair *p)
 	return driver;
 }
 
-static enum device_driver try_kernel(struct handover *h)
+/* Whether the pairs in use can all be in the kernel, and how many are in use. */
+static enum device_driver check_pairs(struct handover *h, unsigned *in_use)
 {
 	enum device_driver driver = DEVICE_KERNEL;
-	unsigned in_use = 0, i;
+	unsigned i;
 
+	*in_use = 0;
 	if (!h->kernel)
 		return because(h, h->wanted ? DEVICE_CANNOT : DEVICE_WAITS, "%s", h->no_kernel);
 	if (!h->wanted)
 		return because(h, DEVICE_WAITS, "vhost off was asked for");
+	if (h->lost[0])
+		return because(h, DEVICE_WAITS, "%s", h->lost);
 	for (i = 0; i < h->n_pairs && driver == DEVICE_KERNEL; i++) {
 		if (!pair_in_use(&h->pairs[i]))
 			continue;
-		in_use++;
+		++*in_use;
 		driver = check_pair(h, &h->pairs[i]);
 	}
-	if (!in_use) {
-		h->logged[0] = '\0';
-		return because(h, DEVICE_WAITS, "no driver uses it");
-	}
-	return driver == DEVICE_KERNEL ? hand_over(h) : driver;
+	if (*in_use)
+		return driver;
+	h->logged[0] = '\0';
+	return because(h, DEVICE_WAITS, "no driver uses it");
 }
 
-/* Each hand-over, and each reason once; who has no kernel has said so when it was asked for. */
-static void log_driver(struct handover *h)
+/* Each reason once; why there is no kernel at all was said when it was asked for. */
+static void log_reason(struct handover *h)
 {
-	if (h->driver == DEVICE_KERNEL) {
-		h->why[0] = h->logged[0] = '\0';
+	if (h->driver == DEVICE_KERNEL || h->driver == DEVICE_WAITS || !h->kernel ||
+	    !strcmp(h->why, h->logged))
+		return;
+	strcpy(h->logged, h->why);
+	device_log(h->cfg, "driver user: %s", h->why);
+}
+
+/* All can go, and some are not there. */
+static enum device_driver go(struct handover *h, uint64_t now_ns)
+{
+	enum device_driver driver;
+
+	if (now_ns < h->due_ns)
+		return because(h, DEVICE_WAITS, "the front-end has just changed it");
+	driver = hand_over(h);
+	h->due_ns = driver == DEVICE_RETRY ? now_ns + RETRY_NS : DEVICE_NEVER;
+	if (driver == DEVICE_KERNEL) {
+		h->logged[0] = '\0';
 		device_log(h->cfg, "driver kernel, blackout %llu us",
 			   (unsigned long long)h->to_kernel.last_us);
-	} else if (h->driver != DEVICE_WAITS && h->kernel && strcmp(h->why, h->logged) != 0) {
-		strcpy(h->logged, h->why);
-		device_log(h->cfg, "driver user: %s", h->why);
 	}
+	return driver;
 }
 
-enum device_driver handover_settle(struct handover *h)
+/*
+ * Not all can go: none does. Those that are there still come back when the front-end has been quiet,
+ * as it may be on its way to where all can go.
+ */
+static void stay(struct handover *h, uint64_t now_ns)
 {
-	if (h->settled)
+	if (n_in_kernel(h) && now_ns < h->due_ns)
+		return;
+	leave_kernel(h, 0, h->n_pairs);
+	h->due_ns = DEVICE_NEVER;
+}
+
+enum device_driver handover_run(struct handover *h, uint64_t now_ns)
+{
+	unsigned in_use;
+
+	if (h->changed)
+		h->due_ns = h->at_once ? now_ns : now_ns + DEVICE_QUIET_NS;
+	else if (now_ns < h->due_ns)
 		return h->driver;
-	h->driver = try_kernel(h);
-	h->settled = h->driver != DEVICE_RETRY;
-	log_driver(h);
+	h->changed = h->at_once = false;
+	h->driver = check_pairs(h, &in_use);
+	if (h->driver != DEVICE_KERNEL)
+		stay(h, now_ns);
+	else if (n_in_kernel(h) < in_use)
+		h->driver = go(h, now_ns);
+	else
+		h->due_ns = DEVICE_NEVER;
+	if (h->driver == DEVICE_KERNEL)
+		h->why[0] = '\0';
+	log_reason(h);
 	return h->driver;
+}
+
+uint64_t handover_due_ns(const struct handover *h)
+{
+	return h->changed ? 0 : h->due_ns;
 }
 
 void handover_set_kernel(struct handover *h, struct vhost_net *kernel, const char *why)
 {
-	handover_take_back(h);
+	handover_take_back_all(h);
 	h->kernel = kernel;
 	snprintf(h->no_kernel, sizeof(h->no_kernel), "%s", kernel ? "" : why);
 }
 
+void handover_set_lost(struct handover *h, const char *why)
+{
+	handover_take_back_all(h);
+	snprintf(h->lost, sizeof(h->lost), "%s", why ? why : "");
+}
+
 void handover_want(struct handover *h, bool wanted)
 {
-	bool had = h->driver == DEVICE_KERNEL;
+	bool had = n_in_kernel(h);
 
 	h->wanted = wanted;
-	if (wanted && had)
+	h->at_once = true;
+	h->changed = true;
+	if (wanted)
 		return;
-	handover_take_back(h);
+	handover_take_back_all(h);
 	if (had)
 		device_log(h->cfg, "driver user, blackout %llu us",
 			   (unsigned long long)h->to_user.last_us);
@@ -315,19 +412,19 @@ void handover_set_fds(struct handover *h, unsigned pair, unsigned ring, struct n
 	if (h->pairs[pair].owner != PAIR_KERNEL) {
 		/* The old ones may have been all that was in the way. */
 		if (!kernel_notifies(&old->call) || !kernel_notifies(&old->err))
-			h->settled = false;
+			h->changed = true;
 		return;
 	}
 	/* What the kernel does not take is said when the pair would be handed over again. */
 	if (!kernel_notifies(&call) || !kernel_notifies(&err)) {
-		handover_take_back(h);
+		handover_take_back(h, pair);
 		return;
 	}
 	if (!vhost_net_set_fds(&h->kernel[pair], ring, call.fd, err.fd, why))
 		return;
 	device_log(h->cfg, "ring %u: the kernel does not take its new fds: %s", 2 * pair + ring,
 		   why);
-	handover_take_back(h);
+	handover_take_back(h, pair);
 }
 
 void handover_init(struct handover *h, const struct device_config *cfg, struct pair *pairs,
@@ -338,6 +435,7 @@ void handover_init(struct handover *h, const struct device_config *cfg, struct p
 		.pairs = pairs,
 		.n_pairs = n_pairs,
 		.wanted = true,
+		.due_ns = DEVICE_NEVER,
 		.driver = DEVICE_CANNOT,
 	};
 	handover_set_kernel(h, NULL, "there is no vhost-net here");

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who moves a device's frames: the user datapath, or the kernel's vhost-net (docs/vhost-net.md).
- * For device.c only; the words and the counters are device.h's.
+ * For device.c only; the words and the counters are device_types.h's.
  *
- * All pairs in use go together, or none. Rings always start in the user datapath;
- * handover_settle() gives them to the kernel when that can be, handover_take_back() takes them
- * back before anything else is done with a ring. A hand-over that fails leaves what ran before.
+ * All pairs in use go together, or none. Rings always start in the user datapath; handover_run()
+ * hands them over when that can be and nothing has changed for a while, as a front-end that starts
+ * a driver changes each ring many times. What is to be done with a ring of a pair that the kernel
+ * has is done after handover_take_back() of that pair; the other pairs stay in the kernel meanwhile.
+ * A hand-over that fails leaves the user datapath running with all pairs.
  *
  * Owner: the control thread.
  */
@@ -27,10 +29,13 @@ struct handover {
 	unsigned n_pairs;
 	struct vhost_net *kernel; /* borrowed, one a pair; NULL: none */
 	bool wanted;
-	bool settled; /* nothing has changed since the last try */
+	bool changed;    /* something, since the last handover_run() */
+	bool at_once;    /* the next one waits for no quiet */
+	uint64_t due_ns; /* of the next one if nothing changes; DEVICE_NEVER: none */
 	enum device_driver driver;
 	char why[HANDOVER_WHY_LEN];       /* driver is not the kernel */
 	char no_kernel[HANDOVER_WHY_LEN]; /* kernel is NULL */
+	char lost[HANDOVER_WHY_LEN];      /* the backend is gone; empty: it is not */
 	char logged[HANDOVER_WHY_LEN];    /* what the log has said since a driver came */
 	struct device_handovers to_kernel;
 	struct device_handovers to_user;
@@ -43,13 +48,18 @@ void handover_init(struct handover *h, const struct device_config *cfg, struct p
 /* See device.h. */
 void handover_set_kernel(struct handover *h, struct vhost_net *kernel, const char *why);
 void handover_want(struct handover *h, bool wanted);
-enum device_driver handover_settle(struct handover *h);
+enum device_driver handover_run(struct handover *h, uint64_t now_ns);
+uint64_t handover_due_ns(const struct handover *h);
 
 /*
- * Something about the device changes: what the kernel has runs in the user datapath when this
- * returns, and the next handover_settle() looks anew.
+ * Something about one pair, or about the device, changes: what the kernel has of it runs in the user
+ * datapath when this returns, and the next handover_run() judges anew.
  */
-void handover_take_back(struct handover *h);
+void handover_take_back(struct handover *h, unsigned pair);
+void handover_take_back_all(struct handover *h);
+
+/* The backend is gone, and why; NULL: it is back. All pairs are in the user datapath afterwards. */
+void handover_set_lost(struct handover *h, const char *why);
 
 /* Pass new fds of a ring through, if the kernel has it. */
 void handover_set_fds(struct handover *h, unsigned pair, unsigned ring, struct notifier call,

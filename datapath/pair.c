@@ -22,21 +22,6 @@ bool pair_in_use(const struct pair *p)
 	       (p->rings[PAIR_TX].started && p->rings[PAIR_TX].enabled);
 }
 
-/* The backend's queue is attached while a ring of the pair can move frames, whoever moves them. */
-static void update_attached(struct pair *p)
-{
-	struct backend *b = p->cfg->backend;
-	bool used = pair_in_use(p);
-
-	if (used == p->attached || !b->ops->set_queue)
-		return;
-	if (b->ops->set_queue(b, p->index, used) == 0)
-		p->attached = used;
-	else
-		device_log(p->cfg, "queue pair %u: backend %s cannot %s its queue", p->index,
-			   b->describe, used ? "attach" : "detach");
-}
-
 static int start_queue(struct pair *p, unsigned ring)
 {
 	const struct pair_ring *r = &p->rings[ring];
@@ -58,13 +43,8 @@ static uint32_t stop_queue(struct pair *p, unsigned ring)
 
 static bool start(struct pair *p)
 {
-	bool *started = &p->rings[p->job.ring].started;
-
-	*started = true;
-	update_attached(p);
 	p->job.result = start_queue(p, p->job.ring);
-	*started = !p->job.result;
-	update_attached(p);
+	p->rings[p->job.ring].started = !p->job.result;
 	return true;
 }
 
@@ -80,7 +60,6 @@ static bool stop(struct pair *p)
 		return false;
 	p->job.base = stop_queue(p, p->job.ring);
 	p->rings[p->job.ring].started = false;
-	update_attached(p);
 	return true;
 }
 
@@ -89,14 +68,10 @@ static bool enable(struct pair *p)
 	bool enabled = p->job.enabled;
 
 	p->rings[p->job.ring].enabled = enabled;
-	/* Attached before the first frame, detached after the last. */
-	if (enabled)
-		update_attached(p);
 	if (p->job.ring == PAIR_TX)
 		tx_queue_enable(&p->tx, enabled);
 	else
 		rx_queue_enable(&p->rx, enabled);
-	update_attached(p);
 	return true;
 }
 
@@ -241,6 +216,27 @@ enum pair_release pair_release(struct pair *p)
 	return p->job.release;
 }
 
+static void attach(struct pair *p, bool attached)
+{
+	struct backend *b = p->cfg->backend;
+
+	if (!b->ops->set_queue(b, p->index, attached))
+		p->attached = attached;
+	else
+		device_log(p->cfg, "queue pair %u: backend %s cannot %s its queue", p->index,
+			   b->describe, attached ? "attach" : "detach");
+}
+
+void pair_attach(struct pair *p, bool attached)
+{
+	if (attached == p->attached || !p->cfg->backend->ops->set_queue)
+		return;
+	/* What the queues wait for may be new afterwards. */
+	pair_run(p, PAIR_PAUSE);
+	attach(p, attached);
+	pair_run(p, PAIR_RESUME);
+}
+
 static void log_broken(struct pair *p, unsigned ring)
 {
 	const struct virtq *vq = virtq_of(p, ring);
@@ -292,7 +288,8 @@ int pair_init(struct pair *p, const struct device_config *cfg, unsigned index,
 	bq->wake = on_wake;
 	bq->wake_ctx = p;
 	/* Frames for a pair that no driver uses must not wait there for ever. */
-	update_attached(p);
+	if (cfg->backend->ops->set_queue)
+		attach(p, false);
 	return 0;
 }
 

@@ -81,7 +81,7 @@ struct pair {
 	uint64_t released_ns;  /* CLOCK_MONOTONIC: when PAIR_RELEASE stopped the queues */
 	struct pair_ring rings[PAIR_RINGS];
 	struct pair_job job;
-	bool attached; /* the backend's queue, see backend_ops.set_queue */
+	bool attached; /* the backend's queue: see backend_ops.set_queue */
 
 	/* each with its own hot part */
 	struct rx_queue rx;
@@ -95,6 +95,13 @@ void pair_deinit(struct pair *p);
 
 /* Whether a ring of it can move frames. */
 bool pair_in_use(const struct pair *p);
+
+/*
+ * Attach the backend's queue or detach it, of a pair that is not in use; it may wait long for the
+ * kernel, and no iothread waits with it. A failure is logged. Attached before the pair's first
+ * frame, detached some time after its last.
+ */
+void pair_attach(struct pair *p, bool attached);
 
 /* An operation on the whole pair, as one of a batch; and alone, until it has ended. */
 void pair_post(struct pair *p, struct iothread_batch *batch, enum pair_op op);

@@ -360,7 +360,6 @@ int rx_queue_init(struct rx_queue *q, struct iothread *thread, struct backend_qu
 	q->kick_watch.events = POLLIN;
 	q->kick_watch.every = true;
 	q->ready_watch.fn = rx_queue_on_backend;
-	q->ready_watch.fd = bq->frames.fd;
 	q->ready_watch.events = bq->frames.events;
 	return 0;
 }
@@ -399,6 +398,8 @@ void rx_queue_pause(struct rx_queue *q)
 void rx_queue_resume(struct rx_queue *q)
 {
 	q->running = true;
+	/* The backend may have changed it meanwhile. */
+	q->ready_watch.fd = q->bq->frames.fd;
 	rx_queue_ready(q);
 }
 

@@ -256,10 +256,8 @@ void tx_queue_init(struct tx_queue *q, struct iothread *thread, struct backend_q
 	q->kick_watch.events = POLLIN;
 	q->kick_watch.every = true;
 	q->room_watch.fn = tx_queue_on_room;
-	q->room_watch.fd = bq->room.fd;
 	q->room_watch.events = bq->room.events;
 	q->done_watch.fn = tx_queue_on_done;
-	q->done_watch.fd = bq->done.fd;
 	q->done_watch.events = bq->done.events;
 }
 
@@ -305,6 +303,9 @@ void tx_queue_pause(struct tx_queue *q)
 void tx_queue_resume(struct tx_queue *q)
 {
 	q->running = true;
+	/* The backend may have changed them meanwhile. */
+	q->room_watch.fd = q->bq->room.fd;
+	q->done_watch.fd = q->bq->done.fd;
 	if (!q->vq.fault)
 		tx_queue_event(q, TX_START, (struct tx_view){ 0 });
 }

@@ -19,7 +19,7 @@
 
 #include "virtio/vhost_net.h"
 
-#define VHOST_NET_FAKE_DEVICES     16
+#define VHOST_NET_FAKE_DEVICES     128
 #define VHOST_NET_FAKE_MAX_REGIONS 256
 
 /* What Linux 6.1 answers, and what newer ones add. */

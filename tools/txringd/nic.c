@@ -71,6 +71,17 @@ static int endpoint_init(struct nic *nic)
 	return error;
 }
 
+static const char *mtu_remedy(int error)
+{
+	if (error == -EPERM)
+		return ": set it beforehand, as root (ip link set dev NAME mtu N), or have "
+		       "CAP_NET_ADMIN";
+	if (error == -ENODEV)
+		return ": the interface is in another network namespace; set its MTU there, and "
+		       "leave this out";
+	return "";
+}
+
 static int backend_init(struct nic *nic)
 {
 	const struct nic_config *cfg = nic->cfg;
@@ -85,8 +96,8 @@ static int backend_init(struct nic *nic)
 		return 0;
 	error = nic->backend->ops->set_mtu(nic->backend, cfg->mtu);
 	if (error)
-		log_line("%smtu '%u': backend %s refuses it: %s", cfg->mark, cfg->mtu,
-			 nic->backend->describe, strerror(-error));
+		log_line("%smtu '%u': backend %s refuses it: %s%s", cfg->mark, cfg->mtu,
+			 nic->backend->describe, strerror(-error), mtu_remedy(error));
 	return error;
 }
 
@@ -121,7 +132,7 @@ static int kernel_init(struct nic *nic)
 		return err;
 	}
 	device_set_kernel(nic->device, nic->vhost.nets, nic->vhost.why);
-	device_settle(nic->device);
+	device_hand_over(nic->device, monotonic_ns());
 	return 0;
 }
 
@@ -136,7 +147,7 @@ int nic_new(struct nic **out, const struct nic_config *cfg, bool named,
 	nic->cfg = cfg;
 	nic->named = named;
 	nic->endpoint.fd = -1;
-	nic->hand_over_ms = nic->closes_ms = -1;
+	nic->closes_ms = -1;
 	log_limit_init(&nic->limit);
 	err = closer_new(&nic->closer);
 	if (!err)
@@ -253,7 +264,7 @@ enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_VHOST_LEN])
 	if (on)
 		open_vhost(nic);
 	device_want_kernel(nic->device, on);
-	device_settle(nic->device);
+	device_hand_over(nic->device, monotonic_ns());
 	s = device_driver_status(nic->device);
 	if (s.driver == DEVICE_KERNEL)
 		snprintf(said, NIC_VHOST_LEN, "driver kernel, blackout %" PRIu64 " us",

@@ -59,17 +59,15 @@ static void session_end(struct nic *nic, bool failed)
 {
 	vhost_user_session_free(nic->session);
 	nic->session = NULL;
-	nic->hand_over_ms = -1;
-	device_settle(nic->device);
+	device_hand_over(nic->device, monotonic_ns());
 	next_after(nic, failed ? RETRY_AFTER_FAILURE_MS : endpoint_timeout_ms(&nic->endpoint));
 	nic_log_limited(nic, "front-end gone, device reset");
 }
 
 void nic_hand_over(struct nic *nic)
 {
-	enum device_driver driver = device_settle(nic->device);
+	enum device_driver driver = device_hand_over(nic->device, monotonic_ns());
 
-	nic->hand_over_ms = driver == DEVICE_RETRY ? nic_now_ms() + DEVICE_RETRY_MS : -1;
 	if (driver != DEVICE_CANNOT || nic->cfg->vhost.policy != VHOST_REQUIRE || !nic->session)
 		return;
 	nic_log_limited(nic, "%svhost require: the front-end is given up: %s", nic->cfg->mark,
@@ -101,7 +99,8 @@ static int64_t earlier(int64_t a, int64_t b)
 int nic_prepare(const struct nic *nic, struct pollfd fds[NIC_FDS])
 {
 	bool listens = nic->session ? gives_way(nic) : nic->next_ms < 0;
-	int64_t due = nic->session ? nic->hand_over_ms : nic->next_ms, left;
+	uint64_t hand_over_ns = device_due_ns(nic->device);
+	int64_t due = nic->session ? -1 : nic->next_ms, left;
 
 	fds[NIC_FD_SESSION].fd = nic->session ? vhost_user_session_fd(nic->session) : -1;
 	fds[NIC_FD_ENDPOINT].fd = listens ? endpoint_fd(&nic->endpoint) : -1;
@@ -109,6 +108,8 @@ int nic_prepare(const struct nic *nic, struct pollfd fds[NIC_FDS])
 		fds[i].events = POLLIN;
 	if (nic->session && !listens && !vhost_user_session_has_spoken(nic->session))
 		due = earlier(due, nic->silence_ms);
+	if (hand_over_ns != DEVICE_NEVER)
+		due = earlier(due, (int64_t)(hand_over_ns / 1000000) + 1);
 	if (nic->closes_ms >= 0) {
 		fds[NIC_FD_SESSION].fd = fds[NIC_FD_ENDPOINT].fd = -1;
 		due = nic_now_ms() + RETRY_CLOSES_MS;
@@ -152,9 +153,6 @@ static void serve_session(struct nic *nic, const struct pollfd fds[NIC_FDS])
 	} else if (fds[NIC_FD_ENDPOINT].revents && gives_way(nic)) {
 		nic_log_limited(nic, "front-end has said nothing: it gives way to the next");
 		session_end(nic, false);
-	} else if (fds[NIC_FD_SESSION].revents ||
-		   (nic->hand_over_ms >= 0 && nic_now_ms() >= nic->hand_over_ms)) {
-		nic_hand_over(nic);
 	}
 }
 
@@ -171,5 +169,7 @@ bool nic_serve(struct nic *nic, const struct pollfd fds[NIC_FDS])
 		if (!session_begin(nic))
 			next_after(nic, waits ? RETRY_AFTER_FAILURE_MS
 					      : endpoint_timeout_ms(&nic->endpoint));
+	if (device_due_ns(nic->device) <= monotonic_ns())
+		nic_hand_over(nic);
 	return nic->session || !endpoint_finished(&nic->endpoint);
 }

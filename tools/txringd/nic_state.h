@@ -30,7 +30,6 @@ struct nic {
 	struct closer *closer; /* of what front-ends sent, and of their sockets */
 
 	/* Times are CLOCK_MONOTONIC. */
-	int64_t hand_over_ms; /* when to try to hand the device over again; -1: never */
 	int64_t next_ms;      /* when to try for the next front-end; -1: when its fd is readable */
 	int64_t silence_ms;   /* when the session's silence has been long enough */
 	int64_t closes_ms;    /* since when there are too many pending closes; -1: not now */
