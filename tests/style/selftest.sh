@@ -4,8 +4,11 @@
 # each rule broken in it, one at a time, the rule is named. All of it in a scratch directory.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-tree=$(mktemp -d)
-trap 'rm -rf "$tree"' EXIT
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+tree=$scratch/tree
+mkdir "$tree"
+: >"$scratch/verdicts"
 spdx="SPDX-License-Identifier: MIT"
 bad=0
 n=0
@@ -36,19 +39,33 @@ good_tree()
 	put tests/unit.c '#include <cmocka.h>' '#include "virtio/base.h"'
 }
 
-# expect WHAT: layering.sh fails on the tree as it is now and says WHAT.
-expect()
+# judge TREE WHAT: layering.sh fails on TREE and says WHAT; else a line of what it did.
+judge()
 {
 	local out
-	n=$((n + 1))
-	if out=$("$here/layering.sh" "$tree" ${build+"$build"}); then
-		echo "layering.sh did not see: $1"
-		bad=1
-	elif ! grep -qF "$1" <<<"$out"; then
-		echo "layering.sh failed, but did not say '$1': $out"
-		bad=1
+	if out=$("$here/layering.sh" "$1" "$([ ! -d "$1/build" ] || echo "$1/build")"); then
+		echo "layering.sh did not see: $2"
+	elif ! grep -qF "$2" <<<"$out"; then
+		echo "layering.sh failed, but did not say '$2': $out"
 	fi
+	rm -rf "$1"
+}
+
+# expect WHAT: layering.sh fails on the tree as it is now and says WHAT. Two at a time; verdicts says what went wrong.
+expect()
+{
+	n=$((n + 1))
+	[ "$(jobs -rp | wc -l)" -lt 2 ] || wait -n
+	cp -r "$tree" "$scratch/$n"
+	judge "$scratch/$n" "$1" >>"$scratch/verdicts" &
 	good_tree
+}
+
+verdicts()
+{
+	wait
+	[ ! -s "$scratch/verdicts" ] || bad=1
+	cat "$scratch/verdicts"
 }
 
 # reject WHAT FILE LINE...: the good tree with this file.
@@ -119,24 +136,51 @@ expect "meson.build:1: does not start with SPDX"
 reject "a mark of unfinished work" tests/a.c '/* TO''DO: more */'
 reject "a mark of unfinished work" bench/a.py '# FIX''ME'
 
-# Exported names, of objects.
-objects()
-{
-	build=$tree/build
-	mkdir -p "$build"
-	put datapath/tx/queue.c "$1"
-	${CC:-cc} -c -o "$build/a.o" "$tree/datapath/tx/queue.c"
-	printf '[{"directory": "%s", "file": "../datapath/tx/queue.c", "output": "a.o"}]\n' \
-		"$build" >"$build/compile_commands.json"
-}
-objects 'int tx_queue_a, queue_b, queue;'
-if ! "$here/layering.sh" "$tree" "$build" >/dev/null; then
-	echo "layering.sh refuses good names"
+# The order inside a layer, of includes.
+put virtio/gmem.h '#pragma once'
+put virtio/virtq_split.h '#include "virtio/gmem.h"'
+put datapath/iothread.h '#pragma once'
+put datapath/tx/queue.c '#include "datapath/iothread.h"' '#include "datapath/backend.h"'
+put datapath/pair.h '#include "datapath/iothread.h"' '#include "virtio/gmem.h"'
+put datapath/device.c '#include "datapath/pair.h"'
+if ! out=$("$here/layering.sh" "$tree"); then
+	echo "layering.sh refuses a good order: $out"
 	bad=1
 fi
-objects 'int queues_run;'
+good_tree
+above="that stands above it"
+put datapath/device.h '#pragma once'
+reject "pair.h:3: includes datapath/device.h: $above" datapath/pair.h '#include "datapath/device.h"'
+put datapath/rx.h '#pragma once'
+reject "iothread.h:3: includes datapath/rx.h: $above" datapath/iothread.h '#include "datapath/rx.h"'
+put virtio/virtq.h '#pragma once'
+reject "virtq_packed.h:3: includes virtio/virtq.h: $above" virtio/virtq_packed.h '#include "virtio/virtq.h"'
+
+# Calls and exported names, of objects.
+
+# object FILE LINE...: this source, and its object in a build directory.
+object()
+{
+	local build=$tree/build
+	put "$@"
+	mkdir -p "$build"
+	${CC:-cc} -c -o "$build/${1##*/}.o" "$tree/$1"
+	printf '{"directory": "%s", "file": "../%s", "output": "%s"}\n' "$build" "$1" "${1##*/}.o" \
+		>>"$build/entries"
+	printf '[%s]\n' "$(paste -s -d , "$build/entries")" >"$build/compile_commands.json"
+}
+object datapath/tx/queue.c 'int tx_queue_a, queue_b, queue;'
+object datapath/pair.c 'int pair_a(void);' 'int pair_a(void) { return 0; }'
+object datapath/device.c 'int device_a(void), pair_a(void);' 'int device_a(void) { return pair_a(); }'
+if ! out=$("$here/layering.sh" "$tree" "$tree/build"); then
+	echo "layering.sh refuses good names and calls: $out"
+	bad=1
+fi
+object datapath/tx/queue.c 'int queues_run;'
 expect "exports queues_run"
-unset build
+object datapath/pair.c 'int pair_a(void), device_a(void);' 'int pair_a(void) { return device_a(); }'
+object datapath/device.c 'int device_a(void);' 'int device_a(void) { return 0; }'
+expect "datapath/pair.c: calls device_a of datapath/device.c, which stands above it"
 
 rm -rf "${tree:?}"/*
 expect "no C source"
@@ -183,5 +227,6 @@ if ! out=$("$here/specmap.sh" "$tree"); then
 	echo "specmap.sh fails on a good page: $out"
 	bad=1
 fi
+verdicts
 echo "selftest: $n broken trees tried"
 exit "$bad"

@@ -9,10 +9,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,6 +45,10 @@ static struct {
 	sem_t done;
 	char errors[1024]; /* lines of the iothread's */
 } rig;
+
+struct io_uring;
+struct io_uring_cqe;
+struct __kernel_timespec;
 
 /* While this is not 0 io_uring answers with it, and does nothing. */
 static int refusal;
