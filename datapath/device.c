@@ -2,15 +2,14 @@
 /* A device: how a session's wishes reach its pairs, and the kernel that may have them. */
 #include "datapath/device.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/if_ether.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "datapath/device_log.h"
 #include "datapath/handover.h"
 #include "datapath/pair.h"
+#include "datapath/rarp.h"
 #include "virtio/features.h"
 #include "virtio/net_hdr.h"
 
@@ -168,30 +167,6 @@ static int dev_set_mtu(void *ctx, uint16_t mtu)
 	err = b->ops->set_mtu(b, mtu);
 	dev_resume(ctx);
 	return err;
-}
-
-/* A reverse ARP request (RFC 903), as long as Ethernet wants it: who hears it learns the way. */
-struct rarp_frame {
-	struct ether_header eth;
-	struct ether_arp arp;
-	uint8_t padding[ETHER_MIN_LEN - ETHER_CRC_LEN - sizeof(struct ether_header) -
-			sizeof(struct ether_arp)];
-};
-
-static void rarp_fill(struct rarp_frame *f, const uint8_t mac[ETH_ALEN])
-{
-	*f = (struct rarp_frame){
-		.eth.ether_type = htons(ETHERTYPE_REVARP),
-		.arp.ea_hdr = { .ar_hrd = htons(ARPHRD_ETHER),
-				.ar_pro = htons(ETHERTYPE_IP),
-				.ar_hln = ETH_ALEN,
-				.ar_pln = sizeof(f->arp.arp_spa),
-				.ar_op = htons(ARPOP_RREQUEST) },
-	};
-	memset(f->eth.ether_dhost, 0xff, ETH_ALEN);
-	memcpy(f->eth.ether_shost, mac, ETH_ALEN);
-	memcpy(f->arp.arp_sha, mac, ETH_ALEN);
-	memcpy(f->arp.arp_tha, mac, ETH_ALEN);
 }
 
 struct send_job {
@@ -373,7 +348,7 @@ int device_reopen(struct device *dev, char err[BACKEND_ERR_LEN])
 	if (!code) {
 		dev->health = BACKEND_HEALTHY;
 		handover_set_lost(&dev->handover, NULL);
-		/* Of a new one all queues are attached; those that nobody uses will not be long. */
+		/* All queues of a new one are attached: let_go() detaches those that are not in use. */
 		for (unsigned i = 0; i < dev->n_pairs; i++)
 			dev->pairs[i].attached = true;
 		dev->changed = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a device, its hand-over to the kernel and its queue pairs share: their configuration, and the
- * words of who moves the frames. Types only: device.h is what others include.
+ * words for what moves the frames. Types only: device.h is what others include.
  */
 #ifndef DATAPATH_DEVICE_TYPES_H
 #define DATAPATH_DEVICE_TYPES_H
@@ -27,7 +27,7 @@ struct device_config {
 	void *log_ctx;
 };
 
-/* Who moves the frames, and what is to be done about it. */
+/* What moves the frames, and what is to be done about it. */
 enum device_driver {
 	DEVICE_KERNEL, /* the kernel, those of all pairs in use */
 	DEVICE_WAITS,  /* the user datapath: the kernel is not wanted, or the driver is not ready */
@@ -46,7 +46,7 @@ enum device_driver {
 
 /*
  * Hand-overs one way, each of one queue pair or of several at a time. A blackout is the time in which
- * nobody moved the frames of one of them.
+ * the frames of one of them stood still.
  */
 struct device_handovers {
 	uint64_t n;

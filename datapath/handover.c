@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Handing a device's rings to the kernel and taking them back; see handover.h. */
+/*
+ * Handing a device's rings to the kernel and taking them back; see handover.h. From below: one pair
+ * goes and comes back, all pairs do, whether they can, when they do. One file of over 400 lines, as
+ * each of these leaves its reason in the same place.
+ */
 #include "datapath/handover.h"
 
 #include <stdarg.h>
@@ -135,9 +139,9 @@ static struct vhost_net_config kernel_config(const struct pair *p)
 	return cfg;
 }
 
-/* The queues have stopped: where they stand, and what the tap is, nobody changes any more. */
-static int give_pair(struct handover *h, struct pair *p, struct vhost_net_config *cfg,
-		     char why[VHOST_NET_WHY_LEN])
+/* The pair's queues have stopped: the bases of its rings and the tap's fd are final. */
+static int start_kernel(struct handover *h, struct pair *p, struct vhost_net_config *cfg,
+			char why[VHOST_NET_WHY_LEN])
 {
 	unsigned i;
 
@@ -177,7 +181,7 @@ static enum device_driver hand_over_pair(struct handover *h, struct pair *p)
 		vhost_net_cancel(kernel);
 		return driver;
 	}
-	if (!give_pair(h, p, &cfg, why)) {
+	if (!start_kernel(h, p, &cfg, why)) {
 		p->owner = PAIR_KERNEL;
 		return driver;
 	}

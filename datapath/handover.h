@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who moves a device's frames: the user datapath, or the kernel's vhost-net (docs/vhost-net.md).
+ * What moves a device's frames: the user datapath, or the kernel's vhost-net (docs/vhost-net.md).
  * For device.c only; the words and the counters are device_types.h's.
  *
  * All pairs in use go together, or none. Rings always start in the user datapath; handover_run()

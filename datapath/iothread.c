@@ -458,8 +458,8 @@ static int ring_init(struct iothread *t)
 }
 
 /*
- * The time is taken first: a timer that is set in this turn is not due in it. So nobody who runs at
- * an event and sets a short timer runs twice.
+ * The time is taken first: a timer that is set in this turn is not due in it. So a
+ * queue that runs at an event and sets a short timer does not run twice in a turn.
  */
 static void take_turn(struct iothread *t)
 {

@@ -9,10 +9,10 @@
  * block.
  *
  * A turn: events that came, timers that are due, then each piece of work once: first what these
- * have queued, then what was queued by work of the turn before. So who is busy waits behind who has
- * just come, pieces of work that queue themselves again share the thread fairly, and the thread
- * sleeps only when none is queued. No watch or timer is told twice in a turn, however fast its
- * events come.
+ * have queued, then what was queued by work of the turn before. So a busy queue
+ * waits behind one that has just been kicked, pieces of work that queue themselves again share the
+ * thread fairly, and the thread sleeps only when none is queued. No watch or timer is called twice
+ * in a turn, however fast its events come.
  */
 #ifndef DATAPATH_IOTHREAD_H
 #define DATAPATH_IOTHREAD_H
@@ -102,8 +102,8 @@ void iothread_job_done(struct iothread_job *job);
 uint64_t iothread_now_ns(struct iothread *thread);
 
 /*
- * Arming what is armed does nothing. With every, wake-ups that come close together may be told
- * once; the file is never read, so a counter that was not drained is told once more when armed. 0,
+ * Arming what is armed does nothing. With every, wake-ups that come close together may be one
+ * call; the file is never read, so one that is readable still is called for once more when armed. 0,
  * or -ENOMEM beyond IOTHREAD_MAX_WATCHES.
  *
  * A file that cannot be waited for (it is closed, or is always ready, under every) is an error: the

@@ -133,7 +133,7 @@ static bool reclaim(struct pair *p)
 		if (err)
 			device_log(p->cfg, "ring %u cannot go on: %s", 2 * p->index + i,
 				   strerror(-err));
-		/* Nobody knows whether the last call came in time for the driver to see it. */
+		/* The kernel's last call may have come too early for the last used entries. */
 		virtq_call_now(virtq_of(p, i));
 	}
 	return true;

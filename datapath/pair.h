@@ -29,9 +29,9 @@ enum pair_owner {
 
 /* Whether the user datapath can let go of a pair. */
 enum pair_release {
-	PAIR_RELEASED, /* nobody touches rings, tap or kicks; all that was taken is used */
-	PAIR_PARKED,   /* not released: a received frame waits for buffers */
-	PAIR_BROKEN,   /* not released: the guest broke a ring */
+	PAIR_RELEASED, /* the queues leave rings, tap and kicks alone; all frames taken off a ring are used */
+	PAIR_PARKED, /* not released: a received frame waits for buffers */
+	PAIR_BROKEN, /* not released: the guest broke a ring */
 };
 
 /* What the control thread may ask of a pair's iothread. */
@@ -45,9 +45,10 @@ enum pair_op {
 	PAIR_ASK,     /* what PAIR_RELEASE would answer now, in job.release; nothing stops for it */
 	PAIR_RELEASE, /* stop both queues so that another may go on, if job.release says so */
 	/*
-	 * Start both where the rings stand now, look once as if kicked, and call once. It takes what
-	 * a release gave up, no more, so it has no cause to fail; if it did, the log would say which
-	 * ring stands still.
+	 * Start both queues at the rings' used indices, run each once as if it had been kicked, and
+	 * call the driver once for each. It needs no more watches and memory than the queues had
+	 * before PAIR_RELEASE, so it has no cause to fail; if it did, the log would name the ring
+	 * that stands still.
 	 */
 	PAIR_RECLAIM,
 };
@@ -113,7 +114,7 @@ int pair_start(struct pair *p, unsigned ring, const struct virtq_config *vq, int
 uint32_t pair_stop(struct pair *p, unsigned ring);
 void pair_enable(struct pair *p, unsigned ring, bool enabled);
 void pair_set_fds(struct pair *p, unsigned ring, struct notifier call, struct notifier err);
-/* While paused: nobody else touches the queue. */
+/* While paused: the control thread may touch the queue. */
 void pair_move(struct pair *p, unsigned ring, const struct virtq_rings *rings);
 
 /* PAIR_RELEASE of a pair whose rings are started. */

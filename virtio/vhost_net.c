@@ -151,7 +151,7 @@ static int identify(struct vhost_net *v, const char *name, char why[VHOST_NET_WH
 	return 0;
 }
 
-static int own(const struct vhost_net *v, const char *name, char why[VHOST_NET_WHY_LEN])
+static int take_owner(const struct vhost_net *v, const char *name, char why[VHOST_NET_WHY_LEN])
 {
 	int code = v->sys->ioctl(v->fd, VHOST_SET_OWNER, NULL);
 	unsigned i;
@@ -187,7 +187,7 @@ int vhost_net_open(struct vhost_net *v, const struct vhost_net_sys *sys, const c
 	v->fd = fd;
 	code = identify(v, name, why);
 	if (!code)
-		code = own(v, name, why);
+		code = take_owner(v, name, why);
 	if (!code)
 		return 0;
 	if (path)
@@ -357,23 +357,23 @@ static int unset_fds(const struct vhost_net *v, char why[VHOST_NET_WHY_LEN])
  * The last resort: without an owner the kernel has nothing of ours. Where it will not even do that,
  * or not be owned again, the device is closed, and starts no more.
  */
-static void disown(struct vhost_net *v)
+static void drop_owner(struct vhost_net *v)
 {
 	char why[VHOST_NET_WHY_LEN];
 
-	if (v->sys->ioctl(v->fd, VHOST_RESET_OWNER, NULL) >= 0 && !own(v, "vhost-net", why))
+	if (v->sys->ioctl(v->fd, VHOST_RESET_OWNER, NULL) >= 0 && !take_owner(v, "vhost-net", why))
 		return;
 	v->sys->close(v->fd);
 	v->fd = -1;
 }
 
-/* What the kernel was told is void: code, whatever that takes. */
+/* The kernel forgets what it was set to; returns code. */
 static int undo(struct vhost_net *v, int code)
 {
 	char ignored[VHOST_NET_WHY_LEN];
 
 	if (unset_backends(v, ignored) || unset_fds(v, ignored))
-		disown(v);
+		drop_owner(v);
 	return code;
 }
 
@@ -413,7 +413,7 @@ int vhost_net_start(struct vhost_net *v, const struct vhost_net_config *cfg,
 	for (i = 0; i < VHOST_NET_RINGS && !code; i++)
 		code = set_backend(v, i, cfg->backend_fd, why);
 	/*
-	 * Last: a kick that finds no backend is spent, and may be all that makes the kernel look:
+	 * Last: a kick that finds no backend is spent, and may be all that makes the kernel run:
 	 * it waits for a tap that is down.
 	 */
 	for (i = 0; i < VHOST_NET_RINGS && !code; i++)
@@ -447,14 +447,14 @@ int vhost_net_stop(struct vhost_net *v, uint16_t base[VHOST_NET_RINGS], char why
 	unsigned i;
 
 	if (stuck)
-		disown(v);
+		drop_owner(v);
 	for (i = 0; i < VHOST_NET_RINGS; i++) {
 		base[i] = load_acquire(&v->used[i]->idx);
 		if (!code)
 			code = get_base(v, i, &base[i], why);
 	}
 	if (!stuck && unset_fds(v, ignored))
-		disown(v);
+		drop_owner(v);
 	v->running = false;
 	return code;
 }

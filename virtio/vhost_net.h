@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The client of the kernel's vhost-net: gives it one running queue pair and takes it back. The
+ * The client of the kernel's vhost-net: hands it one running queue pair and takes it back. The
  * kernel's worker then moves frames between the rings and the tap, and is kicked and calls by the
  * front-end's own eventfds. linux/vhost.h and drivers/vhost/net.c are the specification.
  *
@@ -83,7 +83,7 @@ struct vhost_net_config {
 
 /*
  * Tell the kernel all that does not depend on where the rings stand, while another still moves the
- * frames: base and backend_fd are not looked at. 0, and then start or cancel; or a negative errno
+ * frames: base and backend_fd are not used yet. 0, and then start or cancel; or a negative errno
  * and why: the kernel has nothing.
  */
 int vhost_net_prepare(struct vhost_net *v, const struct vhost_net_config *cfg,
@@ -92,7 +92,7 @@ void vhost_net_cancel(struct vhost_net *v);
 
 /*
  * Give the pair to the kernel, with what it was prepared for and base and backend_fd. 0: it runs,
- * and has looked into both rings. A negative errno and why: the kernel has nothing.
+ * and has run both rings once. A negative errno and why: the kernel has nothing.
  */
 int vhost_net_start(struct vhost_net *v, const struct vhost_net_config *cfg,
 		    char why[VHOST_NET_WHY_LEN]);
