@@ -264,7 +264,7 @@ static void on_wake(void *ctx, unsigned events)
 	if (events & BACKEND_FRAMES)
 		rx_queue_ready(&p->rx);
 	if (events & (BACKEND_ROOM | BACKEND_DONE))
-		tx_queue_ready(&p->tx);
+		tx_queue_ready(&p->tx, events & (BACKEND_ROOM | BACKEND_DONE));
 }
 
 int pair_init(struct pair *p, const struct device_config *cfg, unsigned index,

@@ -32,6 +32,12 @@ struct rx_window {
 	uint64_t room; /* bytes in all chains */
 };
 
+/* What is left of a run, which is one turn of the iothread. */
+struct rx_left {
+	unsigned frames;
+	uint64_t bytes; /* with headers */
+};
+
 enum rx_next {
 	RX_MORE,       /* go on */
 	RX_DRAINED,    /* the backend has no more frames */
@@ -39,26 +45,28 @@ enum rx_next {
 };
 
 /*
- * Up to n chains more. One that no frame may be put into is a fault like those that pop finds: when
- * it is the first.
+ * Up to n chains more, the last of which brings the room to that many bytes. One that no frame may
+ * be put into is a fault like those that pop finds: when it is the first.
  */
-static unsigned rx_window_add(struct rx_window *w, struct rx_queue *q, unsigned n)
+static unsigned rx_window_add(struct rx_window *w, struct rx_queue *q, unsigned n, uint64_t room)
 {
-	struct chain *chains = &w->chains[w->n], *c;
+	struct chain *chains = &w->chains[w->n], *c = chains;
 	unsigned popped = virtq_pop(&q->vq, chains, n, &w->pool), i;
+	bool bad = false;
 
-	for (i = 0; i < popped; i++) {
+	for (i = 0; i < popped && w->room < room; i++) {
 		c = &chains[i];
-		if (c->n_out || c->in_len < q->hdr_len) {
-			virtq_rewind(&q->vq, c, popped - i);
-			w->pool.n = (unsigned)(c->iov - w->iov);
-			if (!i)
-				virtq_break(&q->vq, c->n_out ? VIRTQ_FAULT_DIRECTION
-							     : VIRTQ_FAULT_NO_HEADER);
+		bad = c->n_out || c->in_len < q->hdr_len;
+		if (bad)
 			break;
-		}
 		w->room += c->in_len;
 	}
+	if (i < popped) {
+		virtq_rewind(&q->vq, &chains[i], popped - i);
+		w->pool.n = (unsigned)(chains[i].iov - w->iov);
+	}
+	if (bad && !i)
+		virtq_break(&q->vq, c->n_out ? VIRTQ_FAULT_DIRECTION : VIRTQ_FAULT_NO_HEADER);
 	w->n += i;
 	return i;
 }
@@ -74,7 +82,7 @@ static void rx_window_init(struct rx_window *w)
 static void rx_window_gather(struct rx_window *w, struct rx_queue *q, uint64_t room)
 {
 	rx_window_init(w);
-	while (w->n < RX_CHAINS && w->room < room && rx_window_add(w, q, 1))
+	while (w->n < RX_CHAINS && w->room < room && rx_window_add(w, q, 1, room))
 		;
 }
 
@@ -197,12 +205,25 @@ static enum rx_next rx_queue_unpark(struct rx_queue *q)
 	return RX_MORE;
 }
 
+/* How many chains to take for one call to the backend. */
+static unsigned rx_queue_expect(const struct rx_queue *q, unsigned n)
+{
+	return q->bq->rx_waiting ? (unsigned)min_u64(*q->bq->rx_waiting, RX_BATCH) : n;
+}
+
+/* The backend gave n frames, of so many bytes with what spilled. */
+static void rx_left_take(struct rx_left *left, unsigned n, uint64_t bytes)
+{
+	left->frames -= n;
+	left->bytes -= min_u64(bytes, left->bytes);
+}
+
 /* One frame into gathered chains. */
-static enum rx_next rx_queue_gather(struct rx_queue *q, unsigned *got)
+static enum rx_next rx_queue_gather(struct rx_queue *q, struct rx_left *left)
 {
 	struct rx_window w;
 	struct frame f;
-	unsigned used = 0;
+	unsigned used = 0, got;
 
 	rx_window_gather(&w, q, SPILL_SIZE);
 	rx_window_trim(&w, q);
@@ -212,39 +233,45 @@ static enum rx_next rx_queue_gather(struct rx_queue *q, unsigned *got)
 			    .n_iov = (uint16_t)w.pool.n,
 			    .len = (uint32_t)min_u64(w.room, UINT32_MAX) };
 	q->spill.used = 0;
-	*got = q->bq->ops->rx(q->bq, &f, 1, &q->spill, &q->stats);
-	if (*got && q->spill.used)
+	got = q->bq->ops->rx(q->bq, &f, 1, &q->spill, &q->stats);
+	if (got && q->spill.used)
 		rx_queue_park(q, &f);
-	else if (*got)
+	else if (got)
 		used = rx_queue_push(q, &w, 0, f.len);
 	if (used)
 		rx_queue_publish(q, 1, f.len);
-	if (*got)
+	if (got) {
 		q->gather = used == 1 ? q->gather - 1 : RX_GATHER;
+		rx_left_take(left, 1, f.len + q->spill.used);
+	}
 	virtq_rewind(&q->vq, &w.chains[used], w.n - used);
-	return *got ? RX_MORE : RX_DRAINED;
+	return got ? RX_MORE : RX_DRAINED;
 }
 
-/* Up to n frames, each into a chain of its own. */
-static enum rx_next rx_queue_batch(struct rx_queue *q, unsigned n, unsigned *got)
+/*
+ * Up to *n frames, each into a chain of its own. *n becomes how many to ask for the next time: more
+ * and more, unless the room of so many is more than what is left.
+ */
+static enum rx_next rx_queue_batch(struct rx_queue *q, unsigned *n, struct rx_left *left)
 {
+	unsigned ask = (unsigned)min_u64(rx_queue_expect(q, *n), left->frames), got, done, i;
 	struct frame frames[RX_BATCH];
 	struct rx_window w;
 	uint64_t bytes = 0;
-	unsigned done, i;
 
-	if (!n)
+	if (!ask)
 		return RX_DRAINED;
 	rx_window_init(&w);
-	if (!rx_window_add(&w, q, n))
+	if (!rx_window_add(&w, q, ask, left->bytes))
 		return RX_NO_BUFFERS;
+	*n = w.n < ask ? w.n : (unsigned)min_u64(2UL * *n, RX_BATCH);
 	for (i = 0; i < w.n; i++)
 		frames[i] = (struct frame){ .iov = w.chains[i].iov,
 					    .n_iov = w.chains[i].n_in,
 					    .len = w.chains[i].in_len };
 	q->spill.used = 0;
-	*got = q->bq->ops->rx(q->bq, frames, w.n, &q->spill, &q->stats);
-	done = q->spill.used ? *got - 1 : *got;
+	got = q->bq->ops->rx(q->bq, frames, w.n, &q->spill, &q->stats);
+	done = q->spill.used ? got - 1 : got;
 	for (i = 0; i < done; i++) {
 		if (q->hdr_len == NET_HDR_LEN)
 			net_hdr_set_num_buffers(w.chains[i].iov, 1);
@@ -256,7 +283,8 @@ static enum rx_next rx_queue_batch(struct rx_queue *q, unsigned n, unsigned *got
 	if (q->spill.used)
 		rx_queue_park(q, &frames[done]);
 	virtq_rewind(&q->vq, &w.chains[done], w.n - done);
-	return *got == w.n || q->spill.used ? RX_MORE : RX_DRAINED;
+	rx_left_take(left, got, bytes + (q->spill.used ? frames[done].len + q->spill.used : 0));
+	return got == w.n || q->spill.used ? RX_MORE : RX_DRAINED;
 }
 
 /* Nothing more to do until the driver adds buffers: ask for that kick. False: it did meanwhile. */
@@ -270,31 +298,20 @@ static bool rx_queue_await_buffers(struct rx_queue *q)
 	return !more;
 }
 
-/* How many chains to take for one call to the backend. */
-static unsigned rx_queue_expect(const struct rx_queue *q, unsigned n)
-{
-	return q->bq->rx_waiting ? (unsigned)min_u64(*q->bq->rx_waiting, RX_BATCH) : n;
-}
-
 static void rx_queue_run(struct rx_queue *q)
 {
-	unsigned n = RX_FIRST_BATCH, left = RX_BURST, got;
+	struct rx_left left = { RX_BURST, TURN_BYTES };
+	unsigned n = RX_FIRST_BATCH;
 	enum rx_next next = RX_MORE;
 
 	count_add(&q->stats.runs, 1);
-	while (next == RX_MORE && left && !q->vq.fault) {
-		got = 0;
-		if (q->parked) {
+	while (next == RX_MORE && left.frames && left.bytes && !q->vq.fault) {
+		if (q->parked)
 			next = rx_queue_unpark(q);
-			continue;
-		}
-		if (q->gather && q->mergeable)
-			next = rx_queue_gather(q, &got);
+		else if (q->gather && q->mergeable)
+			next = rx_queue_gather(q, &left);
 		else
-			next = rx_queue_batch(q, (unsigned)min_u64(rx_queue_expect(q, n), left),
-					      &got);
-		left -= got;
-		n = n < RX_BATCH ? n * 2 : n;
+			next = rx_queue_batch(q, &n, &left);
 	}
 	if (q->vq.fault) {
 		/* The backend may have called within this run. */
@@ -303,8 +320,7 @@ static void rx_queue_run(struct rx_queue *q)
 		if (q->on_broken)
 			q->on_broken(q);
 	} else if (next == RX_DRAINED) {
-		if (q->bq->frames.fd >= 0)
-			iothread_watch_arm(q->thread, &q->ready_watch);
+		await_arm(&q->ready);
 	} else if (next == RX_MORE || !rx_queue_await_buffers(q)) {
 		iothread_work_queue(q->thread, &q->run_work);
 	}
@@ -340,9 +356,9 @@ static void rx_queue_on_kick(struct iothread_watch *watch)
 	rx_queue_kick(container_of(watch, struct rx_queue, kick_watch));
 }
 
-static void rx_queue_on_backend(struct iothread_watch *watch)
+static void rx_queue_on_backend(struct await *await)
 {
-	rx_queue_ready(container_of(watch, struct rx_queue, ready_watch));
+	rx_queue_ready(container_of(await, struct rx_queue, ready));
 }
 
 int rx_queue_init(struct rx_queue *q, struct iothread *thread, struct backend_queue *bq)
@@ -359,8 +375,7 @@ int rx_queue_init(struct rx_queue *q, struct iothread *thread, struct backend_qu
 	q->kick_watch.fn = rx_queue_on_kick;
 	q->kick_watch.events = POLLIN;
 	q->kick_watch.every = true;
-	q->ready_watch.fn = rx_queue_on_backend;
-	q->ready_watch.events = bq->frames.events;
+	await_init(&q->ready, thread, &bq->frames, rx_queue_on_backend);
 	return 0;
 }
 
@@ -392,14 +407,12 @@ void rx_queue_pause(struct rx_queue *q)
 {
 	q->running = false;
 	iothread_work_cancel(q->thread, &q->run_work);
-	iothread_watch_disarm(q->thread, &q->ready_watch);
+	await_cancel(&q->ready);
 }
 
 void rx_queue_resume(struct rx_queue *q)
 {
 	q->running = true;
-	/* The backend may have changed it meanwhile. */
-	q->ready_watch.fd = q->bq->frames.fd;
 	rx_queue_ready(q);
 }
 
@@ -421,5 +434,5 @@ void rx_queue_enable(struct rx_queue *q, bool enabled)
 		return;
 	}
 	iothread_work_cancel(q->thread, &q->run_work);
-	iothread_watch_disarm(q->thread, &q->ready_watch);
+	await_cancel(&q->ready);
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "datapath/await.h"
 #include "datapath/backend.h"
 #include "datapath/iothread.h"
 #include "datapath/stats.h"
@@ -36,7 +37,7 @@ struct rx_queue {
 	struct spill spill;
 	struct iothread_work run_work;
 	struct iothread_watch kick_watch;
-	struct iothread_watch ready_watch;
+	struct await ready;
 	struct rx_stats stats;
 };
 

@@ -45,14 +45,14 @@ static uint64_t *tx_batch_judge(struct frame *f, const struct chain *c, uint32_t
 }
 
 void tx_batch_pop(struct tx_batch *b, struct virtq *vq, const struct tx_rules *rules,
-		  struct tx_stats *stats, unsigned n)
+		  struct tx_stats *stats, unsigned n, uint64_t max_bytes)
 {
 	struct iov_pool pool = { .iov = b->iov, .cap = TX_IOV };
 	unsigned popped = virtq_pop(vq, b->chains, n, &pool), n_frames = 0, i;
 	const struct tx_rules r = *rules;
 	uint64_t bytes = 0, *drop;
 
-	for (i = 0; i < popped; i++) {
+	for (i = 0; i < popped && bytes < max_bytes; i++) {
 		const struct chain *c = &b->chains[i];
 		uint32_t len = c->out_len - r.hdr_len;
 
@@ -61,14 +61,16 @@ void tx_batch_pop(struct tx_batch *b, struct virtq *vq, const struct tx_rules *r
 		} else if (c->out_len >= r.hdr_len) {
 			drop = r.enabled ? &stats->drop_size : &stats->drop_disabled;
 		} else {
-			virtq_rewind(vq, c, popped - i);
-			if (!i)
-				virtq_break(vq, VIRTQ_FAULT_NO_HEADER);
 			break;
 		}
 		b->drop[i] = drop;
 		n_frames += !drop;
 		bytes += drop ? 0 : len;
+	}
+	if (i < popped) {
+		virtq_rewind(vq, &b->chains[i], popped - i);
+		if (!i)
+			virtq_break(vq, VIRTQ_FAULT_NO_HEADER);
 	}
 	b->n_chains = i;
 	b->n_frames = n_frames;

@@ -48,11 +48,12 @@ struct tx_batch {
 };
 
 /*
- * Take up to n chains, at most TX_BATCH, and make frames of them. A chain that is shorter than a
- * header is a fault like those that virtq_pop() finds: when it is the first.
+ * Take up to n chains, at most TX_BATCH, and make frames of them; the frame with which their bytes
+ * reach max_bytes, 1 or more, is the last. A chain that is shorter than a header is a fault like
+ * those that virtq_pop() finds: when it is the first.
  */
 void tx_batch_pop(struct tx_batch *b, struct virtq *vq, const struct tx_rules *rules,
-		  struct tx_stats *stats, unsigned n);
+		  struct tx_stats *stats, unsigned n, uint64_t max_bytes);
 
 /*
  * The backend took the first taken frames: the chains of the others are rewound, n_frames and

@@ -32,9 +32,10 @@ static void tx_queue_reap(struct tx_queue *q)
 }
 
 /*
- * Ring -> backend -> used. Returns how many chains left the ring; *full: the backend took no more.
+ * Ring -> backend -> used: up to n chains, whose bytes are taken off *bytes. Returns how many left
+ * the ring; *full: the backend took no more.
  */
-static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, bool *full)
+static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, uint64_t *bytes, bool *full)
 {
 	unsigned room = q->vq.size - tx_flight_count(&q->flight), taken = 0;
 	struct tx_batch b;
@@ -42,11 +43,12 @@ static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, bool *full)
 	/* A driver that offers what it has not got back would make us forget whose turn it is. */
 	if (!room && virtq_peek(&q->vq))
 		virtq_break(&q->vq, VIRTQ_FAULT_AVAIL_IDX);
-	tx_batch_pop(&b, &q->vq, &q->rules, &q->stats, n < room ? n : room);
+	tx_batch_pop(&b, &q->vq, &q->rules, &q->stats, n < room ? n : room, *bytes);
 	if (b.n_frames)
 		taken = q->bq->ops->tx(q->bq, b.frames, b.n_frames, &q->stats);
 	*full = taken < b.n_frames;
 	tx_batch_settle(&b, &q->vq, &q->rules, &q->stats, taken);
+	*bytes -= min_u64(b.bytes, *bytes);
 	if (q->bq->ops->tx_done) {
 		tx_batch_fly(&b, &q->flight);
 		tx_queue_reap(q);
@@ -60,15 +62,16 @@ static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, bool *full)
 /* While the backend is full, or has yet to complete frames; those of a broken queue too. */
 static void tx_queue_await_backend(struct tx_queue *q)
 {
-	if (q->blocked && q->bq->room.fd >= 0)
-		iothread_watch_arm(q->thread, &q->room_watch);
-	if (tx_flight_count(&q->flight) && q->bq->done.fd >= 0)
-		iothread_watch_arm(q->thread, &q->done_watch);
+	if (q->blocked)
+		await_arm(&q->room);
+	if (tx_flight_count(&q->flight))
+		await_arm(&q->done);
 }
 
-/* After a run: who tells us to go on where the engine cannot. */
-static void tx_queue_after_run(struct tx_queue *q, enum tx_stop stop)
+/* A run is over. */
+static void tx_queue_end_run(struct tx_queue *q, enum tx_stop stop)
 {
+	q->run.open = false;
 	if (q->vq.fault) {
 		tx_queue_broken(q);
 	} else if (stop == TX_STOP_FULL) {
@@ -76,28 +79,44 @@ static void tx_queue_after_run(struct tx_queue *q, enum tx_stop stop)
 		q->blocked = true;
 		virtq_disarm_notify(&q->vq);
 	}
-	tx_queue_await_backend(q);
 }
 
-/* Send up to a burst. */
-static struct tx_view tx_queue_run(struct tx_queue *q)
+/* Begin a run, of whose end the engine will hear as event. */
+static void tx_queue_open_run(struct tx_queue *q, enum tx_event event)
 {
-	struct tx_view view = { .stop = TX_STOP_EMPTY };
-	bool full = false;
-	unsigned done;
-
 	count_add(&q->stats.runs, 1);
 	q->waiting_ns = 0;
-	do {
-		done = tx_queue_batch(q, (unsigned)min_u64(q->burst - view.sent, TX_BATCH), &full);
-		view.sent += done;
-	} while (done && !full && view.sent < q->burst);
-	if (full)
-		view.stop = TX_STOP_FULL;
-	else if (view.sent == q->burst)
-		view.stop = TX_STOP_BURST;
-	tx_queue_after_run(q, view.stop);
-	return view;
+	q->run = (struct tx_run){ .open = true, .told_as = event };
+}
+
+/*
+ * Go on with the run, with up to *bytes of frames. True: it is over, *view says how. False: it goes
+ * on in the next turn of the iothread, behind the work of others.
+ */
+static bool tx_queue_run(struct tx_queue *q, uint64_t *bytes, struct tx_view *view)
+{
+	struct tx_run *run = &q->run;
+	bool full = false;
+	unsigned done = 1;
+
+	while (done && !full && run->sent < q->burst && *bytes) {
+		done = tx_queue_batch(q, (unsigned)min_u64(q->burst - run->sent, TX_BATCH), bytes,
+				      &full);
+		run->sent += done;
+	}
+	*view = (struct tx_view){ .sent = run->sent, .stop = TX_STOP_EMPTY };
+	if (full) {
+		view->stop = TX_STOP_FULL;
+	} else if (run->sent == q->burst) {
+		view->stop = TX_STOP_BURST;
+	} else if (done) {
+		run->rest = true;
+		iothread_work_queue(q->thread, &q->run_work);
+	}
+	if (!run->rest)
+		tx_queue_end_run(q, view->stop);
+	tx_queue_await_backend(q);
+	return !run->rest;
 }
 
 /* A plan with which no frame waits for ever and no run takes for ever. True: it was so already. */
@@ -128,6 +147,8 @@ static struct tx_plan tx_queue_ask(struct tx_queue *q, enum tx_event event, stru
 	if (event == TX_START) {
 		virtq_peek(&q->vq);
 		q->waiting_ns = 0;
+		q->run.open = false;
+		q->unheard = false;
 	}
 	view->pending = virtq_seen(&q->vq);
 	plan = q->engine->plan(q->state, event, view);
@@ -171,32 +192,49 @@ static bool tx_queue_follow(struct tx_queue *q, struct tx_plan plan, enum tx_eve
 	return plan.when == TX_NOW;
 }
 
-/* Ask and follow, until the queue sleeps, waits for its turn, or cannot go on. */
-static void tx_queue_event(struct tx_queue *q, enum tx_event event, struct tx_view view)
+/*
+ * Tell the engine of event and follow its plan, until the queue sleeps, waits for its turn, or
+ * cannot go on. bytes are left of the turn.
+ */
+static void tx_queue_go_on(struct tx_queue *q, enum tx_event event, struct tx_view view,
+			   uint64_t bytes)
 {
 	struct tx_plan plan;
 
-	for (;;) {
+	do {
 		plan = tx_queue_ask(q, event, &view);
 		if (q->vq.fault || q->blocked || !tx_queue_follow(q, plan, &event))
 			return;
 		/* One burst a turn: what is found after a run gets what that left of it. */
 		q->burst -= (uint32_t)min_u64(view.sent, q->burst - 1);
-		view = tx_queue_run(q);
-	}
+		tx_queue_open_run(q, event);
+	} while (tx_queue_run(q, &bytes, &view));
+}
+
+static void tx_queue_event(struct tx_queue *q, enum tx_event event)
+{
+	tx_queue_go_on(q, event, (struct tx_view){ 0 }, TURN_BYTES);
 }
 
 static void tx_queue_on_run(struct iothread_work *work)
 {
 	struct tx_queue *q = container_of(work, struct tx_queue, run_work);
+	uint64_t bytes = TURN_BYTES;
+	struct tx_view view;
 
-	tx_queue_event(q, TX_RAN, tx_queue_run(q));
+	if (!q->run.open)
+		tx_queue_open_run(q, TX_RAN);
+	if (q->run.rest)
+		iothread_work_queue(q->thread, &q->run_work);
+	else if (tx_queue_run(q, &bytes, &view))
+		tx_queue_go_on(q, q->run.told_as, view, bytes);
+	/* What is queued from here on is for the next turn. */
+	q->run.rest = false;
 }
 
 static void tx_queue_on_timer(struct iothread_timer *timer)
 {
-	tx_queue_event(container_of(timer, struct tx_queue, timer), TX_TIMER,
-		       (struct tx_view){ 0 });
+	tx_queue_event(container_of(timer, struct tx_queue, timer), TX_TIMER);
 }
 
 static void tx_queue_on_kick(struct iothread_watch *watch)
@@ -207,38 +245,60 @@ static void tx_queue_on_kick(struct iothread_watch *watch)
 void tx_queue_kick(struct tx_queue *q)
 {
 	count_add(&q->stats.kicks, 1);
-	/* While blocked a run is owed already; a broken queue does nothing more. */
-	if (q->running && !q->blocked && !q->vq.fault)
-		tx_queue_event(q, TX_KICK, (struct tx_view){ 0 });
+	/* While blocked, or within a run, one is owed already; a broken queue does nothing more. */
+	if (q->running && !q->blocked && !q->run.open && !q->vq.fault)
+		tx_queue_event(q, TX_KICK);
+}
+
+/* A pause waits for what is in flight. */
+static void tx_queue_go_on_pausing(struct tx_queue *q)
+{
+	if (tx_flight_count(&q->flight)) {
+		await_arm(&q->done);
+		return;
+	}
+	q->pausing = false;
+	await_cancel(&q->done);
+	if (q->on_paused)
+		q->on_paused(q);
 }
 
 static void tx_queue_on_ready(struct iothread_work *work)
 {
 	struct tx_queue *q = container_of(work, struct tx_queue, ready_work);
+	unsigned events = q->ready;
 
+	q->ready = 0;
 	tx_queue_reap(q);
-	if (q->blocked && !q->vq.fault) {
+	if (q->pausing) {
+		tx_queue_go_on_pausing(q);
+		return;
+	}
+	if (events & BACKEND_ROOM && q->blocked && !q->vq.fault) {
 		q->blocked = false;
-		tx_queue_event(q, TX_WRITABLE, (struct tx_view){ 0 });
+		tx_queue_event(q, q->unheard ? TX_START : TX_WRITABLE);
+		q->run.rest = false;
 	}
 	/* Whatever the engine made of that. */
 	tx_queue_await_backend(q);
 }
 
-static void tx_queue_on_room(struct iothread_watch *watch)
+static void tx_queue_on_room(struct await *await)
 {
-	tx_queue_ready(container_of(watch, struct tx_queue, room_watch));
+	tx_queue_ready(container_of(await, struct tx_queue, room), BACKEND_ROOM);
 }
 
-static void tx_queue_on_done(struct iothread_watch *watch)
+static void tx_queue_on_done(struct await *await)
 {
-	tx_queue_ready(container_of(watch, struct tx_queue, done_watch));
+	tx_queue_ready(container_of(await, struct tx_queue, done), BACKEND_DONE);
 }
 
-void tx_queue_ready(struct tx_queue *q)
+void tx_queue_ready(struct tx_queue *q, unsigned events)
 {
-	if (q->running)
-		iothread_work_queue(q->thread, &q->ready_work);
+	if (!q->running && !q->pausing)
+		return;
+	q->ready |= events;
+	iothread_work_queue(q->thread, &q->ready_work);
 }
 
 void tx_queue_init(struct tx_queue *q, struct iothread *thread, struct backend_queue *bq,
@@ -255,10 +315,8 @@ void tx_queue_init(struct tx_queue *q, struct iothread *thread, struct backend_q
 	q->kick_watch.fn = tx_queue_on_kick;
 	q->kick_watch.events = POLLIN;
 	q->kick_watch.every = true;
-	q->room_watch.fn = tx_queue_on_room;
-	q->room_watch.events = bq->room.events;
-	q->done_watch.fn = tx_queue_on_done;
-	q->done_watch.events = bq->done.events;
+	await_init(&q->room, thread, &bq->room, tx_queue_on_room);
+	await_init(&q->done, thread, &bq->done, tx_queue_on_done);
 }
 
 void tx_queue_deinit(struct tx_queue *q)
@@ -285,34 +343,42 @@ int tx_queue_start(struct tx_queue *q, const struct tx_queue_config *cfg)
 	return 0;
 }
 
-void tx_queue_pause(struct tx_queue *q)
+bool tx_queue_pause(struct tx_queue *q)
 {
+	if (!q->running)
+		return !q->pausing;
 	q->running = false;
 	q->blocked = false;
+	q->ready = 0;
 	iothread_work_cancel(q->thread, &q->run_work);
 	iothread_work_cancel(q->thread, &q->ready_work);
 	iothread_timer_cancel(q->thread, &q->timer);
-	iothread_watch_disarm(q->thread, &q->room_watch);
-	iothread_watch_disarm(q->thread, &q->done_watch);
-	if (q->bq->ops->tx_cancel && tx_flight_count(&q->flight))
-		q->bq->ops->tx_cancel(q->bq, &q->stats);
+	await_cancel(&q->room);
+	await_cancel(&q->done);
+	if (tx_flight_count(&q->flight))
+		q->pausing = !q->bq->ops->tx_cancel(q->bq, &q->stats);
 	tx_queue_reap(q);
-	assert(!tx_flight_count(&q->flight));
+	assert(q->pausing || !tx_flight_count(&q->flight));
+	q->pausing = tx_flight_count(&q->flight);
+	if (q->pausing)
+		await_arm(&q->done);
+	return !q->pausing;
 }
 
 void tx_queue_resume(struct tx_queue *q)
 {
+	assert(!q->pausing);
 	q->running = true;
-	/* The backend may have changed them meanwhile. */
-	q->room_watch.fd = q->bq->room.fd;
-	q->done_watch.fd = q->bq->done.fd;
 	if (!q->vq.fault)
-		tx_queue_event(q, TX_START, (struct tx_view){ 0 });
+		tx_queue_event(q, TX_START);
 }
 
 uint32_t tx_queue_stop(struct tx_queue *q)
 {
-	tx_queue_pause(q);
+	bool paused = tx_queue_pause(q);
+
+	assert(paused);
+	(void)paused;
 	iothread_watch_disarm(q->thread, &q->kick_watch);
 	return virtq_base(&q->vq);
 }
@@ -324,7 +390,7 @@ void tx_queue_enable(struct tx_queue *q, bool enabled)
 		return;
 	/* Frames that waited for the backend are dropped, or go out, from here on. */
 	q->blocked = false;
-	tx_queue_event(q, TX_START, (struct tx_view){ 0 });
+	tx_queue_event(q, TX_START);
 }
 
 void tx_queue_set_mode(struct tx_queue *q, const struct tx_mode *mode)
@@ -332,6 +398,7 @@ void tx_queue_set_mode(struct tx_queue *q, const struct tx_mode *mode)
 	q->engine = mode->engine;
 	memset(q->state, 0, sizeof(q->state));
 	q->engine->init(q->state, mode->values);
+	q->unheard = q->blocked;
 	if (q->running && !q->blocked && !q->vq.fault)
-		tx_queue_event(q, TX_START, (struct tx_view){ 0 });
+		tx_queue_event(q, TX_START);
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "datapath/await.h"
 #include "datapath/backend.h"
 #include "datapath/iothread.h"
 #include "datapath/stats.h"
@@ -22,28 +23,42 @@
 #include "datapath/tx/flight.h"
 #include "virtio/virtq.h"
 
+/* A run in the making: up to a burst of frames, in as many turns of the iothread as it takes. */
+struct tx_run {
+	bool open; /* the bytes of a turn were used up: it goes on, the engine is not asked yet */
+	bool rest; /* it had its bytes in this turn before the turn came to the queue's work */
+	enum tx_event told_as; /* what the engine will hear: TX_RAN or TX_RECHECKED */
+	uint32_t sent;
+};
+
 struct tx_queue {
 	/* cold: written while the queue is stopped */
 	struct iothread *thread;
 	struct backend_queue *bq;
 	const struct tx_engine *engine;
 	void (*on_broken)(struct tx_queue *q); /* on the iothread, once per fault; may be NULL */
+	/* on the iothread: a pause that tx_queue_pause() left unfinished is complete; may be NULL */
+	void (*on_paused)(struct tx_queue *q);
 
 	/* hot: the iothread */
 	struct virtq vq;
 	bool running;
-	struct tx_rules rules; /* only enabled changes while it runs */
+	bool pausing;          /* not running, but frames are still in flight */
 	bool blocked;          /* the backend was full: the next run waits for BACKEND_ROOM */
-	uint32_t burst;
+	bool unheard;          /* the engine was changed while blocked and has not heard TX_START */
+	struct tx_rules rules; /* only enabled changes while it runs */
+	uint32_t burst;        /* of the next run, or of the one that is open */
+	struct tx_run run;
 	uint64_t waiting_ns;     /* since when the engine puts off the next run; 0: it does not */
 	struct tx_flight flight; /* empty unless the backend completes late */
 	uint8_t state[TX_ENGINE_MAX_STATE] __attribute__((aligned(16)));
 	struct iothread_work run_work;
 	struct iothread_work ready_work;
+	unsigned ready; /* for ready_work: enum backend_event, or-ed */
 	struct iothread_timer timer;
 	struct iothread_watch kick_watch;
-	struct iothread_watch room_watch;
-	struct iothread_watch done_watch;
+	struct await room;
+	struct await done;
 	struct tx_stats stats;
 };
 
@@ -61,28 +76,35 @@ void tx_queue_deinit(struct tx_queue *q);
 int tx_queue_start(struct tx_queue *q, const struct tx_queue_config *cfg);
 
 /*
- * No more frames, nothing in flight, no guest memory touched, until tx_queue_resume. What the
- * backend still held is cancelled and completed. Work that was owed is done after resume.
+ * No more frames are taken, and what the backend holds is cancelled and completed. True: nothing is
+ * in flight and no guest memory is touched until tx_queue_resume(). False: the backend cannot recall
+ * some frames; on_paused() tells when the last has completed, and only then is it so. Work that was
+ * owed is done after resume. Pausing what is paused changes nothing.
  */
-void tx_queue_pause(struct tx_queue *q);
+bool tx_queue_pause(struct tx_queue *q);
 void tx_queue_resume(struct tx_queue *q);
 
 /*
- * Pause for good; virtq_base(). Whoever goes on with the ring does so at its used index, and so
- * does the next tx_queue_start.
+ * Pause for good; virtq_base(). A queue whose pause may end later is paused before, and has told so.
+ * The next driver of the ring, and the next tx_queue_start, go on at its used index.
  */
 uint32_t tx_queue_stop(struct tx_queue *q);
 
 /* While not enabled, frames are completed unsent. */
 void tx_queue_enable(struct tx_queue *q, bool enabled);
 
-/* Another engine from here on; no frame is lost. */
+/*
+ * Another engine from here on; no frame is lost. The first that it hears is TX_START: now, or when
+ * the queue is resumed or the backend has room.
+ */
 void tx_queue_set_mode(struct tx_queue *q, const struct tx_mode *mode);
 
 /* The driver kicked. */
 void tx_queue_kick(struct tx_queue *q);
 
-/* The backend has BACKEND_ROOM or BACKEND_DONE; does not run the queue in the caller's frame. */
-void tx_queue_ready(struct tx_queue *q);
+/*
+ * The backend has BACKEND_ROOM, BACKEND_DONE or both; does not run the queue in the caller's frame.
+ */
+void tx_queue_ready(struct tx_queue *q, unsigned events);
 
 #endif

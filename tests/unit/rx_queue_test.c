@@ -247,7 +247,7 @@ static void check_all_in(struct rig *r)
 	if (r->n_posted == r->n_used)
 		check(r, guest_kick_armed(&r->guest));
 	else if (r->cfg.fds)
-		check(r, r->q.ready_watch.armed);
+		check(r, await_armed(&r->q.ready));
 }
 
 static void on_broken(struct rx_queue *q)
@@ -1043,7 +1043,7 @@ static void stop_index(struct rig *r)
 		receive(r);
 		check(r, guest_layout || idx == (uint16_t)(r->cfg.base + r->n_used));
 		check(r, idx == ring_base(&r->guest.ring));
-		check(r, !r->q.kick_watch.armed && !r->q.ready_watch.armed);
+		check(r, !r->q.kick_watch.armed && !await_armed(&r->q.ready));
 		start(r, idx);
 		settle(r);
 		check_all_in(r);

@@ -117,7 +117,7 @@ static void spurious(struct rig *r)
 	unsigned i;
 
 	for (i = 0; i < 3; i++) {
-		tx_queue_ready(&r->q);
+		tx_queue_ready(&r->q, BACKEND_ROOM | BACKEND_DONE);
 		fake_iothread_fire(r->thread, r->guest.kick_fd);
 		if (r->cfg.fds)
 			fake_iothread_fire(r->thread, r->q.bq->room.fd);
@@ -125,12 +125,12 @@ static void spurious(struct rig *r)
 		check_all_out(r);
 		check(r, send_frames(r, 2));
 		let_run(r);
-		tx_queue_ready(&r->q);
+		tx_queue_ready(&r->q, BACKEND_ROOM | BACKEND_DONE);
 		settle(r);
 		check_all_out(r);
 	}
 	tx_queue_pause(&r->q);
-	tx_queue_ready(&r->q);
+	tx_queue_ready(&r->q, BACKEND_ROOM | BACKEND_DONE);
 	check(r, !r->q.ready_work.queued);
 	tx_queue_resume(&r->q);
 	settle(r);
@@ -242,7 +242,7 @@ static void broken_in_flight(struct rig *r)
 	test_backend_finish(r->backend, 0, 2);
 	quiet(r);
 	check(r, reclaim(r) == 2);
-	check(r, !r->q.room_watch.armed && !r->q.done_watch.armed && !r->q.ready_work.queued);
+	check(r, !await_armed(&r->q.room) && !await_armed(&r->q.done) && !r->q.ready_work.queued);
 }
 
 /*

@@ -73,8 +73,8 @@ static void stop_index(struct rig *r)
 		check(r, guest_layout || idx == (uint16_t)(r->cfg.base + r->n_used));
 		check(r, idx == ring_base(&r->guest.ring));
 		check(r, left >= n - n / 2 && fake_iothread_next_timer(r->thread) == UINT64_MAX);
-		check(r,
-		      !r->q.kick_watch.armed && !r->q.room_watch.armed && !r->q.done_watch.armed);
+		check(r, !r->q.kick_watch.armed && !await_armed(&r->q.room) &&
+				 !await_armed(&r->q.done));
 		test_backend_room(r->backend, 0, TEST_BACKEND_NO_LIMIT);
 		start(r, idx);
 		settle(r);
@@ -513,7 +513,7 @@ static void chance_step(struct rig *r, uint64_t *random)
 			chance_control(r, random);
 		break;
 	case 8:
-		tx_queue_ready(&r->q);
+		tx_queue_ready(&r->q, BACKEND_ROOM | BACKEND_DONE);
 		break;
 	default:
 		turn(r);

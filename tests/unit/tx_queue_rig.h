@@ -305,7 +305,7 @@ static inline void on_wake(void *ctx, unsigned events)
 	struct rig *r = ctx;
 
 	if (events & (BACKEND_ROOM | BACKEND_DONE))
-		tx_queue_ready(&r->q);
+		tx_queue_ready(&r->q, events);
 }
 
 static inline void start(struct rig *r, uint32_t base)
@@ -408,7 +408,7 @@ static inline void disturb(struct rig *r)
 	ring_kick_now(&r->guest.ring);
 	if (r->cfg.fds)
 		fake_iothread_fire(r->thread, r->q.bq->room.fd);
-	tx_queue_ready(&r->q);
+	tx_queue_ready(&r->q, BACKEND_ROOM | BACKEND_DONE);
 	fake_iothread_advance(r->thread, 10 * DELAY);
 	quiet(r);
 	test_backend_room(r->backend, 0, TEST_BACKEND_NO_LIMIT);
