@@ -4,8 +4,8 @@
  *
  * Two cards on one iothread: the guest of one floods it in every way that it can, the other's sends
  * one frame at a time. How long that takes, from kick to used, must stay within what the flooder
- * may do in a turn, a burst each way at the cost of a frame that is measured in the same run, over
- * what it takes with nobody else there. Runs in a network namespace of its own.
+ * may do in a turn, a burst or TURN_BYTES each way at the cost of a frame that is measured in the
+ * same run, over what it takes with nobody else there. Runs in a network namespace of its own.
  *
  * The quicker quarter is judged: the slower ones are the scheduler's, on a machine that does other
  * things. With bursts that know no bound it is late, too, for rings hold many bursts.
@@ -22,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include "datapath/frame.h"
 #include "tests/net/daemon.h"
 #include "tests/net/echo.h"
 #include "tests/net/peer.h"
@@ -35,6 +36,7 @@
 #define COST_US     200000
 #define PATIENCE_NS 30000000000
 #define FRAME_LEN   1514
+#define LARGE_LEN   60000
 #define WAKE_NS     10000000 /* some slices of the scheduler: more threads run than processors */
 
 struct flood {
@@ -43,6 +45,7 @@ struct flood {
 	bool fill;  /* the tx ring is always full */
 	bool storm; /* kicks without pause */
 	bool rx;    /* frames from the host without pause */
+	bool large; /* tx of LARGE_LEN bytes instead of FRAME_LEN */
 };
 
 static const struct flood floods[] = {
@@ -54,6 +57,10 @@ static const struct flood floods[] = {
 	{ "kicks for nothing", "null", .storm = true },
 	{ "kicks and tx into a tap", "tap:" TAP, .fill = true, .storm = true },
 	{ "kicks, tx and rx of a loop", "loop", .fill = true, .storm = true },
+	{ "tx of 60 KB into a tap", "tap:" TAP, .fill = true, .large = true },
+	{ "kicks and tx of 60 KB into a tap", "tap:" TAP, .fill = true, .storm = true,
+	  .large = true },
+	{ "tx and rx of 60 KB of a loop", "loop", .fill = true, .large = true },
 };
 
 static struct {
@@ -80,15 +87,18 @@ static uint64_t now_ns(void)
 
 /* The flood: each of its parts on a thread. */
 
-/* Whatever the device has used is available again; it may have fallen asleep over an empty ring. */
-static void refill(struct ring *r)
+/*
+ * Whatever the device has used is available again; it may have fallen asleep over a ring that had
+ * no more than few.
+ */
+static void refill(struct ring *r, unsigned few)
 {
 	uint16_t used = load_acquire(&r->areas.used->idx);
-	bool empty = used == r->avail_idx;
+	bool asleep = (uint16_t)(r->avail_idx - used) <= few;
 
 	r->avail_idx = (uint16_t)(used + r->size);
 	store_release(&r->areas.avail->idx, r->avail_idx);
-	if (empty)
+	if (asleep)
 		ring_kick_now(r);
 }
 
@@ -98,9 +108,9 @@ static void *fill_rings(void *arg)
 	struct ring *rx = &lab.flooder->pairs[0].rx, *tx = &lab.flooder->pairs[0].tx;
 
 	while (!load_relaxed(&lab.stop)) {
-		refill(rx);
+		refill(rx, LARGE_LEN / FRAME_LEN + 1);
 		if (lab.flood->fill)
-			refill(tx);
+			refill(tx, 0);
 		usleep(20);
 	}
 	return arg;
@@ -131,14 +141,24 @@ static void start_thread(void *(*fn)(void *arg))
 	lab.n_threads++;
 }
 
-/* Every descriptor of the tx ring is a frame, and every entry of the available ring names one. */
+static uint32_t frame_len(void)
+{
+	return lab.flood->large ? LARGE_LEN : FRAME_LEN;
+}
+
+/*
+ * Every descriptor of the tx ring is a frame, and every entry of the available ring names one.
+ * Large ones are one and the same.
+ */
 static void prepare_tx(void)
 {
 	struct driver_net_pair *p = &lab.flooder->pairs[0];
 
 	for (uint16_t i = 0; i < RING_SIZE; i++) {
-		store_relaxed(&p->tx.areas.desc[i].addr, p->tx_gpa + i * lab.flooder->tx_stride);
-		store_relaxed(&p->tx.areas.desc[i].len, FRAME_LEN + lab.flooder->hdr_len);
+		uint64_t at = lab.flood->large ? 0 : i * lab.flooder->tx_stride;
+
+		store_relaxed(&p->tx.areas.desc[i].addr, p->tx_gpa + at);
+		store_relaxed(&p->tx.areas.desc[i].len, frame_len() + lab.flooder->hdr_len);
 		store_relaxed(&p->tx.areas.avail->ring[i], i);
 	}
 }
@@ -278,14 +298,15 @@ static int close_lab(void **state)
 
 static void check_flood(void)
 {
-	uint64_t alone, flooded, cost, bound;
+	uint64_t alone, flooded, cost, bound, turn;
 
 	open_lab();
 	alone = ping(false);
 	flood_start();
 	cost = frame_ns();
 	flooded = ping(lab.flood->fill || lab.flood->rx);
-	bound = alone + BURSTS * BURST * cost + WAKE_NS;
+	turn = min_u64(BURST, (TURN_BYTES + frame_len() - 1) / frame_len());
+	bound = alone + BURSTS * turn * cost + WAKE_NS;
 	print_message("%s, %s: %u us alone, %u us of %u allowed, a frame costs %u ns\n", lab.mode,
 		      lab.flood->name, (unsigned)(alone / 1000), (unsigned)(flooded / 1000),
 		      (unsigned)(bound / 1000), (unsigned)cost);
