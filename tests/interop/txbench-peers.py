@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """bench/compare with the back-ends that are here: each is measured, paired and written down; what is
-missing is skipped or refused in one line; nothing is left behind, also after Ctrl-C. It judges no
-speed.
+missing is skipped or refused in one line; nothing is left behind, also after Ctrl-C. bench/sweep once.
+It judges no speed.
 
 usage: txbench-peers.py BUILD"""
 import glob
@@ -21,7 +21,6 @@ sys.path.insert(0, os.path.join(TOP, "bench", "peers"))
 from peer import Namespace  # noqa: E402
 
 SKIPPED = 77
-COMPARE = os.path.join(TOP, "bench", "compare")
 BUILD = os.path.abspath(sys.argv[1])
 LIMIT_S = 200
 TRIES = 3
@@ -35,10 +34,11 @@ def say(ok, what, why=""):
         print(f"FAILED: {what}{': ' if why else ''}{why}", flush=True)
 
 
-def start(*args, path=None):
+def start(*args, program="compare", path=None):
     env = dict(os.environ, TMPDIR=scratch, **({"PATH": path} if path else {}))
-    return subprocess.Popen([sys.executable, COMPARE, "--build", BUILD, *args], env=env, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen([sys.executable, os.path.join(TOP, "bench", program), "--build", BUILD,
+                             *args], env=env, text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
 
 
 def compare(*args, path=None):
@@ -67,6 +67,13 @@ def left_behind():
         set(glob.glob(os.path.join(scratch, "txbench-compare.*")))
 
 
+def seed_of(path):
+    """Of the random moments, as the command says that a result file keeps."""
+    with open(path) as f:
+        command = json.load(f)["command"]
+    return command[command.index("--seed") + 1] if "--seed" in command else None
+
+
 def results(out):
     with open(os.path.join(out, "compare.json")) as f:
         return json.load(f)
@@ -85,6 +92,8 @@ def try_measuring():
     say(len(got) == len(data["cells"]) == 2 * (len(peers) + 1), "one cell each", " ".join(map(str, got)))
     for (peer, load), cell in got.items():
         say(len(cell["runs"]) == 3, f"three rounds of {peer}")
+        seeds = [seed_of(os.path.join(out, r["file"])) for r in cell["runs"]]
+        say(seeds == [str(r["round"]) for r in cell["runs"]], f"{peer}: a seed a round", f"{seeds}")
         wire = cell["medians"]["p50_ns"]
         say((wire is None) == peer.endswith("@null"), f"{peer}, {load}: p50 {wire}")
         say("delay=200us" not in peer or wire > 200000, f"{peer}, {load}: waits for {wire} ns only")
@@ -135,6 +144,24 @@ def try_missing():
     say(results(out)["baseline"] == "txringd:iothread", "another baseline")
     say({"txringd:iothread", "txringd:timer"} < {c["peer"] for c in results(out)["cells"]},
         "the rest was measured")
+
+
+def try_sweep():
+    out, before = os.path.join(scratch, "sweep"), left_behind()
+    child = start("--delays", "200us", "--bursts", "256", "--rates", "1000", "--ring-sizes", "256",
+                  "--rounds", "2", "--seconds", "0.2", "-o", out, program="sweep")
+    text, err = child.communicate(timeout=LIMIT_S)
+    # 1: the machine was too busy for the only point there is.
+    say(child.returncode in (0, 1) and "200us" in text, "a sweep", text + err)
+    with open(os.path.join(out, "sweep.json")) as f:
+        data = json.load(f)
+    say(data["complete"] and len(data["cells"]) == 1 and len(data["files"]) == 4, "one point of two")
+    point = data["cells"][0]
+    say(point["bad"] or point["added_p50_ns"] is None or point["added_p50_ns"]["mean"] > 150000,
+        "200 us are waited", f"{point}")
+    seeds = sorted(str(seed_of(os.path.join(out, name))) for name in data["files"])
+    say(seeds == ["0", "0", "1", "1"], "a seed a round", f"{seeds}")
+    say(not left_behind() - before, "nothing is left", " ".join(left_behind() - before))
 
 
 class InterruptedNamespace(Namespace):
@@ -189,6 +216,7 @@ scratch = tempfile.mkdtemp(prefix="txbench-peers.")
 try:
     try_measuring()
     try_missing()
+    try_sweep()
     try_interrupting_namespace()
     try_interrupting()
 finally:
