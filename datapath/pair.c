@@ -48,15 +48,9 @@ static bool start(struct pair *p)
 	return true;
 }
 
-static bool pause_tx(struct pair *p)
-{
-	tx_queue_pause(&p->tx);
-	return true;
-}
-
 static bool stop(struct pair *p)
 {
-	if (p->job.ring == PAIR_TX && !pause_tx(p))
+	if (p->job.ring == PAIR_TX && !tx_queue_pause(&p->tx))
 		return false;
 	p->job.base = stop_queue(p, p->job.ring);
 	p->rings[p->job.ring].started = false;
@@ -90,7 +84,7 @@ static bool pause_both(struct pair *p)
 {
 	if (p->rings[PAIR_RX].started)
 		rx_queue_pause(&p->rx);
-	return !p->rings[PAIR_TX].started || pause_tx(p);
+	return !p->rings[PAIR_TX].started || tx_queue_pause(&p->tx);
 }
 
 static bool resume_both(struct pair *p)
@@ -151,6 +145,12 @@ static void on_job(struct iothread_job *job)
 
 	if (operations[p->job.op](p))
 		iothread_job_done(job);
+}
+
+/* The tx queue has got its last frame back from the backend. */
+static void on_tx_paused(struct tx_queue *q)
+{
+	on_job(&container_of(q, struct pair, tx)->job.job);
 }
 
 void pair_post(struct pair *p, struct iothread_batch *batch, enum pair_op op)
@@ -285,6 +285,7 @@ int pair_init(struct pair *p, const struct device_config *cfg, unsigned index,
 	tx_queue_init(&p->tx, thread, bq, cfg->mode);
 	p->rx.on_broken = on_rx_broken;
 	p->tx.on_broken = on_tx_broken;
+	p->tx.on_paused = on_tx_paused;
 	bq->wake = on_wake;
 	bq->wake_ctx = p;
 	/* Frames for a pair that no driver uses must not wait there for ever. */
