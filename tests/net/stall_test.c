@@ -2,13 +2,14 @@
 /*
  * usage: stall_test TXRINGD
  *
- * What somebody else can make wait, and how long: a stderr that takes nothing. No card stops, the
- * control socket answers, and SIGTERM ends txringd at once. Runs in a network namespace of its own.
+ * What somebody else can make wait, and how long: a stderr that takes nothing, a file whose close
+ * takes a minute. No card stops, the control socket answers, and SIGTERM ends txringd at once. Runs in a network namespace of its own.
  *
  * Card 0 does the harm, card 1 is a bystander that carries traffic throughout; both are loops.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -37,6 +38,8 @@ static struct {
 	struct driver_net *net;   /* card 0 */
 	struct driver_net *other; /* card 1 */
 	struct echo bystander;
+	int peers[64]; /* of connections that linger */
+	unsigned n_peers;
 } lab;
 
 static const char *program;
@@ -120,6 +123,8 @@ static int tear_down(void **state)
 	driver_net_free(lab.other);
 	if (lab.stderr_fd > 0)
 		close(lab.stderr_fd);
+	while (lab.n_peers)
+		close(lab.peers[--lab.n_peers]);
 	memset(&lab, 0, sizeof(lab));
 	return 0;
 }
@@ -127,10 +132,12 @@ static int tear_down(void **state)
 static int connect_to(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	const struct timeval patience = { .tv_sec = 2 };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	strcpy(addr.sun_path, path);
 	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	return fd;
 }
@@ -173,6 +180,94 @@ static void break_ring(void)
 	assert_int_equal(driver_net_ring_restart(lab.net, 1), 0);
 }
 
+/* A TCP connection whose peer reads nothing: its last close takes a minute. */
+static int lingering(void)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = 60 };
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(addr);
+	int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), peer;
+	char bytes[65536] = "";
+
+	assert_int_equal(bind(server, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(getsockname(server, (struct sockaddr *)&addr, &len), 0);
+	assert_int_equal(listen(server, 1), 0);
+	connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+	peer = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(peer >= 0 && lab.n_peers < array_size(lab.peers));
+	lab.peers[lab.n_peers++] = peer;
+	close(server);
+	while (send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL) > 0)
+		;
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	return fd;
+}
+
+/* Send text with a file whose close takes a minute. The receiver has the last hold on it. */
+static void send_lingering(int sock, const char *text, size_t len)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)text, .iov_len = len };
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+	int fd = lingering();
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	assert_int_equal(sendmsg(sock, &mh, MSG_NOSIGNAL), (ssize_t)len);
+	close(fd);
+}
+
+/* A client of the control socket sends such a file, with its line or behind it. */
+static void client_lingers(void **state)
+{
+	int fd;
+
+	(void)state;
+	open_lab(dup(STDERR_FILENO));
+	fd = connect_to(lab.control);
+	send_lingering(fd, "show\n", 5);
+	check_bystander();
+	check_control();
+	close(fd);
+	check_control();
+	fd = connect_to(lab.control);
+	send_lingering(fd, "show\nmore", 9);
+	send_lingering(fd, "more", 4);
+	check_bystander();
+	check_control();
+	close(fd);
+	close_lab();
+}
+
+/* A connection that waits for its turn has sent one already: SIGTERM ends it with the others. */
+static void waiting_lingers(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	open_lab(dup(STDERR_FILENO));
+	for (unsigned i = 0; i < array_size(fds); i++) {
+		fds[i] = connect_to(lab.daemon.path);
+		send_lingering(fds[i], "x", 1);
+	}
+	check_bystander();
+	close_lab();
+	for (unsigned i = 0; i < array_size(fds); i++)
+		close(fds[i]);
+}
+
 /* stderr is a pipe that is full: neither the control thread nor an iothread waits for it. */
 static void stderr_takes_nothing(void **state)
 {
@@ -193,6 +288,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(stderr_takes_nothing, tear_down),
+		cmocka_unit_test_teardown(client_lingers, tear_down),
+		cmocka_unit_test_teardown(waiting_lingers, tear_down),
 	};
 
 	if (argc != 2)

@@ -9,12 +9,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tools/txringd/closer.h"
 #include "tools/txringd/endpoint.h"
 #include "virtio/base.h"
+
+/* Most files of clients that are not closed yet; beyond it no client is taken. */
+#define MAX_PENDING_CLOSES 1024
+
+/* What the kernel lets one message carry. */
+#define MAX_FDS 253
 
 struct client {
 	int fd; /* -1: free */
 	int64_t deadline_ms;
+	int64_t moved_ms; /* when it last sent or took something */
 	int64_t again_ms; /* when to run the line once more; -1: never */
 	size_t len;       /* of line */
 	char line[CONTROL_MAX_LINE + 2];
@@ -26,7 +34,8 @@ struct client {
 struct control {
 	struct control_config cfg;
 	int fd;
-	int64_t accept_ms; /* not before: there was no fd for the last one who came */
+	struct closer *closer; /* of clients' sockets, and of what they send */
+	int64_t accept_ms;     /* not before: there was no fd for the last one that came */
 	struct client clients[CONTROL_MAX_CLIENTS];
 };
 
@@ -35,22 +44,27 @@ static int64_t now_ms(void)
 	return (int64_t)(monotonic_ns() / 1000000);
 }
 
-static void client_close(struct client *c)
+/* The client sees the end at once, however long the close takes. */
+static void client_close(struct control *control, struct client *c)
 {
-	if (c->fd >= 0)
-		close(c->fd);
+	if (c->fd >= 0) {
+		shutdown(c->fd, SHUT_RDWR);
+		closer_release(control->closer, c->fd, NULL, 0);
+	}
 	free(c->answer);
 	*c = (struct client){ .fd = -1 };
 }
 
 static void client_open(struct client *c, int fd)
 {
-	*c = (struct client){ .fd = fd,
-			      .deadline_ms = now_ms() + CONTROL_PATIENCE_MS,
-			      .again_ms = -1 };
+	int64_t now = now_ms();
+
+	*c = (struct client){
+		.fd = fd, .deadline_ms = now + CONTROL_PATIENCE_MS, .moved_ms = now, .again_ms = -1
+	};
 }
 
-static void client_send(struct client *c)
+static void client_send(struct control *control, struct client *c)
 {
 	ssize_t n;
 
@@ -62,8 +76,9 @@ static void client_send(struct client *c)
 		if (n < 0 && errno != EINTR)
 			break;
 		c->sent += n > 0 ? (size_t)n : 0;
+		c->moved_ms = now_ms();
 	}
-	client_close(c);
+	client_close(control, c);
 }
 
 static void client_run(struct control *control, struct client *c)
@@ -74,7 +89,7 @@ static void client_run(struct control *control, struct client *c)
 	FILE *out = open_memstream(&c->answer, &c->answer_len);
 
 	if (!out) {
-		client_close(c);
+		client_close(control, c);
 		return;
 	}
 	memcpy(line, c->line, c->len + 1);
@@ -83,7 +98,7 @@ static void client_run(struct control *control, struct client *c)
 	else
 		later = control->cfg.run(control->cfg.ctx, line, out);
 	if (fclose(out)) {
-		client_close(c);
+		client_close(control, c);
 		return;
 	}
 	if (later && now < c->deadline_ms) {
@@ -94,21 +109,52 @@ static void client_run(struct control *control, struct client *c)
 	}
 	c->again_ms = -1;
 	c->deadline_ms = now + CONTROL_PATIENCE_MS;
-	client_send(c);
+	client_send(control, c);
+}
+
+/*
+ * As recv(). No client has a reason to send open files; those that come are taken, since the kernel
+ * would close them here and now.
+ */
+static ssize_t receive(struct control *control, struct client *c)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int) * MAX_FDS)];
+		struct cmsghdr align;
+	} files;
+	struct iovec iov = { .iov_base = c->line + c->len,
+			     .iov_len = sizeof(c->line) - 1 - c->len };
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &files,
+			     .msg_controllen = sizeof(files) };
+	ssize_t n = recvmsg(c->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int fd;
+
+	for (struct cmsghdr *m = n < 0 ? NULL : CMSG_FIRSTHDR(&mh); m; m = CMSG_NXTHDR(&mh, m)) {
+		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0); at < m->cmsg_len; at += sizeof(fd)) {
+			memcpy(&fd, (char *)m + at, sizeof(fd));
+			closer_release(control->closer, fd, NULL, 0);
+		}
+	}
+	return n;
 }
 
 /* The line, up to its newline or the client's end of file. */
 static void client_receive(struct control *control, struct client *c)
 {
-	ssize_t n = recv(c->fd, c->line + c->len, sizeof(c->line) - 1 - c->len, MSG_DONTWAIT);
+	ssize_t n = receive(control, c);
 	char *end;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0 || (!n && !c->len)) {
-		client_close(c);
+		client_close(control, c);
 		return;
 	}
+	c->moved_ms = now_ms();
 	c->len += (size_t)n;
 	c->line[c->len] = '\0';
 	end = memchr(c->line, '\n', c->len);
@@ -127,22 +173,52 @@ static void client_serve(struct control *control, struct client *c, short revent
 
 	if (c->again_ms >= 0) {
 		if (revents & (POLLHUP | POLLERR))
-			client_close(c);
+			client_close(control, c);
 		else if (now >= c->again_ms)
 			client_run(control, c);
 	} else if (revents && c->answer) {
-		client_send(c);
+		client_send(control, c);
 	} else if (revents) {
 		client_receive(control, c);
 	} else if (now >= c->deadline_ms) {
-		client_close(c);
+		client_close(control, c);
 	}
 }
 
-int control_prepare(const struct control *control, struct pollfd fds[CONTROL_FDS])
+/* One that is free, else the one that has not moved for the longest time; NULL: all are at work. */
+static struct client *place(struct control *control)
 {
-	int64_t due = INT64_MAX, now = now_ms();
-	bool room = false;
+	struct client *oldest = NULL;
+
+	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++) {
+		struct client *c = &control->clients[i];
+
+		if (c->fd < 0)
+			return c;
+		if (c->again_ms < 0 && (!oldest || c->moved_ms < oldest->moved_ms))
+			oldest = c;
+	}
+	return oldest;
+}
+
+/* When the next one that comes may be taken: 0: at once; INT64_MAX: not before a client ends. */
+static int64_t accept_at(struct control *control)
+{
+	const struct client *c = place(control);
+	int64_t at = control->accept_ms;
+
+	if (!c)
+		return INT64_MAX;
+	if (c->fd >= 0 && c->moved_ms + CONTROL_SILENCE_MS > at)
+		at = c->moved_ms + CONTROL_SILENCE_MS;
+	if (closer_pending(control->closer) > MAX_PENDING_CLOSES)
+		at = now_ms() + CONTROL_LATER_MS;
+	return at;
+}
+
+int control_prepare(struct control *control, struct pollfd fds[CONTROL_FDS])
+{
+	int64_t now = now_ms(), accept_ms = accept_at(control), due = INT64_MAX;
 
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++) {
 		const struct client *c = &control->clients[i];
@@ -151,41 +227,45 @@ int control_prepare(const struct control *control, struct pollfd fds[CONTROL_FDS
 		fds[1 + i] = (struct pollfd){ .fd = c->fd };
 		if (c->again_ms < 0)
 			fds[1 + i].events = c->answer ? POLLOUT : POLLIN;
-		room |= c->fd < 0;
 		if (c->fd >= 0 && at < due)
 			due = at;
 	}
-	if (room && control->accept_ms > now) {
-		room = false;
-		due = control->accept_ms < due ? control->accept_ms : due;
-	}
-	fds[0] = (struct pollfd){ .fd = room ? control->fd : -1, .events = POLLIN };
+	fds[0] = (struct pollfd){ .fd = accept_ms <= now ? control->fd : -1, .events = POLLIN };
+	if (accept_ms > now && accept_ms < due)
+		due = accept_ms;
 	if (due == INT64_MAX)
 		return -1;
 	return due > now ? (int)(due - now) : 0;
 }
 
-void control_serve(struct control *control, const struct pollfd fds[CONTROL_FDS])
+/* Those that wait, while there is a place for them. */
+static void accept_clients(struct control *control)
 {
-	unsigned i;
+	struct client *c;
 	int fd;
 
-	for (i = 0; i < CONTROL_MAX_CLIENTS; i++) {
-		if (control->clients[i].fd >= 0)
-			client_serve(control, &control->clients[i], fds[1 + i].revents);
-	}
-	for (i = 0; i < CONTROL_MAX_CLIENTS && fds[0].revents; i++) {
-		if (control->clients[i].fd >= 0)
-			continue;
+	while (accept_at(control) <= now_ms()) {
 		fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0) {
-			/* Who could not be taken still waits, and would wake us at once again. */
+			/* One that could not be taken still waits, and would wake us again. */
 			if (errno != EAGAIN)
 				control->accept_ms = now_ms() + CONTROL_LATER_MS;
 			return;
 		}
-		client_open(&control->clients[i], fd);
+		c = place(control);
+		client_close(control, c);
+		client_open(c, fd);
 	}
+}
+
+void control_serve(struct control *control, const struct pollfd fds[CONTROL_FDS])
+{
+	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++) {
+		if (control->clients[i].fd >= 0)
+			client_serve(control, &control->clients[i], fds[1 + i].revents);
+	}
+	if (fds[0].revents)
+		accept_clients(control);
 }
 
 int control_new(struct control **out, const struct control_config *cfg, char *err, size_t err_len)
@@ -193,12 +273,14 @@ int control_new(struct control **out, const struct control_config *cfg, char *er
 	struct control *control = calloc(1, sizeof(*control));
 	int fd;
 
-	if (!control) {
+	if (!control || closer_new(&control->closer)) {
 		snprintf(err, err_len, "out of memory");
+		free(control);
 		return -ENOMEM;
 	}
 	fd = endpoint_bind("control", cfg->path, true, err, err_len);
 	if (fd < 0) {
+		closer_free(control->closer);
 		free(control);
 		return fd;
 	}
@@ -215,8 +297,9 @@ void control_free(struct control *control)
 	if (!control)
 		return;
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++)
-		client_close(&control->clients[i]);
+		client_close(control, &control->clients[i]);
 	unlink(control->cfg.path);
-	close(control->fd);
+	closer_release(control->closer, control->fd, NULL, 0);
+	closer_free(control->closer);
 	free(control);
 }

@@ -2,7 +2,8 @@
 /*
  * The control socket: a client sends one line and reads lines until the end of file, of which the
  * last is "ok" or "error: REASON". It knows no command: run() does. No client is waited for: one
- * that is slow is cut off. It has no loop: control_prepare(), poll, control_serve().
+ * that is slow is cut off, and what it may have sent of open files is closed by a thread
+ * (tools/txringd/closer.h). It has no loop: control_prepare(), poll, control_serve().
  *
  * Owner: the control thread.
  */
@@ -16,8 +17,12 @@
 
 /* A command's length, the newline not counted. */
 #define CONTROL_MAX_LINE 255
-/* Served at a time; others wait for their turn. */
+/*
+ * Served at a time. When they are all taken the one gives way that has neither sent nor read
+ * anything for the longest time, and for so long at least.
+ */
 #define CONTROL_MAX_CLIENTS 8
+#define CONTROL_SILENCE_MS  100
 #define CONTROL_FDS         (1 + CONTROL_MAX_CLIENTS)
 /* A client that has not sent its line, or not taken its answer, by then is cut off. */
 #define CONTROL_PATIENCE_MS 5000
@@ -46,7 +51,7 @@ int control_new(struct control **control, const struct control_config *cfg, char
 void control_free(struct control *control);
 
 /* What to poll for; the time-out in ms, -1: none. */
-int control_prepare(const struct control *control, struct pollfd fds[CONTROL_FDS]);
+int control_prepare(struct control *control, struct pollfd fds[CONTROL_FDS]);
 /* After the poll, whatever ended it. */
 void control_serve(struct control *control, const struct pollfd fds[CONTROL_FDS]);
 
