@@ -28,63 +28,11 @@
 
 #include "datapath/backend/tap.h"
 #include "tests/net/peer.h"
+#include "tests/net/world.h"
 #include "virtio/base.h"
 
-#define NAME     "txring0"
-#define BRIDGE   "txringbr"
-#define HOLDER   "txringh" /* a port of the bridge that is as slow as a qdisc makes it */
-#define ALL      (~0ULL)
-#define NO_LARGE (ALL & ~FEATURES_GUEST_LARGE)
-#define ROOM     (NET_HDR_LEN + PEER_MAX_LEN + 1)
-
-struct world {
-	struct backend *backend;
-	struct peer peer;
-	struct spill spill;
-	struct tx_stats tx_stats;
-	struct rx_stats rx_stats;
-	struct stream in, out; /* the guest's words */
-	uint8_t frame[ROOM];
-	uint8_t room[ROOM + SPILL_SIZE];
-};
-
-static int set_up(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	assert_non_null(w);
-	w->spill.buf = malloc(SPILL_SIZE);
-	assert_non_null(w->spill.buf);
-	w->peer.fd = -1;
-	w->in = (struct stream){ .max_len = PEER_MTU_LEN };
-	w->out = (struct stream){ .max_len = PEER_MAX_LEN, .to_host = true };
-	*state = w;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct world *w = *state;
-
-	if (w->peer.fd >= 0)
-		peer_close(&w->peer);
-	backend_free(w->backend);
-	free(w->spill.buf);
-	free(w);
-	/* Of a test that failed; the next one needs the name. */
-	(void)!system("ip link del " NAME " 2>/dev/null");
-	return 0;
-}
-
-static void open_tap(struct world *w, unsigned n_queues, uint64_t features)
-{
-	char err[BACKEND_ERR_LEN];
-
-	if (tap_backend_new(&w->backend, NAME, n_queues, err))
-		fail_msg("%s", err);
-	assert_int_equal(w->backend->ops->start(w->backend, features, NET_HDR_LEN), 0);
-	peer_open(&w->peer, NAME);
-}
+#define BRIDGE "txringbr"
+#define HOLDER "txringh" /* a port of the bridge that is as slow as a qdisc makes it */
 
 /* A wrong argument gives this text, on one line, and leaves no interface. */
 static void refused(const char *name, unsigned n_queues, int code, const char *text)
@@ -97,74 +45,6 @@ static void refused(const char *name, unsigned n_queues, int code, const char *t
 		fail_msg("%s with %u queues gives %d: %s", name, n_queues, got, err);
 }
 
-/* Sends frame number w->in.sent to the guest. */
-static void host_sends(struct world *w)
-{
-	struct virtio_net_hdr_v1 hdr;
-	size_t len = stream_make(&w->in, &hdr, w->frame);
-
-	assert_true(peer_send(&w->peer, &hdr, w->frame, len));
-	w->in.sent++;
-}
-
-static unsigned rx(struct world *w, unsigned q, struct frame *f)
-{
-	struct backend_queue *bq = w->backend->queues[q];
-	struct pollfd p = { .fd = bq->frames.fd, .events = bq->frames.events };
-
-	if (poll(&p, 1, 200) <= 0)
-		return 0;
-	return bq->ops->rx(bq, f, 1, &w->spill, &w->rx_stats);
-}
-
-/* The next frame, read into room of n iovecs, is the next of the stream. */
-static void guest_takes(struct world *w, uint32_t room, unsigned n)
-{
-	static struct iovec iov[IOV_MAX];
-	struct frame f = { .iov = iov, .n_iov = (uint16_t)n, .len = room };
-	struct virtio_net_hdr_v1 hdr;
-	unsigned i;
-
-	for (i = 0; i < n; i++)
-		iov[i] = (struct iovec){ w->room + (size_t)i * (room / n),
-					 i + 1 < n ? room / n : room - (n - 1) * (room / n) };
-	assert_int_equal(rx(w, 0, &f), 1);
-	assert_int_equal(w->spill.used ? f.len : 0, w->spill.used ? room : 0);
-	memcpy(w->room + f.len, w->spill.buf, w->spill.used);
-	memcpy(&hdr, w->room, sizeof(hdr));
-	stream_take(&w->in, 1, &hdr, w->room + NET_HDR_LEN, f.len + w->spill.used - NET_HDR_LEN);
-}
-
-/* Sends frame number w->out.sent to the host, in n pieces, its header before it or apart. */
-static void guest_sends(struct world *w, unsigned n, bool in_place)
-{
-	struct iovec iov[8];
-	struct frame f = { .iov = iov, .n_iov = (uint16_t)n, .n_chains = 1, .in_place = in_place };
-	struct backend_queue *q = w->backend->queues[0];
-	uint8_t *payload = w->frame + NET_HDR_LEN;
-	unsigned i;
-
-	f.len = (uint32_t)stream_make(&w->out, &f.hdr, payload);
-	memcpy(w->frame, &f.hdr, NET_HDR_LEN);
-	if (!in_place)
-		memset(w->frame, 0xff, NET_HDR_LEN);
-	for (i = 0; i < n; i++)
-		iov[i] = (struct iovec){ payload + i * (f.len / n),
-					 i + 1 < n ? f.len / n : f.len - i * (f.len / n) };
-	assert_int_equal(q->ops->tx(q, &f, 1, &w->tx_stats), 1);
-	w->out.sent++;
-}
-
-static void host_takes(struct world *w)
-{
-	struct virtio_net_hdr_v1 hdr;
-	ssize_t len = peer_receive(&w->peer, &hdr, w->room, sizeof(w->room));
-
-	if (len < 0)
-		fail_msg("frame %u did not reach the host: %s", w->out.seen, strerror((int)-len));
-	stream_take(&w->out, 1, &hdr, w->room, (size_t)len);
-}
-
 /*
  * A tap that we made goes with us; one that was there stays, and is as it was found but for its
  * flags.
@@ -173,7 +53,7 @@ static void leaves_nothing_behind(void **state)
 {
 	struct world *w = *state;
 
-	open_tap(w, 1, ALL);
+	world_open_tap(w, 1, ALL);
 	assert_string_equal(w->backend->describe, "tap " NAME " (1 queue, csum tso uso)");
 	assert_int_equal(w->backend->features & FEATURES_GUEST_LARGE, FEATURES_GUEST_LARGE);
 	assert_int_equal(w->backend->features & FEATURES_HOST_TSO, FEATURES_HOST_TSO);
@@ -198,7 +78,7 @@ static void says_what_is_wrong(void **state)
 	peer_ip("link del " NAME);
 	peer_ip("tuntap add " NAME " mode tap");
 	refused(NAME, 2, -EINVAL, "ip tuntap add " NAME " mode tap multi_queue vnet_hdr");
-	open_tap(w, 1, ALL);
+	world_open_tap(w, 1, ALL);
 	refused(NAME, 1, -EBUSY, "tap " NAME " is in use");
 }
 
@@ -208,11 +88,11 @@ static void uses_one_queue_of_several(void **state)
 	struct world *w = *state;
 
 	peer_ip("tuntap add " NAME " mode tap multi_queue");
-	open_tap(w, 1, ALL);
-	host_sends(w);
-	guest_takes(w, ROOM, 1);
-	guest_sends(w, 1, true);
-	host_takes(w);
+	world_open_tap(w, 1, ALL);
+	world_host_sends(w);
+	world_guest_takes(w, ROOM, 1);
+	world_guest_sends(w, 1, true);
+	world_host_takes(w);
 }
 
 static int open_fd(const char *name, int flags)
@@ -281,10 +161,10 @@ static void takes_inherited_fds(void **state)
 	assert_int_equal(w->backend->ops->start(w->backend, ALL, NET_HDR_LEN), 0);
 	assert_int_equal(w->backend->ops->set_queue(w->backend, 1, false), 0);
 	peer_open(&w->peer, NAME);
-	guest_sends(w, 1, true);
-	host_takes(w);
-	host_sends(w);
-	guest_takes(w, ROOM, 1);
+	world_guest_sends(w, 1, true);
+	world_host_takes(w);
+	world_host_sends(w);
+	world_guest_takes(w, ROOM, 1);
 }
 
 /* Every byte of frames of all lengths, in one piece or several, both ways. */
@@ -293,13 +173,13 @@ static void carries_frames(void **state)
 	struct world *w = *state;
 	unsigned i;
 
-	open_tap(w, 1, ALL);
+	world_open_tap(w, 1, ALL);
 	w->in.max_len = PEER_MAX_LEN;
 	for (i = 0; i < 200; i++) {
-		guest_sends(w, 1 + i % 5, i % 2);
-		host_takes(w);
-		host_sends(w);
-		guest_takes(w, ROOM, 1 + i % 7);
+		world_guest_sends(w, 1 + i % 5, i % 2);
+		world_host_takes(w);
+		world_host_sends(w);
+		world_guest_takes(w, ROOM, 1 + i % 7);
 	}
 	assert_int_equal(w->tx_stats.drop_backend, 0);
 	assert_int_equal(w->rx_stats.spilled + w->rx_stats.drop_size + w->rx_stats.drop_backend, 0);
@@ -312,16 +192,16 @@ static void spills(void **state)
 	struct world *w = *state;
 	unsigned i, k;
 
-	open_tap(w, 1, ALL);
+	world_open_tap(w, 1, ALL);
 	w->in.max_len = PEER_MAX_LEN;
 	for (i = 0; i < array_size(pieces); i++) {
 		for (k = 0; k < 20; k++) {
-			host_sends(w);
-			guest_takes(w, i < 3 ? 17 + 100 * k : 1024 + 3 * k, pieces[i]);
+			world_host_sends(w);
+			world_guest_takes(w, i < 3 ? 17 + 100 * k : 1024 + 3 * k, pieces[i]);
 		}
 	}
-	host_sends(w);
-	guest_takes(w, NET_HDR_LEN + 40, 1);
+	world_host_sends(w);
+	world_guest_takes(w, NET_HDR_LEN + 40, 1);
 	assert_true(w->spill.used > 0);
 }
 
@@ -336,19 +216,19 @@ static void notices_a_raised_mtu(void **state)
 	struct frame f = { .iov = &iov, .n_iov = 1, .len = 2048 };
 	struct virtio_net_hdr_v1 plain = { 0 }, hdr;
 
-	open_tap(w, 1, NO_LARGE);
-	host_sends(w);
-	guest_takes(w, 2048, 1);
+	world_open_tap(w, 1, NO_LARGE);
+	world_host_sends(w);
+	world_guest_takes(w, 2048, 1);
 	peer_ip("link set " NAME " mtu 9000");
 	w->in.sent = 3; /* of 65535 bytes, of which 9014 are sent, and not as TSO */
 	w->in.max_len = PEER_MAX_LEN;
 	stream_make(&w->in, &hdr, w->frame);
 	assert_true(peer_send(&w->peer, &plain, w->frame, 9014));
-	assert_int_equal(rx(w, 0, &f), 0);
+	assert_int_equal(world_rx(w, 0, &f), 0);
 	assert_int_equal(w->rx_stats.drop_size, 1);
 	assert_int_equal(f.len, 2048);
 	assert_true(peer_send(&w->peer, &plain, w->frame, 9014));
-	assert_int_equal(rx(w, 0, &f), 1);
+	assert_int_equal(world_rx(w, 0, &f), 1);
 	assert_int_equal(f.len, 2048);
 	assert_int_equal(f.len + w->spill.used, 9014 + NET_HDR_LEN);
 	assert_memory_equal(w->room + NET_HDR_LEN, w->frame, 2048 - NET_HDR_LEN);
@@ -362,7 +242,7 @@ static void sets_the_mtu(void **state)
 	struct world *w = *state;
 	struct ifreq ifr = { .ifr_name = NAME };
 
-	open_tap(w, 1, NO_LARGE);
+	world_open_tap(w, 1, NO_LARGE);
 	assert_int_equal(w->backend->ops->set_mtu(w->backend, 4000), 0);
 	assert_int_equal(ioctl(w->peer.fd, SIOCGIFMTU, &ifr), 0);
 	assert_int_equal(ifr.ifr_mtu, 4000);
@@ -381,13 +261,13 @@ static void keeps_offloads_from_a_plain_guest(void **state)
 	struct virtio_net_hdr_v1 hdr;
 	unsigned n = 0;
 
-	open_tap(w, 1, NO_LARGE & ~FEATURE(VIRTIO_NET_F_GUEST_CSUM));
+	world_open_tap(w, 1, NO_LARGE & ~FEATURE(VIRTIO_NET_F_GUEST_CSUM));
 	w->in.max_len = PEER_MAX_LEN;
 	w->in.sent = 3;
-	host_sends(w);
+	world_host_sends(w);
 	for (;;) {
 		f = (struct frame){ .iov = &iov, .n_iov = 1, .len = ROOM };
-		if (!rx(w, 0, &f))
+		if (!world_rx(w, 0, &f))
 			break;
 		memcpy(&hdr, w->room, sizeof(hdr));
 		assert_int_equal(hdr.gso_type, VIRTIO_NET_HDR_GSO_NONE);
@@ -406,15 +286,15 @@ static void forgets_the_former_guests_frames(void **state)
 	struct world *w = *state;
 	unsigned i;
 
-	open_tap(w, 1, ALL);
+	world_open_tap(w, 1, ALL);
 	w->in.max_len = PEER_MAX_LEN;
 	for (i = 0; i < 10; i++)
-		host_sends(w);
+		world_host_sends(w);
 	assert_int_equal(w->backend->ops->start(w->backend, NO_LARGE, NET_HDR_LEN), 0);
 	w->in.max_len = PEER_MTU_LEN;
 	w->in.seen = w->in.sent;
-	host_sends(w);
-	guest_takes(w, ROOM, 1);
+	world_host_sends(w);
+	world_guest_takes(w, ROOM, 1);
 	assert_int_equal(w->rx_stats.drop_backend, 10);
 }
 
@@ -426,7 +306,7 @@ static void sends_the_most_pieces(void **state)
 	struct frame f = { .iov = iov, .n_chains = 1 };
 	struct backend_queue *q;
 
-	open_tap(w, 1, ALL);
+	world_open_tap(w, 1, ALL);
 	q = w->backend->queues[0];
 	do
 		f.len = (uint32_t)stream_make(&w->out, &f.hdr, w->frame);
@@ -437,7 +317,7 @@ static void sends_the_most_pieces(void **state)
 	assert_int_equal(q->ops->tx(q, &f, 1, &w->tx_stats), 1);
 	assert_int_equal(w->tx_stats.drop_backend, 0);
 	w->out.sent++;
-	host_takes(w);
+	world_host_takes(w);
 }
 
 /* Frames from the tap stay in HOLDER's qdisc, and charged to the tap's send buffer. */
@@ -469,7 +349,7 @@ static void waits_while_full(void **state)
 	int sndbuf = 16384;
 	unsigned n = 0;
 
-	open_tap(w, 1, ALL);
+	world_open_tap(w, 1, ALL);
 	hold_frames();
 	q = w->backend->queues[0];
 	p = (struct pollfd){ .fd = q->room.fd, .events = q->room.events };
@@ -495,17 +375,17 @@ static void drops_while_down(void **state)
 	struct world *w = *state;
 	unsigned i;
 
-	open_tap(w, 1, ALL);
+	world_open_tap(w, 1, ALL);
 	peer_ip("link set " NAME " down");
 	for (i = 0; i < 5; i++)
-		guest_sends(w, 1 + i, i % 2);
+		world_guest_sends(w, 1 + i, i % 2);
 	assert_int_equal(w->tx_stats.drop_backend, 5);
 	peer_ip("link set " NAME " up");
 	w->out.seen = w->out.sent;
 	/* The socket was told that the network is down. */
 	assert_int_equal(read(w->peer.fd, w->room, 1), -1);
-	guest_sends(w, 1, true);
-	host_takes(w);
+	world_guest_sends(w, 1, true);
+	world_host_takes(w);
 	assert_int_equal(w->tx_stats.drop_backend, 5);
 }
 
@@ -517,14 +397,14 @@ static void survives_removal(void **state)
 	struct frame f = { .iov = &iov, .n_iov = 1, .len = ROOM };
 	struct backend_queue *q;
 
-	open_tap(w, 1, ALL);
+	world_open_tap(w, 1, ALL);
 	q = w->backend->queues[0];
 	peer_ip("link del " NAME);
-	assert_int_equal(rx(w, 0, &f), 0);
+	assert_int_equal(world_rx(w, 0, &f), 0);
 	assert_int_equal(q->frames.fd, -1);
 	assert_int_equal(q->room.fd, -1);
 	assert_int_equal(w->rx_stats.drop_backend, 1);
-	guest_sends(w, 1, true);
+	world_guest_sends(w, 1, true);
 	assert_int_equal(w->tx_stats.drop_backend, 1);
 	assert_true(w->backend->ops->start(w->backend, ALL, NET_HDR_LEN) < 0);
 }
@@ -537,7 +417,7 @@ static void detaches_queues(void **state)
 	struct frame f;
 	unsigned counts[4] = { 0 }, q, round;
 
-	open_tap(w, 4, ALL);
+	world_open_tap(w, 4, ALL);
 	for (round = 0; round < 3; round++) {
 		bool used = round != 1;
 
@@ -545,10 +425,10 @@ static void detaches_queues(void **state)
 			assert_int_equal(w->backend->ops->set_queue(w->backend, q, used), 0);
 		memset(counts, 0, sizeof(counts));
 		for (w->in.flow = 0; w->in.flow < 40; w->in.flow++)
-			host_sends(w);
+			world_host_sends(w);
 		for (q = 0; q < (used ? 4 : 1); q++) {
 			for (f = (struct frame){ .iov = &iov, .n_iov = 1, .len = ROOM };
-			     rx(w, q, &f); f.len = ROOM)
+			     world_rx(w, q, &f); f.len = ROOM)
 				counts[q]++;
 		}
 		assert_int_equal(counts[0] + counts[1] + counts[2] + counts[3], 40);
@@ -611,7 +491,7 @@ static void takes_ufo(void **state)
 	struct frame f = { .iov = &iov, .n_iov = 1, .n_chains = 1, .len = 42 + 4000 };
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	open_tap(w, 1, ALL);
+	world_open_tap(w, 1, ALL);
 	assert_true(feature_has(w->backend->features, VIRTIO_NET_F_HOST_UFO));
 	assert_false(feature_has(w->backend->features, VIRTIO_NET_F_GUEST_UFO));
 	peer_ip("addr add 10.99.99.1/24 dev " NAME);
@@ -630,25 +510,30 @@ static void takes_ufo(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(leaves_nothing_behind, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(says_what_is_wrong, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(uses_one_queue_of_several, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(checks_inherited_fds, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(takes_inherited_fds, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(carries_frames, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(spills, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(notices_a_raised_mtu, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(sets_the_mtu, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(keeps_offloads_from_a_plain_guest, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(forgets_the_former_guests_frames, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(sends_the_most_pieces, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(waits_while_full, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(drops_while_down, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(survives_removal, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(detaches_queues, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(takes_ufo, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(leaves_nothing_behind, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(says_what_is_wrong, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(uses_one_queue_of_several, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(checks_inherited_fds, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(takes_inherited_fds, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(carries_frames, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(spills, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(notices_a_raised_mtu, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(sets_the_mtu, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(keeps_offloads_from_a_plain_guest, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(forgets_the_former_guests_frames, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(sends_the_most_pieces, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(waits_while_full, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(drops_while_down, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(survives_removal, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(detaches_queues, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(takes_ufo, world_set_up, world_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
