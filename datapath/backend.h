@@ -91,8 +91,9 @@ struct backend_ops {
 	 */
 	enum backend_health (*check)(struct backend *backend, char why[BACKEND_ERR_LEN]);
 	/*
-	 * Take it again after BACKEND_LOST, with the offloads that start() last set. All queues are
-	 * paused or stopped; their waits are new afterwards. 0, or a negative errno and err: it is
+	 * Take it again after BACKEND_LOST, with the offloads, MTU and link that it was last told,
+	 * also while it was lost; all its queues are used, as at first. They are paused or stopped
+	 * now, and their waits are new afterwards. 0, or a negative errno and err: it is
 	 * lost as before. NULL together with check, or when check never says BACKEND_LOST.
 	 */
 	int (*reopen)(struct backend *backend, char err[BACKEND_ERR_LEN]);

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "datapath/backend/tap_check.h"
 #include "datapath/backend/tap_link.h"
 #include "datapath/backend/tap_open.h"
 #include "virtio/base.h"
@@ -31,6 +32,9 @@ static void tap_free(struct backend *backend)
 	struct tap_backend *tap = container_of(backend, struct tap_backend, base);
 	unsigned i;
 
+	/* Whoever passed the fds in has others of them, and an interface that had a carrier. */
+	if (!tap->name[0] && !tap->carrier)
+		tap_link_set_carrier(backend, true);
 	for (i = 0; i < backend->n_queues; i++)
 		close(tap->list[i].fd);
 	close(tap->sock);
@@ -239,6 +243,9 @@ static const struct backend_ops tap_ops = {
 	.start = tap_link_start,
 	.set_mtu = tap_link_set_mtu,
 	.set_queue = tap_link_set_queue,
+	.set_link = tap_link_set_carrier,
+	.check = tap_link_check,
+	.reopen = tap_link_reopen,
 	.send = tap_send,
 	.free = tap_free,
 	.tx = tap_tx,
@@ -268,19 +275,13 @@ static void tap_init(struct tap_backend *tap, const int *fds, unsigned n)
 	tap_link_init(tap);
 }
 
-int tap_backend_from_fds(struct backend **backend, const int *fds, unsigned n,
-			 char err[BACKEND_ERR_LEN])
+/* name: what the fds were opened by; NULL: they were passed in. */
+static int tap_new(struct backend **backend, const int *fds, unsigned n, const char *name,
+		   char err[BACKEND_ERR_LEN])
 {
-	struct tap_backend *tap;
+	struct tap_backend *tap = calloc(1, sizeof(*tap) + n * sizeof(tap->queues[0]));
 	int code;
 
-	if (!n || n > TAP_MAX_QUEUES)
-		return tap_open_failed(err, -EINVAL, "a tap has 1 to %d queues, not %u",
-				       TAP_MAX_QUEUES, n);
-	code = tap_open_check(fds, n, err);
-	if (code)
-		return code;
-	tap = calloc(1, sizeof(*tap) + n * sizeof(tap->queues[0]));
 	if (!tap)
 		return tap_open_failed(err, -ENOMEM, "no memory for a tap's queues");
 	tap->list = calloc(n, sizeof(*tap->list));
@@ -293,6 +294,8 @@ int tap_backend_from_fds(struct backend **backend, const int *fds, unsigned n,
 		code = tap_open_failed(err, -errno, "a tap needs a socket: %s", strerror(errno));
 		goto free_list;
 	}
+	if (name)
+		strncpy(tap->name, name, IFNAMSIZ - 1);
 	tap_init(tap, fds, n);
 	*backend = &tap->base;
 	return 0;
@@ -301,6 +304,18 @@ free_list:
 free_tap:
 	free(tap);
 	return code;
+}
+
+int tap_backend_from_fds(struct backend **backend, const int *fds, unsigned n,
+			 char err[BACKEND_ERR_LEN])
+{
+	int code;
+
+	if (!n || n > TAP_MAX_QUEUES)
+		return tap_open_failed(err, -EINVAL, "a tap has 1 to %d queues, not %u",
+				       TAP_MAX_QUEUES, n);
+	code = tap_check_fds(fds, n, err);
+	return code ? code : tap_new(backend, fds, n, NULL, err);
 }
 
 int tap_backend_new(struct backend **backend, const char *name, unsigned n_queues,
@@ -315,7 +330,7 @@ int tap_backend_new(struct backend **backend, const char *name, unsigned n_queue
 	code = tap_open_queues(fds, n_queues, name, err);
 	if (code)
 		return code;
-	code = tap_backend_from_fds(backend, fds, n_queues, err);
+	code = tap_new(backend, fds, n_queues, name, err);
 	for (i = 0; code && i < n_queues; i++)
 		close(fds[i]);
 	return code;

@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/ethtool.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
@@ -17,6 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "datapath/backend/tap_check.h"
+
 #define TAP_DEVICE "/dev/net/tun"
 
 /* A tap that is in use may be about to become free: about a second is waited for that. */
@@ -27,7 +28,8 @@
 enum tap_kind {
 	TAP_ABSENT,
 	TAP_THERE,
-	TAP_OTHER, /* an interface of another kind */
+	TAP_MACVTAP, /* or a macvlan: they look alike but for the device node */
+	TAP_OTHER,   /* an interface of another kind */
 };
 
 int tap_open_failed(char err[BACKEND_ERR_LEN], int code, const char *fmt, ...)
@@ -73,6 +75,13 @@ static int check_name(const char *name, char err[BACKEND_ERR_LEN])
 	return 0;
 }
 
+static enum tap_kind kind_of_driver(const struct ethtool_drvinfo *info)
+{
+	if (!strcmp(info->driver, "tun") && !strcmp(info->bus_info, "tap"))
+		return TAP_THERE;
+	return strcmp(info->driver, "macvlan") ? TAP_OTHER : TAP_MACVTAP;
+}
+
 static enum tap_kind kind_of(const char *name)
 {
 	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
@@ -82,8 +91,7 @@ static enum tap_kind kind_of(const char *name)
 
 	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
 	if (!ioctl(sock, SIOCETHTOOL, &ifr))
-		kind = strcmp(info.driver, "tun") || strcmp(info.bus_info, "tap") ? TAP_OTHER
-										  : TAP_THERE;
+		kind = kind_of_driver(&info);
 	else if (errno == ENODEV)
 		kind = TAP_ABSENT;
 	if (sock >= 0)
@@ -177,16 +185,16 @@ static int attach_any(int fd, const char *name, unsigned n)
 	return code;
 }
 
-/* One queue of n. */
-static int open_queue(const char *name, unsigned n, char err[BACKEND_ERR_LEN])
+/* One queue of n; tries is how often a tap that is in use is tried again. */
+static int open_tap_queue(const char *name, unsigned n, int tries, char err[BACKEND_ERR_LEN])
 {
-	int fd = open_device(name, err), code, tries;
+	int fd = open_device(name, err), code;
 
 	if (fd < 0)
 		return fd;
 	code = attach_any(fd, name, n);
 	/* A killed process lets go of its tap only when the kernel has ended its io_uring. */
-	for (tries = 0; code == -EBUSY && tries < BUSY_TRIES; tries++) {
+	for (; code == -EBUSY && tries > 0; tries--) {
 		usleep(BUSY_WAIT_US);
 		code = attach_any(fd, name, n);
 	}
@@ -196,75 +204,101 @@ static int open_queue(const char *name, unsigned n, char err[BACKEND_ERR_LEN])
 	return attach_failed(name, n, code, err);
 }
 
-int tap_open_queues(int *fds, unsigned n, const char *name, char err[BACKEND_ERR_LEN])
+static int open_macvtap_failed(const char *name, const char *path, int code,
+			       char err[BACKEND_ERR_LEN])
 {
-	unsigned i;
-	int code = check_name(name, err);
-
-	if (code)
-		return code;
-	for (i = 0; i < n; i++) {
-		fds[i] = open_queue(name, n, err);
-		if (fds[i] >= 0)
-			continue;
-		code = fds[i];
-		while (i)
-			close(fds[--i]);
-		return code;
+	switch (-code) {
+	case ENOENT:
+	case ENODEV:
+	case ENXIO:
+		return tap_open_failed(
+			err, code,
+			"%s is a macvlan, or a macvtap without its device node %s: make "
+			"that with mknod, numbers as in "
+			"/sys/class/net/%s/macvtap/*/dev",
+			name, path, name);
+	case EACCES:
+	case EPERM:
+		return tap_open_failed(
+			err, code,
+			"macvtap %s: no permission to open %s: it must be readable and "
+			"writable for this user",
+			name, path);
+	default:
+		return tap_open_failed(err, code, "macvtap %s: %s: %s", name, path,
+				       strerror(-code));
 	}
-	return 0;
 }
 
 /*
- * What must be true of one queue alone. Whether IFF_NO_PI is on cannot be seen: TUNGETIFF uses its
- * bit for something else (IFF_NOFILTER).
+ * Whether a macvtap's queue is one of the interface of this name. Device nodes are named by the
+ * interface's index, which another network namespace may use as well.
  */
-static int check_queue(int fd, struct ifreq *ifr, char err[BACKEND_ERR_LEN])
+static bool is_queue_of(int fd, const char *name)
 {
-	int flags = fcntl(fd, F_GETFL), sndbuf = INT_MAX;
+	struct ifreq ours = { 0 }, found = { 0 };
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool same;
 
-	if (flags < 0)
-		return tap_open_failed(err, -errno, "fd %d is not open", fd);
-	if (ioctl(fd, TUNGETIFF, ifr))
-		return tap_open_failed(err, -errno, "fd %d is not a tap", fd);
-	if (!(ifr->ifr_flags & IFF_TAP))
-		return tap_open_failed(err, -EINVAL, "%s (fd %d) is a tun, not a tap",
-				       ifr->ifr_name, fd);
-	if (!(ifr->ifr_flags & IFF_VNET_HDR))
-		return tap_open_failed(err, -EINVAL,
-				       "tap %s (fd %d) was opened without IFF_VNET_HDR (vnet_hdr)",
-				       ifr->ifr_name, fd);
-	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) || ioctl(fd, TUNSETSNDBUF, &sndbuf))
-		return tap_open_failed(err, -errno,
-				       "tap %s (fd %d) cannot be made non-blocking: %s",
-				       ifr->ifr_name, fd, strerror(errno));
-	return 0;
+	strncpy(found.ifr_name, name, IFNAMSIZ - 1);
+	same = !ioctl(fd, TUNGETIFF, &ours) && !strncmp(ours.ifr_name, name, IFNAMSIZ) &&
+	       !ioctl(fd, SIOCGIFHWADDR, &ours) && !ioctl(sock, SIOCGIFHWADDR, &found) &&
+	       !memcmp(ours.ifr_hwaddr.sa_data, found.ifr_hwaddr.sa_data, 6);
+	if (sock >= 0)
+		close(sock);
+	return same;
 }
 
-int tap_open_check(const int *fds, unsigned n, char err[BACKEND_ERR_LEN])
+/* To open the node is to add a queue. */
+static int open_macvtap_queue(const char *name, char err[BACKEND_ERR_LEN])
 {
-	struct ifreq first = { 0 }, ifr;
-	unsigned i, k;
-	int code;
+	char path[32];
+	int fd;
 
-	for (i = 0; i < n; i++) {
-		memset(&ifr, 0, sizeof(ifr));
-		code = check_queue(fds[i], &ifr, err);
-		if (code)
-			return code;
-		if (!i)
-			first = ifr;
-		if (strncmp(ifr.ifr_name, first.ifr_name, IFNAMSIZ))
-			return tap_open_failed(
-				err, -EINVAL,
-				"fd %d is %s, but fd %d is %s: they must be queues of one tap",
-				fds[0], first.ifr_name, fds[i], ifr.ifr_name);
-		for (k = 0; k < i; k++) {
-			if (fds[k] == fds[i] || !(ifr.ifr_flags & IFF_MULTI_QUEUE))
-				return tap_open_failed(err, -EINVAL,
-						       "fds %d and %d are the same queue of tap %s",
-						       fds[k], fds[i], ifr.ifr_name);
-		}
+	snprintf(path, sizeof(path), "/dev/tap%u", if_nametoindex(name));
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return open_macvtap_failed(name, path, -errno, err);
+	if (is_queue_of(fd, name))
+		return fd;
+	close(fd);
+	return tap_open_failed(
+		err, -ENODEV,
+		"macvtap %s: %s is of another network namespace: open it elsewhere and "
+		"pass it in: tap-fd:N",
+		name, path);
+}
+
+static int open_queues(int *fds, unsigned n, const char *name, int tries, char err[BACKEND_ERR_LEN])
+{
+	bool macvtap = kind_of(name) == TAP_MACVTAP;
+	unsigned i;
+	int code = 0;
+
+	for (i = 0; i < n && !code; i++) {
+		fds[i] = macvtap ? open_macvtap_queue(name, err)
+				 : open_tap_queue(name, n, tries, err);
+		code = fds[i] < 0 ? fds[i] : 0;
 	}
-	return 0;
+	if (code)
+		i--;
+	else
+		code = tap_check_fds(fds, n, err);
+	while (code && i)
+		close(fds[--i]);
+	return code;
+}
+
+int tap_open_queues(int *fds, unsigned n, const char *name, char err[BACKEND_ERR_LEN])
+{
+	int code = check_name(name, err);
+
+	return code ? code : open_queues(fds, n, name, BUSY_TRIES, err);
+}
+
+int tap_open_again(int *fds, unsigned n, const char *name, char err[BACKEND_ERR_LEN])
+{
+	if (kind_of(name) == TAP_ABSENT)
+		return tap_open_failed(err, -ENODEV, "tap %s is not there", name);
+	return open_queues(fds, n, name, 0, err);
 }

@@ -9,12 +9,14 @@
 #include "datapath/backend.h"
 
 /*
- * Open n queues of the tap of this name, which is made if it is not there. On failure none is open.
+ * Both: 0, or a negative errno and err.
+ *
+ * Open n queues of the interface of this name, a macvtap or a tap, which is made if it is not
+ * there. Waits up to a second for one that is in use. On failure none is open, and none was made.
  */
 int tap_open_queues(int *fds, unsigned n, const char *name, char err[BACKEND_ERR_LEN]);
-
-/* Make sure that the fds are queues of one tap that we can use, and non-blocking. */
-int tap_open_check(const int *fds, unsigned n, char err[BACKEND_ERR_LEN]);
+/* The same of an interface that was lost: it is neither made nor waited for. */
+int tap_open_again(int *fds, unsigned n, const char *name, char err[BACKEND_ERR_LEN]);
 
 /* Writes err and returns code. */
 int tap_open_failed(char err[BACKEND_ERR_LEN], int code, const char *fmt, ...)

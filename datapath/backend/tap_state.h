@@ -3,6 +3,7 @@
 #ifndef DATAPATH_BACKEND_TAP_STATE_H
 #define DATAPATH_BACKEND_TAP_STATE_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,10 +24,14 @@ struct tap_queue {
 struct tap_backend {
 	struct backend base;
 	char describe[96];
-	int sock;          /* for what the interface is asked by name */
-	unsigned offloads; /* TUN_F_*, as the kernel has them now */
-	unsigned usable;   /* TUN_F_*: what it takes */
+	char name[IFNAMSIZ]; /* to open it again by; empty: the fds were passed in */
+	bool macvtap;        /* or ipvtap: the kernel's other driver of such fds */
+	int carrier;         /* what set_link said last; -1: nothing yet */
+	int sock;            /* for what the interface is asked by name */
+	unsigned offloads;   /* TUN_F_*, as the driver negotiated them */
+	unsigned usable;     /* TUN_F_*: what it takes */
 	int hdr_len;
+	uint16_t mtu;           /* what set_mtu said last; 0: nothing yet */
 	struct tap_queue *list; /* the queues themselves */
 	struct backend_queue *queues[];
 };

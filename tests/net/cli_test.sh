@@ -117,6 +117,11 @@ leaves_nothing --backend "'tap:$tap'" "another user" -- \
 	setpriv --inh-caps=-all --bounding-set=-net_admin "$txringd" --socket-path "$sock" \
 	--backend "tap:$tap"
 ip link del "$tap"
+ip tuntap add "$tap" mode tap vnet_hdr user 0
+leaves_nothing --mtu "'9000'" "$tap" "set it beforehand, as root" -- \
+	setpriv --inh-caps=-all --bounding-set=-net_admin "$txringd" --socket-path "$sock" \
+	--backend "tap:$tap" --mtu 9000
+ip link del "$tap"
 
 # A /dev/net of our own, in a mount namespace that ends with the command.
 # shellcheck disable=SC2016

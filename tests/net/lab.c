@@ -250,6 +250,8 @@ void lab_traffic(struct lab *lab, unsigned to_host, unsigned to_guest, unsigned 
 	struct pollfd p = { .fd = lab->peer.fd, .events = POLLIN };
 	unsigned idle = 0, n, sent;
 
+	/* The carrier follows the guest. */
+	assert_true(!to_guest || peer_wait_link(&lab->peer, LAB_TAP));
 	while (to_host || to_guest || under_way(lab->to_host) || under_way(lab->to_guest) ||
 	       !all_complete(lab)) {
 		take_turn(lab);
@@ -272,6 +274,7 @@ void lab_traffic(struct lab *lab, unsigned to_host, unsigned to_guest, unsigned 
 
 void lab_host_sends(struct lab *lab, unsigned n)
 {
+	assert_true(!lab->net || peer_wait_link(&lab->peer, LAB_TAP));
 	while (n)
 		n -= host_sends(lab, n, UINT32_MAX);
 }
@@ -304,6 +307,7 @@ void lab_ping(struct lab *lab, unsigned n)
 {
 	struct pollfd p = { .fd = lab->peer.fd, .events = POLLIN };
 
+	assert_true(peer_wait_link(&lab->peer, LAB_TAP));
 	while (n--) {
 		take_turn(lab);
 		want_call(lab, 1);

@@ -7,7 +7,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/ip.h>
@@ -32,7 +34,7 @@
  */
 #define PORT_GUEST 5000
 #define PORT_HOST  6000
-#define PORT_OTHER 7000
+#define PORT_FAR   7000
 #define RCVBUF     (128 << 20)
 #define VNET_LEN   NET_HDR_LEN_LEGACY /* PACKET_VNET_HDR's */
 
@@ -69,6 +71,23 @@ void peer_close(struct peer *peer)
 {
 	close(peer->fd);
 	peer->fd = -1;
+}
+
+bool peer_wait_link(const struct peer *peer, const char *ifname)
+{
+	struct ethtool_value value = { .cmd = ETHTOOL_GLINK };
+	struct ifreq flags = { 0 }, link = { .ifr_data = (char *)&value };
+
+	strncpy(flags.ifr_name, ifname, IFNAMSIZ - 1);
+	strncpy(link.ifr_name, ifname, IFNAMSIZ - 1);
+	for (unsigned i = 0; i < 200; i++) {
+		/* The queues come after the flag, but under the same lock, which GLINK takes. */
+		if (!ioctl(peer->fd, SIOCGIFFLAGS, &flags) && flags.ifr_flags & IFF_RUNNING &&
+		    !ioctl(peer->fd, SIOCETHTOOL, &link) && value.data)
+			return true;
+		usleep(10000);
+	}
+	return false;
 }
 
 bool peer_send(struct peer *peer, const struct virtio_net_hdr_v1 *hdr, const void *frame,
@@ -165,8 +184,8 @@ static size_t make(const struct stream *s, uint32_t seq, struct virtio_net_hdr_v
 	}
 	address(&eth, &ip, s->to_host);
 	ip.tot_len = htons((uint16_t)(len - sizeof(eth)));
-	tcp.source = htons((uint16_t)(s->to_host ? PORT_GUEST + s->flow : PORT_OTHER));
-	tcp.dest = htons((uint16_t)(s->to_host ? PORT_OTHER : PORT_HOST + s->flow));
+	tcp.source = htons((uint16_t)(s->to_host ? PORT_GUEST + s->flow : PORT_FAR));
+	tcp.dest = htons((uint16_t)(s->to_host ? PORT_FAR : PORT_HOST + s->flow));
 	tcp.seq = htonl(seq);
 	memcpy(frame, &eth, sizeof(eth));
 	memcpy(frame + sizeof(eth), &ip, sizeof(ip));

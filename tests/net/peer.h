@@ -27,6 +27,12 @@ struct peer {
 void peer_open(struct peer *peer, const char *ifname);
 void peer_close(struct peer *peer);
 
+/*
+ * Wait, for two seconds at most, until the host sends through an interface: a moment after its
+ * carrier came. False: it does not.
+ */
+bool peer_wait_link(const struct peer *peer, const char *ifname);
+
 /* False: no room just now. */
 bool peer_send(struct peer *peer, const struct virtio_net_hdr_v1 *hdr, const void *frame,
 	       size_t len);

@@ -24,6 +24,8 @@ shift
 for conf in all default; do
 	[ ! -e "/proc/sys/net/ipv6/conf/$conf" ] || echo 1 >"/proc/sys/net/ipv6/conf/$conf/disable_ipv6"
 done
+[ ! -e /proc/sys/net/ipv4/igmp_link_local_mcast_reports ] ||
+	echo 0 >/proc/sys/net/ipv4/igmp_link_local_mcast_reports
 ip link set lo up
 . "${BASH_SOURCE[0]%/*}/../undo.sh"
 TMPDIR=$(mktemp -d --tmpdir txring-net.XXXXXX)

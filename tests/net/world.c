@@ -78,7 +78,7 @@ void world_guest_takes(struct world *w, uint32_t room, unsigned n)
 	for (i = 0; i < n; i++)
 		iov[i] = (struct iovec){ w->room + (size_t)i * (room / n),
 					 i + 1 < n ? room / n : room - (n - 1) * (room / n) };
-	assert_int_equal(world_rx(w, 0, &f), 1);
+	assert_int_equal(world_rx(w, w->queue, &f), 1);
 	assert_int_equal(w->spill.used ? f.len : 0, w->spill.used ? room : 0);
 	memcpy(w->room + f.len, w->spill.buf, w->spill.used);
 	memcpy(&hdr, w->room, sizeof(hdr));
@@ -89,7 +89,7 @@ void world_guest_sends(struct world *w, unsigned n, bool in_place)
 {
 	struct iovec iov[8];
 	struct frame f = { .iov = iov, .n_iov = (uint16_t)n, .n_chains = 1, .in_place = in_place };
-	struct backend_queue *q = w->backend->queues[0];
+	struct backend_queue *q = w->backend->queues[w->queue];
 	uint8_t *payload = w->frame + NET_HDR_LEN;
 	unsigned i;
 

@@ -20,6 +20,7 @@
 struct world {
 	struct backend *backend;
 	struct peer peer;
+	unsigned queue; /* the guest's */
 	struct spill spill;
 	struct tx_stats tx_stats;
 	struct rx_stats rx_stats;

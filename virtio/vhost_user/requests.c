@@ -9,6 +9,7 @@
  */
 #include "virtio/vhost_user/requests.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
@@ -157,8 +158,11 @@ static enum vhost_user_answer net_set_mtu(struct vhost_user_session *s, struct v
 	err = s->cfg.ops->set_mtu(s->cfg.dev, (uint16_t)mtu);
 	if (err)
 		return vhost_user_report_fault(s, ANSWER_REFUSED,
-					       "the device does not take %" PRIu64 ": %s", mtu,
-					       strerror(-err));
+					       "the device does not take %" PRIu64 ": %s%s", mtu,
+					       strerror(-err),
+					       err == -EPERM ? ": set the interface's MTU "
+							       "beforehand, as root"
+							     : "");
 	return ANSWER_DONE;
 }
 
