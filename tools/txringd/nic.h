@@ -40,6 +40,19 @@ bool nic_serve(struct nic *nic, const struct pollfd fds[NIC_FDS]);
 /* To be called when sigbus_fd() is readable: the session whose memory was taken away ends. */
 void nic_check_memory(struct nic *nic);
 
+/* Whether the host's interface behind a card is there. */
+enum nic_link {
+	NIC_LINK_THERE,
+	NIC_LINK_LOST, /* check again from time to time: it may be made again */
+	NIC_LINK_DEAD, /* for good: the card is of no use any more */
+};
+
+/*
+ * Ask, and take it again if it is back. Each change is a line in the log, and told to the front-end.
+ * To be called when an interface of the host has changed (links.h). Costs little.
+ */
+enum nic_link nic_check_link(struct nic *nic);
+
 /* What runs here, and the counters of all queues: lines for the log. */
 void nic_log_what_runs(const struct nic *nic);
 void nic_log_counters(const struct nic *nic);

@@ -51,6 +51,9 @@ static bool session_begin(struct nic *nic)
 	}
 	nic->silence_ms = nic_now_ms() + SILENCE_MS;
 	nic_log_limited(nic, "front-end connected");
+	/* Of an interface in another namespace nobody tells. */
+	nic_check_link(nic);
+	nic_show_link(nic);
 	return true;
 }
 
@@ -171,5 +174,7 @@ bool nic_serve(struct nic *nic, const struct pollfd fds[NIC_FDS])
 					      : endpoint_timeout_ms(&nic->endpoint));
 	if (device_due_ns(nic->device) <= monotonic_ns())
 		nic_hand_over(nic);
+	if (nic->link == NIC_LINK_DEAD)
+		return false;
 	return nic->session || !endpoint_finished(&nic->endpoint);
 }

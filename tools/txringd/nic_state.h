@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a card remembers, and how its two parts call each other: nic.c makes it and tells of it,
- * nic_serve.c takes its front-ends. Not for others.
+ * What a card remembers, and how its parts call each other: nic.c makes it and tells of it,
+ * nic_serve.c takes its front-ends, nic_link.c sees to it that its interface is there. Not for others.
  */
 #ifndef TOOLS_TXRINGD_NIC_STATE_H
 #define TOOLS_TXRINGD_NIC_STATE_H
@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "datapath/backend.h"
 #include "tools/log.h"
 #include "tools/txringd/closer.h"
 #include "tools/txringd/endpoint.h"
@@ -27,13 +28,15 @@ struct nic {
 	struct sigbus_guard guard; /* of the session's memory */
 	struct log_limit limit;    /* of lines that a front-end or its guest causes */
 	struct vhost vhost;
-	struct closer *closer; /* of what front-ends sent, and of their sockets */
+	enum nic_link link;            /* as of the last nic_check_link() */
+	char refusal[BACKEND_ERR_LEN]; /* why it was not taken again; empty: it has not been lost */
+	struct closer *closer;         /* of what front-ends sent, and of their sockets */
 
 	/* Times are CLOCK_MONOTONIC. */
-	int64_t next_ms;      /* when to try for the next front-end; -1: when its fd is readable */
-	int64_t silence_ms;   /* when the session's silence has been long enough */
-	int64_t closes_ms;    /* since when there are too many pending closes; -1: not now */
-	bool closes_logged;   /* of the present time of too many */
+	int64_t next_ms;    /* when to try for the next front-end; -1: when its fd is readable */
+	int64_t silence_ms; /* when the session's silence has been long enough */
+	int64_t closes_ms;  /* since when there are too many pending closes; -1: not now */
+	bool closes_logged; /* of the present time of too many */
 };
 
 /* CLOCK_MONOTONIC. */
@@ -44,6 +47,9 @@ static inline int64_t nic_now_ms(void)
 
 /* A line that a front-end or its guest causes, as often as it likes. Any thread. */
 void nic_log_limited(struct nic *nic, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Tell the session's front-end, which may be new, whether there is a link. */
+void nic_show_link(struct nic *nic);
 
 /*
  * To be called after whatever may have changed whether the kernel can have the device. Where it

@@ -21,9 +21,11 @@
 #include "tools/txringd/commands.h"
 #include "tools/txringd/control.h"
 #include "tools/log.h"
+#include "tools/txringd/links.h"
 #include "tools/txringd/nic.h"
 #include "tools/txringd/options.h"
 #include "tools/txringd/sigbus.h"
+#include "virtio/base.h"
 
 /* Threads that end the cards. */
 #define MAX_HELPERS 64
@@ -31,7 +33,7 @@
 /* How long the end of txringd waits for stderr to take the last lines. */
 #define LOG_PATIENCE_MS 150
 
-enum { FD_SIGNAL, FD_SIGBUS, FD_CONTROL, FD_NICS = FD_CONTROL + CONTROL_FDS };
+enum { FD_SIGNAL, FD_SIGBUS, FD_LINKS, FD_CONTROL, FD_NICS = FD_CONTROL + CONTROL_FDS };
 
 struct daemon {
 	struct options opt;
@@ -40,12 +42,20 @@ struct daemon {
 	unsigned n_threads;
 	struct nic **nics; /* NULL: its only front-end has come and gone */
 	unsigned n_nics;
+	unsigned n_left;    /* of nics that have not ended */
+	bool died;          /* the one that ended last had to */
 	unsigned n_freed;   /* of nics, at the end */
 	struct pollfd *fds; /* those of FD_*, then NIC_FDS for each of nics */
+	struct links links;
 	struct commands commands;
 	struct control *control; /* NULL: none */
 	bool stop;
 };
+
+static int64_t now_ms(void)
+{
+	return (int64_t)(monotonic_ns() / 1000000);
+}
 
 static int signals_init(struct daemon *d)
 {
@@ -167,6 +177,15 @@ static int control_init(struct daemon *d)
 	return error;
 }
 
+/* Without it an interface that was removed is noticed late. */
+static void watch_links(struct daemon *d)
+{
+	int err = links_init(&d->links);
+
+	if (err)
+		log_line("the host's interfaces are not watched: netlink: %s", strerror(-err));
+}
+
 static void handle_signals(struct daemon *d)
 {
 	struct signalfd_siginfo info;
@@ -190,39 +209,68 @@ static void handle_lost_memory(struct daemon *d)
 	}
 }
 
+static void end_nic(struct daemon *d, unsigned i, bool died)
+{
+	nic_free(d->nics[i]);
+	d->nics[i] = NULL;
+	d->n_left--;
+	d->died = died;
+}
+
+/* Some interface has changed, or one is missed. */
+static void check_links(struct daemon *d)
+{
+	for (unsigned i = 0; i < d->n_nics; i++) {
+		enum nic_link link = d->nics[i] ? nic_check_link(d->nics[i]) : NIC_LINK_THERE;
+
+		if (link == NIC_LINK_LOST)
+			links_retry(&d->links, now_ms());
+		else if (link == NIC_LINK_DEAD)
+			end_nic(d, i, true);
+	}
+}
+
 static struct pollfd *nic_fds(struct daemon *d, unsigned i)
 {
 	return &d->fds[FD_NICS + i * NIC_FDS];
 }
 
+/* Of two time-outs; -1 is none. */
+static int earlier(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 /* What to wait for; the time-out, -1 for none. */
 static int prepare(struct daemon *d)
 {
-	int timeout = d->control ? control_prepare(d->control, &d->fds[FD_CONTROL]) : -1, t;
+	int timeout = d->control ? control_prepare(d->control, &d->fds[FD_CONTROL]) : -1;
 
+	timeout = earlier(timeout, links_timeout_ms(&d->links, now_ms()));
 	for (unsigned i = 0; i < CONTROL_FDS && !d->control; i++)
 		d->fds[FD_CONTROL + i].fd = -1;
 	d->fds[FD_SIGNAL] = (struct pollfd){ .fd = d->signal_fd, .events = POLLIN };
 	d->fds[FD_SIGBUS] = (struct pollfd){ .fd = sigbus_fd(), .events = POLLIN };
+	d->fds[FD_LINKS] = (struct pollfd){ .fd = links_fd(&d->links), .events = POLLIN };
 	for (unsigned i = 0; i < d->n_nics; i++) {
 		struct pollfd *fds = nic_fds(d, i);
 
 		for (unsigned k = 0; k < NIC_FDS; k++)
 			fds[k].fd = -1;
-		t = d->nics[i] ? nic_prepare(d->nics[i], fds) : -1;
-		if (t >= 0 && (timeout < 0 || t < timeout))
-			timeout = t;
+		timeout = earlier(timeout, d->nics[i] ? nic_prepare(d->nics[i], fds) : -1);
 	}
 	return timeout;
 }
 
-/* Until SIGTERM, or until no front-end will come any more: 0. Or a negative errno. */
+/*
+ * Until SIGTERM, or until no front-end will come any more: 0. Or a negative errno, after a line in
+ * the log: also when the last card has lost its interface for good.
+ */
 static int serve(struct daemon *d)
 {
-	unsigned left = d->n_nics;
 	int err;
 
-	while (left && !d->stop) {
+	while (d->n_left && !d->stop) {
 		int timeout = prepare(d);
 
 		if (poll(d->fds, FD_NICS + d->n_nics * NIC_FDS, timeout) < 0) {
@@ -237,20 +285,21 @@ static int serve(struct daemon *d)
 		for (unsigned i = 0; i < d->n_nics && !d->stop; i++) {
 			if (!d->nics[i] || nic_serve(d->nics[i], nic_fds(d, i)))
 				continue;
-			nic_free(d->nics[i]);
-			d->nics[i] = NULL;
-			left--;
+			end_nic(d, i, nic_check_link(d->nics[i]) == NIC_LINK_DEAD);
 		}
+		if (links_serve(&d->links, d->fds[FD_LINKS].revents, now_ms()) && !d->stop)
+			check_links(d);
 		if (d->fds[FD_SIGBUS].revents)
 			handle_lost_memory(d);
 		if (d->control)
 			control_serve(d->control, &d->fds[FD_CONTROL]);
 	}
-	return 0;
+	return d->died && !d->n_left ? -ENODEV : 0;
 }
 
 static int daemon_run(struct daemon *d)
 {
+	d->n_left = d->n_nics;
 	log_line("%u network card%s on %u iothread%s", d->n_nics, d->n_nics > 1 ? "s" : "",
 		 d->n_threads, d->n_threads > 1 ? "s" : "");
 	for (unsigned i = 0; i < d->n_nics; i++)
@@ -292,6 +341,7 @@ static void nics_deinit(struct daemon *d)
 static void daemon_deinit(struct daemon *d)
 {
 	control_free(d->control);
+	links_deinit(&d->links);
 	nics_deinit(d);
 	while (d->n_threads)
 		iothread_free(d->threads[--d->n_threads]);
@@ -304,7 +354,7 @@ static void daemon_deinit(struct daemon *d)
 
 int main(int argc, char **argv)
 {
-	struct daemon d = { 0 };
+	struct daemon d = { .links.fd = -1 };
 	int err;
 
 	switch (options_parse(&d.opt, argc, argv)) {
@@ -329,6 +379,8 @@ int main(int argc, char **argv)
 		err = nics_init(&d);
 	if (!err)
 		err = control_init(&d);
+	if (!err)
+		watch_links(&d);
 	if (!err)
 		err = daemon_run(&d);
 	daemon_deinit(&d);

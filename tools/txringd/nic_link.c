@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What becomes of a card whose interface was removed from the host; see nic.h. The device drops and
+ * counts the guest's frames meanwhile.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "datapath/device.h"
+#include "tools/txringd/nic_state.h"
+#include "virtio/vhost_user/session.h"
+
+void nic_show_link(struct nic *nic)
+{
+	if (nic->session)
+		vhost_user_session_set_link(nic->session, nic->link == NIC_LINK_THERE);
+}
+
+/* A reason that stays the same is logged once; that it is not there is no news. */
+static void log_refusal(struct nic *nic, int code, const char *err)
+{
+	if (code != -ENODEV && strcmp(nic->refusal, err))
+		nic_log_limited(nic, "backend %s: it cannot be taken again: %s",
+				nic->backend->describe, err);
+	snprintf(nic->refusal, sizeof(nic->refusal), "%s", err);
+}
+
+/* It may have been made again. */
+static enum nic_link take_again(struct nic *nic)
+{
+	char err[BACKEND_ERR_LEN];
+	int code = device_reopen(nic->device, err);
+
+	if (code) {
+		log_refusal(nic, code, err);
+		return NIC_LINK_LOST;
+	}
+	nic->refusal[0] = '\0';
+	nic_log_limited(nic, "backend %s: it is back", nic->backend->describe);
+	return NIC_LINK_THERE;
+}
+
+enum nic_link nic_check_link(struct nic *nic)
+{
+	enum nic_link was = nic->link;
+
+	switch (device_check(nic->device)) {
+	case BACKEND_HEALTHY:
+		nic->link = NIC_LINK_THERE;
+		break;
+	case BACKEND_LOST:
+		nic->link = take_again(nic);
+		break;
+	case BACKEND_DEAD:
+		nic->link = NIC_LINK_DEAD;
+		break;
+	}
+	if (nic->link != was)
+		nic_show_link(nic);
+	return nic->link;
+}
