@@ -51,7 +51,9 @@ static int dev_set_features(void *ctx, uint64_t features)
 		return err;
 	}
 	dev->features = features;
-	device_log(&dev->cfg, "negotiated %s", features_names(features, names));
+	features_names(features, names);
+	device_log(&dev->cfg, "negotiated %s",
+		   *names ? names : "nothing: the driver has no features");
 	return 0;
 }
 

@@ -66,6 +66,9 @@ refuses --iothreads "'2'" --queues -- --backend null --iothreads 2
 more=(--nic --fd 0 --backend null --queues 128)
 refuses --iothreads "'1'" "512 queue pairs" -- --backend null --queues 128 "${more[@]}" "${more[@]}" "${more[@]}"
 refuses --backend -- --backend null --nic --fd 0
+refuses "--socket-path '$sock' of nic0" nic1 -- --backend null --nic --socket-path "$sock" --backend null
+refuses "--backend 'tap:$tap' of nic0" nic1 -- --backend "tap:$tap" --nic --fd 0 --backend "tap:$tap"
+refuses "--control '$sock'" --socket-path nic0 -- --backend null --control "$sock"
 refuses --socket-path --fd -- --backend null --nic --backend null
 for value in 67 65536 big; do
 	refuses --mtu "'$value'" "68 to 65535" -- --backend null --mtu "$value"
@@ -151,6 +154,22 @@ kill "$daemon"
 wait "$daemon" || fail "the daemon that had tap and socket ended with status $?"
 daemon=
 [ ! -e "$sock" ] || fail "SIGTERM leaves the socket"
+
+# poll() fails where more fds are waited for than may be open.
+"$txringd" --socket-path "$sock" --backend null 2>"$scratch/log" &
+daemon=$!
+for _ in {1..100}; do
+	! grep -q listening "$scratch/log" || break
+	sleep 0.02
+done
+prlimit --pid "$daemon" --nofile=3
+kill -USR1 "$daemon"
+wait "$daemon"
+status=$?
+daemon=
+[ "$status" = 1 ] || fail "a poll that fails: status $status"
+[ "$(grep -c "poll: Invalid argument" "$scratch/log")" = 1 ] || fail "nothing is said of a poll that fails"
+[ ! -e "$sock" ] || fail "a poll that fails leaves the socket"
 
 # What ends at once with status 0.
 for arg in --help --version --print-capabilities; do

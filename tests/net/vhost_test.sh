@@ -120,6 +120,7 @@ asks "nic0: driver user: $none: No such file" "nic0: pair 0: driver user: $none"
 asks "nic0: " -- show nic0
 asks "driver user: $none" -- vhost off
 says "nic0: driver user: $none: No such file" -- "${ctl[@]}" vhost on
+[ ! -s "$scratch/out" ] || fail "vhost on says its reason twice"
 says "no card 'nic1'" -- "${ctl[@]}" show nic1
 says "no card 'nic1'" -- "${ctl[@]}" vhost off nic1
 for command in "" bogus "show a b" vhost "vhost maybe" "vhost on a b" "$(printf 'a%.0s' {1..255})"; do
@@ -141,6 +142,11 @@ says "nic0: driver user: --vhost disable" -- "${ctl[@]}" vhost on nic0
 says "nic1: driver user: fd 99" -- "${ctl[@]}" vhost on nic1
 stop
 says --control "No such file" -- "${ctl[@]}" show
+
+# Where nothing was said of vhost, nothing is.
+start --backend null
+! grep -q vhost "$scratch/log" || fail "a word of vhost, which nobody asked for"
+stop
 
 # disable.
 start --backend "tap:$tap" --control "$control" --vhost disable

@@ -145,6 +145,51 @@ static void together(void **state)
 	nic_config_deinit(&c);
 }
 
+/* What two cards both have is said with both their names. */
+static void apart(void **state)
+{
+	static const struct {
+		const char *keys[2][3][2]; /* of each card: key, value */
+		const char *says;
+	} cases[] = {
+		{ { { { "socket-path", "/a" }, { "backend", "loop" } },
+		    { { "socket-path", "/b" }, { "backend", "loop" } } },
+		  NULL },
+		{ { { { "socket-path", "/a" }, { "backend", "loop" } },
+		    { { "socket-path", "/a" }, { "backend", "null" } } },
+		  "--socket-path '/a' of nic0 is --socket-path '/a' of nic1, too" },
+		{ { { { "socket-path", "/a" }, { "backend", "tap:t" } },
+		    { { "socket-path", "/b" }, { "backend", "tap:t" } } },
+		  "--backend 'tap:t' of nic0 is --backend 'tap:t' of nic1, too" },
+		{ { { { "fd", "3" }, { "backend", "tap-fd:4" } },
+		    { { "fd", "4" }, { "backend", "tap-fd:5" } } },
+		  "--backend '4' of nic0 is --fd '4' of nic1, too" },
+		{ { { { "fd", "3" }, { "backend", "tap-fd:4" }, { "vhost-fd", "7" } },
+		    { { "fd", "5" }, { "backend", "tap-fd:6" }, { "vhost-fd", "7" } } },
+		  "--vhost-fd '7' of nic0 is --vhost-fd '7' of nic1, too" },
+	};
+	char err[NIC_CONFIG_ERR_LEN];
+	struct nic_config c[2];
+
+	(void)state;
+	for (unsigned i = 0; i < array_size(cases); i++) {
+		for (unsigned k = 0; k < 2; k++) {
+			nic_config_init(&c[k], "--");
+			snprintf(c[k].name, sizeof(c[k].name), "nic%u", k);
+			for (unsigned j = 0; j < 3 && cases[i].keys[k][j][0]; j++)
+				assert_int_equal(set(&c[k], cases[i].keys[k][j][0],
+						     cases[i].keys[k][j][1], err),
+						 0);
+			assert_int_equal(nic_config_check_all(&c[k], 1, err), 0);
+		}
+		assert_int_equal(nic_config_check_all(c, 2, err) < 0, !!cases[i].says);
+		if (cases[i].says)
+			assert_ptr_equal(strstr(err, cases[i].says), err);
+		nic_config_deinit(&c[0]);
+		nic_config_deinit(&c[1]);
+	}
+}
+
 /* A time is written as it is read. */
 static void times(void **state)
 {
@@ -176,10 +221,8 @@ static void times(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(refused),
-		cmocka_unit_test(taken),
-		cmocka_unit_test(together),
-		cmocka_unit_test(times),
+		cmocka_unit_test(refused), cmocka_unit_test(taken), cmocka_unit_test(together),
+		cmocka_unit_test(apart),   cmocka_unit_test(times),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);

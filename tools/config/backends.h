@@ -3,6 +3,8 @@
 #ifndef TOOLS_CONFIG_BACKENDS_H
 #define TOOLS_CONFIG_BACKENDS_H
 
+#include <stdbool.h>
+
 #include "datapath/backend.h"
 
 struct backend_kind {
@@ -14,6 +16,7 @@ struct backend_kind {
 	 */
 	int (*open)(struct backend **backend, const char *what, unsigned n_queues,
 		    char err[BACKEND_ERR_LEN]);
+	bool takes_fds; /* it is a list of open fds */
 	/* The same where nothing is to be opened: 0 or -ENOMEM. */
 	int (*make)(struct backend **backend, unsigned n_queues);
 };

@@ -38,6 +38,11 @@ int nic_config_set(struct nic_config *c, const struct config_key *key, const cha
 	return error;
 }
 
+bool nic_config_names_vhost(const struct nic_config *c)
+{
+	return c->vhost.given || c->vhost.device || c->vhost.n_fds || c->vhost.poll_us;
+}
+
 static int check_vhost(const struct nic_config *c, char err[NIC_CONFIG_ERR_LEN])
 {
 	const struct vhost_config *v = &c->vhost;

@@ -82,7 +82,15 @@ extern const struct config_key nic_config_keys[];
 int nic_config_set(struct nic_config *c, const struct config_key *key, const char *value,
 		   char err[NIC_CONFIG_ERR_LEN]);
 
+/* Whether any key of vhost-net was given. */
+bool nic_config_names_vhost(const struct nic_config *c);
+
 /* What the keys of a card together must be. 0, or -EINVAL and the reason in err. */
 int nic_config_check(const struct nic_config *c, char err[NIC_CONFIG_ERR_LEN]);
+/*
+ * What several cards of one process must be, each of which is right by itself: no two may have the
+ * same socket, interface or fd. 0, or -EINVAL and the reason in err, with both their names.
+ */
+int nic_config_check_all(const struct nic_config *cards, unsigned n, char err[NIC_CONFIG_ERR_LEN]);
 
 #endif

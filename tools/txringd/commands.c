@@ -46,8 +46,8 @@ static void show(const struct commands *c, const char *name, FILE *out)
 }
 
 /*
- * True: to be run again; not if a card cannot, as that would stop its rings in vain. The verdict is
- * the first card's that does not what it should.
+ * True: to be run again; not if a card cannot, as that would stop its rings in vain. The first card
+ * that does not do as it was told is the verdict; the others have a line each.
  */
 static bool vhost(const struct commands *c, bool on, const char *name, FILE *out)
 {
@@ -58,9 +58,10 @@ static bool vhost(const struct commands *c, bool on, const char *name, FILE *out
 
 	for (; (nic = next_nic(c, name, &i)); found++) {
 		outcome = nic_vhost(nic, on, said);
-		fprintf(out, "%s: %s\n", nic_name(nic), said);
 		if (outcome != NIC_VHOST_DONE && !later && !cannot)
 			snprintf(verdict, sizeof(verdict), "error: %s: %s", nic_name(nic), said);
+		else
+			fprintf(out, "%s: %s\n", nic_name(nic), said);
 		later += outcome == NIC_VHOST_LATER;
 		cannot += outcome == NIC_VHOST_CANNOT;
 	}

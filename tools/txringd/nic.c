@@ -196,7 +196,8 @@ void nic_log_what_runs(const struct nic *nic)
 			 cfg->client ? "connecting to" : "listening on", cfg->socket_path);
 	else
 		snprintf(where, sizeof(where), "on fd %d", cfg->fd);
-	if (!nic->vhost.nets) {
+	/* Where the configuration says nothing of vhost-net, its absence is no news. */
+	if (!nic->vhost.nets && nic_config_names_vhost(cfg)) {
 		snprintf(line, sizeof(line), "vhost: driver user: %s", nic->vhost.why);
 		nic_log(nic, line);
 	}

@@ -177,7 +177,17 @@ static bool check(struct options *o)
 			log_line("%s (see --help)", err);
 			return false;
 		}
+		if (o->control_path && o->nics[i].socket_path &&
+		    !strcmp(o->control_path, o->nics[i].socket_path)) {
+			log_line("--control '%s' is --socket-path of %s, too: each needs its own",
+				 o->control_path, o->nics[i].name);
+			return false;
+		}
 		queues += o->nics[i].pairs;
+	}
+	if (nic_config_check_all(o->nics, o->n_nics, err)) {
+		log_line("%s", err);
+		return false;
 	}
 	if ((queues + PAIRS_PER_IOTHREAD - 1) / PAIRS_PER_IOTHREAD > o->iothreads) {
 		log_line("--iothreads '%u' must be more for %u queue pairs: one runs %u at most",

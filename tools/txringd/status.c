@@ -38,8 +38,9 @@ void status_print(const struct status *s, FILE *out)
 	fprintf(out, "%s: backend %s\n", s->name, s->backend);
 	fprintf(out, "%s: tx mode %s\n", s->name, txmode_text(&s->mode, mode));
 	fprintf(out, "%s: front-end %s\n", s->name, s->connected ? "connected" : "none");
+	features_names(s->features, names);
 	if (s->connected)
-		fprintf(out, "%s: features %s\n", s->name, features_names(s->features, names));
+		fprintf(out, "%s: features %s\n", s->name, *names ? names : "none");
 	fprintf(out, "%s: vhost %s\n", s->name, nic_config_policy_name(s->policy));
 	if (s->driver.driver == DEVICE_KERNEL)
 		fprintf(out, "%s: driver kernel\n", s->name);

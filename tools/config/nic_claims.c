@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* What no two cards of a process can both have; see nic_config.h. */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/config/backends.h"
+#include "tools/config/nic_config.h"
+#include "tools/config/values.h"
+
+struct claim {
+	const struct nic_config *card;
+	const char *key;
+	const char *value; /* NULL: fd */
+	int fd;
+};
+
+struct claims {
+	struct claim *list; /* NULL: there was no memory */
+	unsigned n;
+};
+
+/* A card's own claims: a socket, a backend, and an fd for each pair of that and of vhost-net. */
+#define MAX_CLAIMS (2 + 2 * NIC_CONFIG_MAX_PAIRS)
+
+static void claim_fds(struct claims *c, const struct nic_config *card, const char *key,
+		      const int *fds, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		c->list[c->n++] = (struct claim){ .card = card, .key = key, .fd = fds[i] };
+}
+
+static void claim_backend(struct claims *c, const struct nic_config *card)
+{
+	const struct backend_kind *kind = backends_find(card->backend);
+	int fds[NIC_CONFIG_MAX_PAIRS];
+	unsigned n;
+
+	if (kind->takes_fds) {
+		n = values_fds(card->backend + strlen(kind->name) + 1, fds, NIC_CONFIG_MAX_PAIRS);
+		claim_fds(c, card, "backend", fds, n <= NIC_CONFIG_MAX_PAIRS ? n : 0);
+	} else if (kind->open) {
+		c->list[c->n++] =
+			(struct claim){ .card = card, .key = "backend", .value = card->backend };
+	}
+}
+
+static void claim_all(struct claims *c, const struct nic_config *card)
+{
+	struct claim *list = realloc(c->list, (c->n + MAX_CLAIMS) * sizeof(*list));
+
+	if (!list) {
+		free(c->list);
+		c->list = NULL;
+		return;
+	}
+	c->list = list;
+	if (card->socket_path)
+		c->list[c->n++] = (struct claim){ .card = card,
+						  .key = "socket-path",
+						  .value = card->socket_path };
+	else
+		claim_fds(c, card, "fd", &card->fd, 1);
+	claim_backend(c, card);
+	claim_fds(c, card, "vhost-fd", card->vhost.fds, card->vhost.n_fds);
+}
+
+/* 0: of the same thing. */
+static int compare_things(const struct claim *a, const struct claim *b)
+{
+	if (!a->value != !b->value)
+		return a->value ? 1 : -1;
+	return a->value ? strcmp(a->value, b->value) : (a->fd > b->fd) - (a->fd < b->fd);
+}
+
+/* By thing, then in the cards' order. */
+static int compare(const void *a, const void *b)
+{
+	const struct claim *c = a, *d = b;
+	int order = compare_things(c, d);
+
+	return order ? order : (c->card > d->card) - (c->card < d->card);
+}
+
+static void describe(const struct claim *c, char text[128])
+{
+	if (c->value)
+		snprintf(text, 128, "%s%s '%s'", c->card->mark, c->key, c->value);
+	else
+		snprintf(text, 128, "%s%s '%d'", c->card->mark, c->key, c->fd);
+}
+
+int nic_config_check_all(const struct nic_config *cards, unsigned n, char err[NIC_CONFIG_ERR_LEN])
+{
+	struct claims c = { 0 };
+	char first[128], second[128];
+	int error = 0;
+
+	for (unsigned i = 0; i < n && (c.list || !i); i++)
+		claim_all(&c, &cards[i]);
+	if (!c.list) {
+		snprintf(err, NIC_CONFIG_ERR_LEN, "out of memory");
+		return -ENOMEM;
+	}
+	qsort(c.list, c.n, sizeof(*c.list), compare);
+	for (unsigned i = 1; i < c.n && !error; i++) {
+		if (compare_things(&c.list[i - 1], &c.list[i]))
+			continue;
+		describe(&c.list[i - 1], first);
+		describe(&c.list[i], second);
+		snprintf(err, NIC_CONFIG_ERR_LEN, "%s of %s is %s of %s, too: each needs its own",
+			 first, c.list[i - 1].card->name, second, c.list[i].card->name);
+		error = -EINVAL;
+	}
+	free(c.list);
+	return error;
+}
