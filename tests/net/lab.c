@@ -59,7 +59,7 @@ void lab_connect(struct lab *lab)
 	const struct driver_net_config net = {
 		.path = lab->daemon.path,
 		.fd = -1,
-		.features = DRIVER_NET_FEATURES & ~cfg->without,
+		.features = (DRIVER_NET_FEATURES | cfg->with) & ~cfg->without,
 		.protocol = DRIVER_NET_PROTOCOL,
 		.n_pairs = n_pairs(lab),
 		.ring_size = cfg->ring_size ? cfg->ring_size : 256,
@@ -102,11 +102,16 @@ void lab_open(struct lab *lab, const struct lab_config *cfg)
 	lab_connect(lab);
 }
 
-void lab_kill(struct lab *lab)
+static void end_daemon(struct lab *lab, int signal)
 {
-	kill(lab->daemon.pid, SIGKILL);
+	kill(lab->daemon.pid, signal);
 	assert_int_equal(waitpid(lab->daemon.pid, NULL, 0), lab->daemon.pid);
 	close(lab->daemon.log_fd);
+}
+
+void lab_kill(struct lab *lab)
+{
+	end_daemon(lab, SIGKILL);
 	start_daemon(lab);
 }
 
@@ -234,6 +239,24 @@ static unsigned host_takes(struct lab *lab)
 	if (len != -EAGAIN)
 		fail_msg("the host cannot receive: %s", strerror((int)-len));
 	return done;
+}
+
+void lab_restart(struct lab *lab, int signal)
+{
+	unsigned i;
+	int err;
+
+	end_daemon(lab, signal);
+	/* What the host has now was sent; of the rest, none is lost. */
+	host_takes(lab);
+	for (i = 0; i < LAB_FLOWS; i++) {
+		lab->to_host[i].first = lab->to_host[i].seen;
+		stream_forget(&lab->to_guest[i]);
+	}
+	start_daemon(lab);
+	err = driver_net_reconnect(lab->net);
+	if (err)
+		fail_msg("the front-end cannot go on: %s", strerror(-err));
 }
 
 static bool all_complete(const struct lab *lab)

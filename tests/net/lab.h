@@ -23,6 +23,7 @@ struct lab_config {
 	unsigned queues; /* of the daemon */
 	unsigned pairs;  /* that the guest uses; 0: as many */
 	unsigned iothreads;
+	uint64_t with;      /* features that the guest takes besides DRIVER_NET_FEATURES */
 	uint64_t without;   /* features that the guest does not take */
 	unsigned flags;     /* enum driver_net_flag, for each frame */
 	unsigned table_len; /* see struct driver_net_config */
@@ -55,6 +56,12 @@ void lab_open(struct lab *lab, const struct lab_config *cfg);
 void lab_connect(struct lab *lab);
 /* SIGKILL, and another daemon in its place. The guest is the test's to connect again. */
 void lab_kill(struct lab *lab);
+/*
+ * Send the daemon a signal that ends it, put another in its place, and connect the guest to that,
+ * as QEMU does with reconnect=1. Frames that were under way may be lost to the guest, and come
+ * twice to the host, but none of these may be lost.
+ */
+void lab_restart(struct lab *lab, int signal);
 /* The daemon must end well. */
 void lab_close(struct lab *lab);
 /* As cmocka's tear-down: after lab_close nothing, after a failure with the daemon's log. */

@@ -77,6 +77,8 @@ static int init_pair(struct driver_net *net, unsigned i)
 		err = init_ring(net, &p->tx, 2 * i + 1);
 	if (err)
 		return err;
+	p->base[0] = ring_base(&p->rx);
+	p->base[1] = ring_base(&p->tx);
 	p->rx_bufs = arena_alloc(&net->arena, 0, (size_t)net->n_rx * net->rx_stride, CACHE_LINE);
 	p->tx_bufs = arena_alloc(&net->arena, 0, (size_t)size * net->tx_stride, CACHE_LINE);
 	p->tx_free = calloc(size, sizeof(*p->tx_free));
@@ -180,14 +182,21 @@ static int open_connection(struct driver_net *net)
 	return frontend_connect(&net->frontend, cfg->path);
 }
 
+static uint32_t *known_base(struct driver_net *net, unsigned i)
+{
+	return &net->pairs[i / 2].base[i % 2];
+}
+
+/* Enabled first, as QEMU does: what waits in a ring that is started disabled would be dropped. */
 static int start_ring(struct driver_net *net, unsigned i)
 {
 	struct ring *ring = driver_net_ring(net, i);
-	int err = frontend_ring_start(&net->frontend, i, &ring->areas, ring->size, ring_base(ring));
+	uint32_t base = ring->packed ? *known_base(net, i) : ring_base(ring);
+	int err = 0;
 
-	if (!err && feature_has(net->frontend.features, VHOST_USER_F_PROTOCOL_FEATURES))
+	if (feature_has(net->frontend.features, VHOST_USER_F_PROTOCOL_FEATURES))
 		err = frontend_ring_enable(&net->frontend, i, true);
-	return err;
+	return err ? err : frontend_ring_start(&net->frontend, i, &ring->areas, ring->size, base);
 }
 
 int driver_net_start(struct driver_net *net)
@@ -232,8 +241,17 @@ int driver_net_stop(struct driver_net *net)
 		/* Stopped means drained: nothing is popped that is not used. */
 		if (base != ring_base(ring))
 			return -EPROTO;
+		*known_base(net, i) = base;
 	}
 	return 0;
+}
+
+static void empty_ring(struct driver_net *net, unsigned i)
+{
+	struct ring *ring = driver_net_ring(net, i);
+
+	ring_reset(ring, 0);
+	*known_base(net, i) = ring_base(ring);
 }
 
 int driver_net_reset(struct driver_net *net)
@@ -250,8 +268,8 @@ int driver_net_reset(struct driver_net *net)
 	if (err)
 		return err;
 	for (i = 0; i < net->cfg.n_pairs; i++) {
-		ring_reset(&net->pairs[i].rx, 0);
-		ring_reset(&net->pairs[i].tx, 0);
+		empty_ring(net, 2 * i);
+		empty_ring(net, 2 * i + 1);
 		post_all(net, &net->pairs[i]);
 	}
 	err = set_up_device(net);
@@ -260,16 +278,14 @@ int driver_net_reset(struct driver_net *net)
 
 int driver_net_ring_stop(struct driver_net *net, unsigned index)
 {
-	uint32_t base;
-
-	return frontend_ring_stop(&net->frontend, index, &base);
+	return frontend_ring_stop(&net->frontend, index, known_base(net, index));
 }
 
 int driver_net_ring_restart(struct driver_net *net, unsigned index)
 {
 	struct driver_net_pair *p = &net->pairs[index / 2];
 
-	ring_reset(driver_net_ring(net, index), 0);
+	empty_ring(net, index);
 	if (index % 2)
 		free_all_tx(net, p);
 	else

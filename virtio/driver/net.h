@@ -62,6 +62,8 @@ struct driver_net_config {
 struct driver_net_pair {
 	struct ring rx;
 	struct ring tx;
+	/* What the front-end knows of both: from a new ring, or the last GET_VRING_BASE. */
+	uint32_t base[2];
 	uint8_t *rx_bufs; /* n_rx of them, rx_stride apart */
 	uint64_t rx_gpa;
 	uint8_t *tx_bufs; /* ring_size of them, tx_stride apart */
@@ -95,7 +97,11 @@ void driver_net_free(struct driver_net *net);
 
 /* Stop all rings; -EPROTO: an index that cannot be. What is in flight stays so. */
 int driver_net_stop(struct driver_net *net);
-/* Go on where the device stopped: by its used index, which all completed chains are behind. */
+/*
+ * Go on where the device stopped, as far as QEMU knows it: of a split ring by its used index, which
+ * all completed chains are behind; of a packed ring at the base of its first start, or of the last
+ * stop.
+ */
 int driver_net_start(struct driver_net *net);
 /*
  * A guest's reboot: RESET_DEVICE (where negotiated), rings empty, features and buffers as at
@@ -109,7 +115,10 @@ int driver_net_reset(struct driver_net *net);
  */
 int driver_net_ring_stop(struct driver_net *net, unsigned ring);
 int driver_net_ring_restart(struct driver_net *net, unsigned ring);
-/* The back-end is gone: connect to its successor and go on. -ENOTSUP: it offers less. */
+/*
+ * The back-end is gone: connect to its successor and go on as driver_net_start() does, which is to
+ * say where a packed ring once began. -ENOTSUP: it offers less.
+ */
 int driver_net_reconnect(struct driver_net *net);
 
 /* How send lays a frame out. */
