@@ -65,7 +65,7 @@ struct backend_ops {
 
 	/*
 	 * Get ready for a driver that negotiated features, whose header is hdr_len bytes: set
-	 * offloads, and throw away what waits in the queues for nobody or for the driver before.
+	 * offloads, and throw away what waits in the queues: it came for the driver before.
 	 * 0 or negative errno; then nothing has changed. Called before the first queue of a driver
 	 * starts, again when the next driver comes.
 	 */
@@ -80,7 +80,7 @@ struct backend_ops {
 	int (*set_queue)(struct backend *backend, unsigned q, bool used);
 	/*
 	 * A guest is there or not: the carrier that the host sees follows. Frames may be moving
-	 * meanwhile. Cannot fail: a host that does not let us keeps its carrier. NULL: nothing to
+	 * meanwhile. Cannot fail: where the host forbids it, its carrier stays. NULL: nothing to
 	 * do.
 	 */
 	void (*set_link)(struct backend *backend, bool up);
@@ -115,8 +115,9 @@ struct backend_ops {
 	/*
 	 * Give up what is in flight. True: nothing is any more, tx_done reports all that was taken.
 	 * False: some frames cannot be recalled; BACKEND_DONE and tx_done will tell of them, and
-	 * their memory is read until then. What did not arrive is in stats->drop_backend. NULL
-	 * together with tx_done.
+	 * their memory is read until then. Such a backend's done has an fd or look_us, since no
+	 * operation is called meanwhile that could wake(). What did not arrive is in
+	 * stats->drop_backend. NULL together with tx_done.
 	 */
 	bool (*tx_cancel)(struct backend_queue *q, struct tx_stats *stats);
 	/*
@@ -128,7 +129,7 @@ struct backend_ops {
 	/*
 	 * Send an Ethernet frame (without virtio_net_hdr) that is no driver's: the device's own
 	 * word, now and then. On the iothread of queue 0, between two calls of its tx; tx_done
-	 * never tells of it. 0, or a negative errno: it is lost. NULL: nobody would hear it.
+	 * never counts it. 0, or a negative errno: it is lost. NULL: nothing would receive it.
 	 */
 	int (*send)(struct backend *backend, const void *frame, unsigned len);
 };

@@ -19,8 +19,8 @@
 /*
  * tx: the header lies apart, private and checked: no guest can change what was judged, and a field
  * that means nothing is 0. Where in_place is set, the guest's own header lies right before iov[0]
- * in memory and said the same when it was judged (num_buffers aside); a backend whose frames are
- * judged again behind it, as the kernel does on a tap, may send both in one piece.
+ * in memory and said the same when it was judged (num_buffers aside). A tap may then send both in
+ * one piece, as the kernel judges its own copy; a backend that goes by the header itself must not.
  *
  * rx: the header's room comes first in iov and counts in len; the other fields mean nothing.
  */

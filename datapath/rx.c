@@ -7,7 +7,10 @@
  * reading a small frame. So the queue gives each frame one chain, as long as that suffices. A
  * longer frame runs over into the spill buffer, is put together there ("parked") and copied into as
  * many chains as it needs; from then on chains are gathered for the largest frame before each read,
- * until RX_GATHER frames in a row did with one.
+ * until RX_GATHER frames in a row fitted into one.
+ *
+ * Over 400 lines: the two ways in, and the way out of the parked frame, share the window and change
+ * one into the other within a run.
  */
 #include "datapath/rx.h"
 
@@ -187,7 +190,8 @@ static enum rx_next rx_queue_unpark(struct rx_queue *q)
 	if (w.room < q->parked_len) {
 		virtq_rewind(&q->vq, w.chains, w.n);
 		/*
-		 * All that one frame may have, or the whole ring, is not enough: it will never be.
+		 * If all that one frame may have of chains, or the whole ring, is not enough, more
+		 * buffers will not help.
 		 */
 		if (w.n == RX_CHAINS || w.pool.cap - w.pool.n < CHAIN_MAX_IOV)
 			count_add(&q->stats.drop_size, 1);

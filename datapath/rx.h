@@ -53,12 +53,14 @@ void rx_queue_deinit(struct rx_queue *q);
 
 /* 0 or -ENOMEM. */
 int rx_queue_start(struct rx_queue *q, const struct rx_queue_config *cfg);
-/* No guest memory touched until rx_queue_resume. */
+/*
+ * No guest memory is touched until rx_queue_resume(): rx is never in flight, so a pause ends at once.
+ */
 void rx_queue_pause(struct rx_queue *q);
 void rx_queue_resume(struct rx_queue *q);
 /*
- * Pause for good; virtq_base(). A parked frame is dropped. Whoever goes on with the ring does so at
- * its used index, and so does the next rx_queue_start.
+ * Pause for good; returns virtq_base(). A parked frame is dropped. Whatever goes on with the ring
+ * (the kernel, the next rx_queue_start) does so at its used index.
  */
 uint32_t rx_queue_stop(struct rx_queue *q);
 
@@ -74,7 +76,7 @@ void rx_queue_enable(struct rx_queue *q, bool enabled);
 /* The driver kicked: it added buffers. */
 void rx_queue_kick(struct rx_queue *q);
 
-/* The backend has BACKEND_FRAMES for us; does not run the queue in the caller's frame. */
+/* The backend has BACKEND_FRAMES; does not run the queue in the caller's frame. */
 void rx_queue_ready(struct rx_queue *q);
 
 #endif

@@ -44,9 +44,9 @@
 /*
  * What we can do, but offer only when asked to by name. RING_RESET: a session stops and starts
  * rings one by one, and so serves a front-end that passes a reset on, as GET_VRING_BASE and the
- * messages of a new ring. QEMU (7.2, and master of 2025) does not: it shows the bit to a guest, but virtio_net_queue_reset()
- * stops a ring for the kernel's vhost-net only, and we would go on in memory that the guest has
- * taken back.
+ * messages of a new ring. QEMU (7.2, and master of 2025) does not: it shows the bit to a guest, but
+ * its virtio_net_queue_reset() stops a ring for the kernel's vhost-net only, and we would go on in
+ * memory that the guest has taken back.
  */
 #define FEATURES_ON_REQUEST FEATURE(VIRTIO_F_RING_RESET)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What goes out on a pair comes back in on it. tx() notes the header and where the rest lies, rx()
- * copies it from there: from guest memory to guest memory, and tells tx that the frame is complete.
+ * What goes out on a pair comes back in on it. tx() notes the header and where the rest lies; rx()
+ * copies that from guest memory to guest memory, and the frame is complete for tx_done().
  *
  * The frames' iovecs lie behind each other in a ring. The guest may change a frame while it is
  * here, or let a buffer overlap it: it gets what it wrote.

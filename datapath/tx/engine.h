@@ -2,23 +2,26 @@
 /*
  * The contract of a tx engine: it decides when a tx queue runs, and does nothing else.
  *
- * An engine is a pure state machine. It is told what happened (enum tx_event) and what the queue
+ * An engine is a pure state machine. It hears what happened (enum tx_event) and what the queue
  * looks like (struct tx_view), and answers when the queue shall run next (struct tx_plan). It has
  * no clock, no thread, no ring and no I/O: the same object code runs in the daemon, in unit tests
- * and in a simulator. The queue (queue.h) carries plans out, and keeps the engine from stranding or
- * starving anybody.
+ * and in a simulator. The queue (queue.h) carries plans out, and sees to it that whatever an engine
+ * plans, no frame waits for ever and no other queue of the iothread starves.
  *
- * The rules that the queue keeps whatever the engine says:
- *  - to sleep is to arm the driver's notifications and look again; what is found then is run at
- *    once, and told as TX_RECHECKED;
+ * The rules that the queue keeps:
+ *  - an engine hears TX_START before anything else, also one that takes over a running queue;
+ *  - to sleep is to arm the driver's notifications and look again; frames that are found then are
+ *    sent at once, and the engine hears of that run as TX_RECHECKED;
  *  - a plan replaces the one before it;
  *  - a plan that makes no sense is counted in unsafe_plans and mended: an unknown when is made
  *    TX_ON_KICK, so that no plan sleeps with neither notifications nor a timer; a burst is brought
  *    into 1 .. TX_BURST_MAX; TX_AT, also when it is put off again and again, ends TX_WAIT_MAX_NS
  *    after the first one since the last run;
  *  - TX_AT at a time gone by is TX_SOON;
- *  - a run is at most burst frames, and other queues of the iothread get their turn between two;
- *  - while the backend is full the queue waits for it; then TX_WRITABLE comes.
+ *  - a run is at most burst frames, and other queues of the iothread get their turn between two. It
+ *    may take several turns itself, if its frames are long: the engine hears nothing before it is
+ *    over, not even kicks;
+ *  - while the backend is full the engine hears nothing; then TX_WRITABLE comes.
  */
 #ifndef DATAPATH_TX_ENGINE_H
 #define DATAPATH_TX_ENGINE_H
@@ -31,7 +34,7 @@
 #define TX_WAIT_MAX_NS 1000000000
 
 enum tx_event {
-	TX_START,     /* the queue (re)started, or this engine took it over; pending is fresh */
+	TX_START,     /* the queue starts, goes on, or has a new engine; pending is fresh */
 	TX_KICK,      /* the driver kicked */
 	TX_TIMER,     /* the time of a TX_AT plan has come */
 	TX_RAN,       /* a run ended, see stop */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The poll engine: like iothread, but a queue whose ring is drained looks again, with the driver's
- * notifications off, for some time after its last frame before it sleeps. A kick to a sleeper costs
- * the driver microseconds, and the frame the wake-up's latency; spinning costs a CPU.
+ * The poll engine: like bh, but a queue whose ring is drained looks again, with the driver's
+ * notifications off, for some time after its last frame before it sleeps. A kick to a queue that
+ * sleeps costs the driver microseconds, and its frame the latency of a wake-up; to look costs a CPU.
  *
  * The time is measured at each look, so other queues of the iothread get their turns in between.
  */
@@ -29,7 +29,7 @@ static void poll_tx_init(void *state, const uint64_t *values)
 	s->burst = (uint32_t)values[1];
 }
 
-/* After a run that ended for want of frames: time to sleep? */
+/* After a run that ended for want of frames: is it time to sleep? */
 static bool poll_tx_tired(struct poll_state *s, const struct tx_view *view)
 {
 	if (view->sent || !s->idle_ns)

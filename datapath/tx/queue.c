@@ -40,7 +40,7 @@ static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, uint64_t *bytes, 
 	unsigned room = q->vq.size - tx_flight_count(&q->flight), taken = 0;
 	struct tx_batch b;
 
-	/* A driver that offers what it has not got back would make us forget whose turn it is. */
+	/* More chains than the ring has, those in flight included, do not fit the flight ring. */
 	if (!room && virtq_peek(&q->vq))
 		virtq_break(&q->vq, VIRTQ_FAULT_AVAIL_IDX);
 	tx_batch_pop(&b, &q->vq, &q->rules, &q->stats, n < room ? n : room, *bytes);
@@ -59,7 +59,7 @@ static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, uint64_t *bytes, 
 	return b.n_chains;
 }
 
-/* While the backend is full, or has yet to complete frames; those of a broken queue too. */
+/* Wait for room while the backend is full, and for what it has yet to complete. */
 static void tx_queue_await_backend(struct tx_queue *q)
 {
 	if (q->blocked)
@@ -165,7 +165,10 @@ static bool tx_queue_follow(struct tx_queue *q, struct tx_plan plan, enum tx_eve
 {
 	bool ran = *event == TX_RAN || *event == TX_RECHECKED;
 
-	/* The plan before is void: a run never finds one. Who waits for a turn keeps the place. */
+	/*
+	 * The plan before is void: no run finds one. A queue that waits for its turn, and is to run
+	 * soon again, keeps its place.
+	 */
 	iothread_timer_cancel(q->thread, &q->timer);
 	if (plan.when != TX_SOON)
 		iothread_work_cancel(q->thread, &q->run_work);
@@ -173,9 +176,7 @@ static bool tx_queue_follow(struct tx_queue *q, struct tx_plan plan, enum tx_eve
 		q->waiting_ns = 0;
 		if (!virtq_arm_notify(&q->vq))
 			return false;
-		/*
-		 * Something came before the driver could see that we want kicks: it will not tell.
-		 */
+		/* Chains came before the driver could see that it is to kick: it did not. */
 		count_add(&q->stats.rechecks, 1);
 		plan.when = *event == TX_RECHECKED ? TX_SOON : TX_NOW;
 		*event = TX_RECHECKED;
@@ -250,8 +251,8 @@ void tx_queue_kick(struct tx_queue *q)
 		tx_queue_event(q, TX_KICK);
 }
 
-/* A pause waits for what is in flight. */
-static void tx_queue_go_on_pausing(struct tx_queue *q)
+/* Something completed while the queue is pausing. */
+static void tx_queue_end_pause(struct tx_queue *q)
 {
 	if (tx_flight_count(&q->flight)) {
 		await_arm(&q->done);
@@ -271,7 +272,7 @@ static void tx_queue_on_ready(struct iothread_work *work)
 	q->ready = 0;
 	tx_queue_reap(q);
 	if (q->pausing) {
-		tx_queue_go_on_pausing(q);
+		tx_queue_end_pause(q);
 		return;
 	}
 	if (events & BACKEND_ROOM && q->blocked && !q->vq.fault) {
@@ -279,7 +280,7 @@ static void tx_queue_on_ready(struct iothread_work *work)
 		tx_queue_event(q, q->unheard ? TX_START : TX_WRITABLE);
 		q->run.rest = false;
 	}
-	/* Whatever the engine made of that. */
+	/* Both may be the case again, or still. */
 	tx_queue_await_backend(q);
 }
 

@@ -2,7 +2,7 @@
 /*
  * A tx queue: runs frames ring -> backend -> used when its engine's plan says so, and owns the
  * safety envelope that engine.h describes. Frames complete in ring order, always: a front-end that
- * lost us resumes from the used index.
+ * lost its back-end resumes from the used index.
  *
  * Owner: the iothread, from start to stop. The functions below are called there (in jobs of the
  * control thread's), except init and deinit, which are the control thread's while the queue is
@@ -72,7 +72,7 @@ void tx_queue_init(struct tx_queue *q, struct iothread *thread, struct backend_q
 		   const struct tx_mode *mode);
 void tx_queue_deinit(struct tx_queue *q);
 
-/* Begin, and look into the ring as if kicked. 0 or -ENOMEM. */
+/* Begin, and look into the ring as if the driver had kicked. 0 or -ENOMEM. */
 int tx_queue_start(struct tx_queue *q, const struct tx_queue_config *cfg);
 
 /*
@@ -85,8 +85,9 @@ bool tx_queue_pause(struct tx_queue *q);
 void tx_queue_resume(struct tx_queue *q);
 
 /*
- * Pause for good; virtq_base(). A queue whose pause may end later is paused before, and has told so.
- * The next driver of the ring, and the next tx_queue_start, go on at its used index.
+ * Pause for good; returns virtq_base(). If the backend cannot recall frames, the queue must have
+ * been paused before, until on_paused(). Whatever goes on with the ring (the kernel, the next
+ * tx_queue_start) does so at its used index.
  */
 uint32_t tx_queue_stop(struct tx_queue *q);
 

@@ -535,7 +535,7 @@ static void test_config_change(void **state)
 	assert_log(f, "cannot be told of a changed configuration");
 }
 
-/* The channel stays open as long as the session, and a front-end that never reads it is no fault. */
+/* The channel is open as long as the session, and a front-end that never reads it is no fault. */
 static void test_channel(void **state)
 {
 	struct fixture *f = *state;

@@ -25,7 +25,7 @@ void vhost_user_conn_init(struct vhost_user_conn *conn, int fd, const struct for
 	const int on = 1;
 
 	*conn = (struct vhost_user_conn){ .fd = fd, .foreign = foreign };
-	/* A byte out of band may carry fds, and a look passes over it: let it be one like others. */
+	/* A byte out of band may carry fds, and a look passes over it: let it be like others. */
 	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 }
 
