@@ -28,8 +28,8 @@ enum backend_event {
 };
 
 /*
- * How a queue learns of one of these: by an fd, by wake(), or by looking again. Looking again is the
- * queue's own affair, with a timer: a backend that completes late and has an fd that is always
+ * How a queue learns of one of these: by an fd, by wake(), or by looking again. Looking again is
+ * the queue's own affair, with a timer: a backend that completes late and has an fd that is always
  * ready (a socket for which there is always room) costs no spin.
  *
  * A backend may change its waits on the control thread while the queue is stopped or paused; the

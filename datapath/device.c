@@ -32,8 +32,8 @@ static struct pair *pair_of(struct device *dev, unsigned ring)
 }
 
 /*
- * The session's wishes. A pair that the kernel has is taken back before each that concerns a ring of
- * it, all are before each that concerns the device; device_hand_over() hands them over again.
+ * The session's wishes. A pair that the kernel has is taken back before each that concerns a ring
+ * of it, all are before each that concerns the device; device_hand_over() hands them over again.
  */
 
 static int dev_set_features(void *ctx, uint64_t features)
@@ -203,6 +203,14 @@ static void dev_send_rarp(void *ctx, const uint8_t mac[ETH_ALEN])
 			   strerror(-s.result));
 }
 
+static void dev_release(void *ctx, int fd, void *map, size_t len)
+{
+	const struct foreign *f = &((struct device *)ctx)->cfg.foreign;
+
+	foreign_close(f, fd);
+	foreign_unmap(f, map, len);
+}
+
 static void dev_log(void *ctx, const char *fmt, va_list args)
 {
 	device_log_args(&((struct device *)ctx)->cfg, fmt, args);
@@ -219,6 +227,7 @@ const struct vhost_user_ops device_vhost_user_ops = {
 	.resume = dev_resume,
 	.set_mtu = dev_set_mtu,
 	.send_rarp = dev_send_rarp,
+	.release = dev_release,
 	.log = dev_log,
 };
 
@@ -350,7 +359,10 @@ int device_reopen(struct device *dev, char err[BACKEND_ERR_LEN])
 	if (!code) {
 		dev->health = BACKEND_HEALTHY;
 		handover_set_lost(&dev->handover, NULL);
-		/* All queues of a new one are attached: let_go() detaches those that are not in use. */
+		/*
+		 * All queues of a new one are attached: let_go() detaches those that are not in
+		 * use.
+		 */
 		for (unsigned i = 0; i < dev->n_pairs; i++)
 			dev->pairs[i].attached = true;
 		dev->changed = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a device, its hand-over to the kernel and its queue pairs share: their configuration, and the
- * words for what moves the frames. Types only: device.h is what others include.
+ * What a device, its hand-over to the kernel and its queue pairs share: their configuration, and
+ * the words for what moves the frames. Types only: device.h is what others include.
  */
 #ifndef DATAPATH_DEVICE_TYPES_H
 #define DATAPATH_DEVICE_TYPES_H
@@ -12,6 +12,7 @@
 #include "datapath/backend.h"
 #include "datapath/iothread.h"
 #include "datapath/tx/engine.h"
+#include "virtio/foreign.h"
 
 struct device_config {
 	struct backend *backend; /* borrowed; its queues are the device's queue pairs */
@@ -25,6 +26,7 @@ struct device_config {
 	/* A line for the log, without newline; control thread or an iothread, never per frame. */
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
+	struct foreign foreign; /* how what front-ends sent is given up */
 };
 
 /* What moves the frames, and what is to be done about it. */
@@ -45,8 +47,8 @@ enum device_driver {
 #define DEVICE_QUIET_NS 20000000
 
 /*
- * Hand-overs one way, each of one queue pair or of several at a time. A blackout is the time in which
- * the frames of one of them stood still.
+ * Hand-overs one way, each of one queue pair or of several at a time. A blackout is the time in
+ * which the frames of one of them stood still.
  */
 struct device_handovers {
 	uint64_t n;

@@ -341,8 +341,8 @@ static enum device_driver go(struct handover *h, uint64_t now_ns)
 }
 
 /*
- * Not all can go: none does. Those that are there still come back when the front-end has been quiet,
- * as it may be on its way to where all can go.
+ * Not all can go: none does. Those that are there still come back when the front-end has been
+ * quiet, as it may be on its way to where all can go.
  */
 static void stay(struct handover *h, uint64_t now_ns)
 {

@@ -6,8 +6,8 @@
  * All pairs in use go together, or none. Rings always start in the user datapath; handover_run()
  * hands them over when that can be and nothing has changed for a while, as a front-end that starts
  * a driver changes each ring many times. What is to be done with a ring of a pair that the kernel
- * has is done after handover_take_back() of that pair; the other pairs stay in the kernel meanwhile.
- * A hand-over that fails leaves the user datapath running with all pairs.
+ * has is done after handover_take_back() of that pair; the other pairs stay in the kernel
+ * meanwhile. A hand-over that fails leaves the user datapath running with all pairs.
  *
  * Owner: the control thread.
  */
@@ -52,8 +52,8 @@ enum device_driver handover_run(struct handover *h, uint64_t now_ns);
 uint64_t handover_due_ns(const struct handover *h);
 
 /*
- * Something about one pair, or about the device, changes: what the kernel has of it runs in the user
- * datapath when this returns, and the next handover_run() judges anew.
+ * Something about one pair, or about the device, changes: what the kernel has of it runs in the
+ * user datapath when this returns, and the next handover_run() judges anew.
  */
 void handover_take_back(struct handover *h, unsigned pair);
 void handover_take_back_all(struct handover *h);

@@ -102,9 +102,9 @@ void iothread_job_done(struct iothread_job *job);
 uint64_t iothread_now_ns(struct iothread *thread);
 
 /*
- * Arming what is armed does nothing. With every, wake-ups that come close together may be one
- * call; the file is never read, so one that is readable still is called for once more when armed. 0,
- * or -ENOMEM beyond IOTHREAD_MAX_WATCHES.
+ * Arming what is armed does nothing. With every, wake-ups that come close together may be one call;
+ * the file is never read, so one that is readable still is called for once more when armed. 0, or
+ * -ENOMEM beyond IOTHREAD_MAX_WATCHES.
  *
  * A file that cannot be waited for (it is closed, or is always ready, under every) is an error: the
  * watch is disarmed, and its function not called. Where the kernel has no memory to wait with, the

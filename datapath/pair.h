@@ -4,9 +4,9 @@
  * start them once more. For the device's files only: device.c passes on what a session asks,
  * handover.c lends the rings to the kernel.
  *
- * Owner: the control thread, which reaches the queues by jobs of the pair's iothread, one at a time.
- * A ring that the session started stays "started" while the kernel has it; the queue is stopped
- * then, and a stopped queue ignores kicks, timers and the backend.
+ * Owner: the control thread, which reaches the queues by jobs of the pair's iothread, one at a
+ * time. A ring that the session started stays "started" while the kernel has it; the queue is
+ * stopped then, and a stopped queue ignores kicks, timers and the backend.
  */
 #ifndef DATAPATH_PAIR_H
 #define DATAPATH_PAIR_H
@@ -29,9 +29,9 @@ enum pair_owner {
 
 /* Whether the user datapath can let go of a pair. */
 enum pair_release {
-	PAIR_RELEASED, /* the queues leave rings, tap and kicks alone; all frames taken off a ring are used */
-	PAIR_PARKED, /* not released: a received frame waits for buffers */
-	PAIR_BROKEN, /* not released: the guest broke a ring */
+	PAIR_RELEASED, /* the queues touch nothing; all chains taken off a ring are used */
+	PAIR_PARKED,   /* not released: a received frame waits for buffers */
+	PAIR_BROKEN,   /* not released: the guest broke a ring */
 };
 
 /* What the control thread may ask of a pair's iothread. */

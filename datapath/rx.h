@@ -54,7 +54,8 @@ void rx_queue_deinit(struct rx_queue *q);
 /* 0 or -ENOMEM. */
 int rx_queue_start(struct rx_queue *q, const struct rx_queue_config *cfg);
 /*
- * No guest memory is touched until rx_queue_resume(): rx is never in flight, so a pause ends at once.
+ * No guest memory is touched until rx_queue_resume(): rx is never in flight, so a pause ends at
+ * once.
  */
 void rx_queue_pause(struct rx_queue *q);
 void rx_queue_resume(struct rx_queue *q);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The long way through a chain of a packed virtqueue (virtio 1.2 section 2.8); see virtq_packed.h. */
+/*
+ * The long way through a chain of a packed virtqueue (virtio 1.2 section 2.8); see virtq_packed.h.
+ */
 #include "virtio/virtq_packed.h"
 
 /* 2.8.7: the entries stand in a row, and no flag but WRITE counts. */
@@ -52,8 +54,8 @@ enum virtq_fault virtq_packed_walk(struct virtq *vq, struct vring_packed_desc d,
 }
 
 /*
- * From the end, so that a device which dies in between leaves a chain whose last slot is marked. NEXT
- * tells the slot from a used descriptor, in which that flag is reserved (2.8.5).
+ * From the end, so that a device which dies in between leaves a chain whose last slot is marked.
+ * NEXT tells the slot from a used descriptor, in which that flag is reserved (2.8.5).
  */
 void virtq_packed_mark_rest(struct virtq *vq, struct virtq_elem elem)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The long way through a chain of a split virtqueue (virtio 1.2 section 2.7.5); see virtq_split.h. */
+/*
+ * The long way through a chain of a split virtqueue (virtio 1.2 section 2.7.5); see virtq_split.h.
+ */
 #include "virtio/virtq_split.h"
 
 enum virtq_fault virtq_split_walk(struct virtq *vq, struct vring_desc d, struct chain *c,

@@ -2,7 +2,8 @@
 /*
  * The poll engine: like bh, but a queue whose ring is drained looks again, with the driver's
  * notifications off, for some time after its last frame before it sleeps. A kick to a queue that
- * sleeps costs the driver microseconds, and its frame the latency of a wake-up; to look costs a CPU.
+ * sleeps costs the driver microseconds, and its frame the latency of a wake-up; to look costs a
+ * CPU.
  *
  * The time is measured at each look, so other queues of the iothread get their turns in between.
  */

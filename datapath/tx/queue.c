@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a frame leaves: tx_queue_kick -> the engine's plan -> tx_queue_run -> tx_queue_batch (batch.h:
- * pop and judge; the backend; settle, push) -> tx_queue_publish (publish, call) -> the engine again.
+ * How a frame leaves: tx_queue_kick -> the engine's plan -> tx_queue_run -> tx_queue_batch
+ * (batch.h: pop and judge; the backend; settle, push) -> tx_queue_publish (publish, call) -> the
+ * engine again.
  */
 #include "datapath/tx/queue.h"
 

@@ -37,7 +37,9 @@ struct tx_queue {
 	struct backend_queue *bq;
 	const struct tx_engine *engine;
 	void (*on_broken)(struct tx_queue *q); /* on the iothread, once per fault; may be NULL */
-	/* on the iothread: a pause that tx_queue_pause() left unfinished is complete; may be NULL */
+	/*
+	 * on the iothread: a pause that tx_queue_pause() left unfinished is complete; may be NULL
+	 */
 	void (*on_paused)(struct tx_queue *q);
 
 	/* hot: the iothread */
@@ -77,9 +79,9 @@ int tx_queue_start(struct tx_queue *q, const struct tx_queue_config *cfg);
 
 /*
  * No more frames are taken, and what the backend holds is cancelled and completed. True: nothing is
- * in flight and no guest memory is touched until tx_queue_resume(). False: the backend cannot recall
- * some frames; on_paused() tells when the last has completed, and only then is it so. Work that was
- * owed is done after resume. Pausing what is paused changes nothing.
+ * in flight and no guest memory is touched until tx_queue_resume(). False: the backend cannot
+ * recall some frames; on_paused() tells when the last has completed, and only then is it so. Work
+ * that was owed is done after resume. Pausing what is paused changes nothing.
  */
 bool tx_queue_pause(struct tx_queue *q);
 void tx_queue_resume(struct tx_queue *q);

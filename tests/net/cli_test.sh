@@ -63,8 +63,11 @@ for value in 0 129 -1 +1 " 1" four "" 1x; do
 	refuses --queues "'$value'" "1 to 128" -- --backend null --queues "$value"
 done
 refuses --iothreads "'2'" --queues -- --backend null --iothreads 2
-more=(--nic --fd 0 --backend null --queues 128)
-refuses --iothreads "'1'" "512 queue pairs" -- --backend null --queues 128 "${more[@]}" "${more[@]}" "${more[@]}"
+more=()
+for i in 1 2 3; do
+	more+=(--nic --socket-path "$sock.$i" --backend null --queues 128)
+done
+refuses --iothreads "'1'" "512 queue pairs" -- --backend null --queues 128 "${more[@]}"
 refuses --backend -- --backend null --nic --fd 0
 refuses "--socket-path '$sock' of nic0" nic1 -- --backend null --nic --socket-path "$sock" --backend null
 refuses "--backend 'tap:$tap' of nic0" nic1 -- --backend "tap:$tap" --nic --fd 0 --backend "tap:$tap"
@@ -76,6 +79,12 @@ done
 for value in 52:54:00:12:34 52:54:00:12:34:5g 52:54:00:12:34:-5 01:00:5e:00:00:01 525400123456 ""; do
 	refuses --mac "'$value'" 52:54:00:12:34:56 -- --backend null --mac "$value"
 done
+
+for value in BOGUS CSUM,, "" RING_PACKED,BOGUS; do
+	refuses --no-offer "'$value'" -- --backend null --no-offer "$value"
+	refuses --offer "'$value'" -- --backend null --offer "$value"
+done
+refuses --offer GUEST_TSO4 "backend null" -- --backend null --offer GUEST_TSO4
 
 # tx modes.
 refuses --txmode "'fast'" iothread bh timer -- --backend null --txmode fast

@@ -46,6 +46,8 @@ void daemon_wait_log(struct daemon *d, const char *text, unsigned n);
 unsigned daemon_log_count(const struct daemon *d, const char *text);
 
 unsigned daemon_n_fds(const struct daemon *d);
+/* Until so many are open, at most ten seconds. */
+void daemon_wait_fds(const struct daemon *d, unsigned n);
 
 /* CPU time of all threads. */
 uint64_t daemon_cpu_ns(const struct daemon *d);

@@ -3,7 +3,8 @@
  * usage: stall_test TXRINGD
  *
  * What somebody else can make wait, and how long: a stderr that takes nothing, a file whose close
- * takes a minute. No card stops, the control socket answers, and SIGTERM ends txringd at once. Runs in a network namespace of its own.
+ * takes a minute. No card stops, the control socket answers, and SIGTERM ends txringd at once. Runs
+ * in a network namespace of its own.
  *
  * Card 0 does the harm, card 1 is a bystander that carries traffic throughout; both are loops.
  */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The keys of a card's configuration: what each takes and refuses, and who owns what it was given. */
+/*
+ * The keys of a card's configuration: what each takes and refuses, and who owns what it was given.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -396,7 +396,9 @@ static void command_is_at_once(void **state)
 	stop_pairs(2);
 }
 
-/* Queues are attached before their first frame, and detached when nobody has used them for a while. */
+/*
+ * Queues are attached before their first frame, and detached when nobody has used them for a while.
+ */
 static void queues_are_attached(void **state)
 {
 	(void)state;

@@ -5,9 +5,9 @@
  *
  * Link it in place of datapath/iothread.c. Time stands still within a turn. Kick eventfds (watches
  * with every) and one-shot watches are looked at with poll(2) once a turn; a counter that an
- * every-watch saw is read, so that each write is one event. A job runs when it is posted; waiting for
- * one that has not ended makes turns. What is armed or queued stands in the
- * structs of the caller's (timer.armed, timer.at_ns, work.queued, watch.armed): tests look there.
+ * every-watch saw is read, so that each write is one event. A job runs when it is posted; waiting
+ * for one that has not ended makes turns. What is armed or queued stands in the structs of the
+ * caller's (timer.armed, timer.at_ns, work.queued, watch.armed): tests look there.
  */
 #ifndef TESTS_UNIT_FAKE_IOTHREAD_H
 #define TESTS_UNIT_FAKE_IOTHREAD_H

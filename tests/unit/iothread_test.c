@@ -320,7 +320,10 @@ static void on_numbered(struct iothread_job *job)
 	iothread_job_done(job);
 }
 
-/* Jobs of one batch run in the order in which they were posted, and all have when it was waited for. */
+/*
+ * Jobs of one batch run in the order in which they were posted, and all have when it was waited
+ * for.
+ */
 static void jobs_run_in_order(void **state)
 {
 	static struct numbered_job jobs[N_JOBS];
@@ -426,7 +429,9 @@ static unsigned n_lines(void)
 	return n;
 }
 
-/* No turn is made, and nobody is told that it is ready, for a file that the kernel will not poll. */
+/*
+ * No turn is made, and nobody is told that it is ready, for a file that the kernel will not poll.
+ */
 static void closed_fd(void **state)
 {
 	(void)state;
@@ -533,7 +538,9 @@ static void arm_many_refused(void *arg)
 	arm_many(NULL);
 }
 
-/* The kernel takes no requests for a while: nobody waits for it, it is said once, nothing is lost. */
+/*
+ * The kernel takes no requests for a while: nobody waits for it, it is said once, nothing is lost.
+ */
 static void submit_is_refused(void **state)
 {
 	static int codes[] = { -EBUSY, -EAGAIN, -ENOMEM };

@@ -462,7 +462,9 @@ static void test_looks_for_completions(void **state)
 		while (fake_iothread_turn(thread))
 			called++;
 	}
-	/* The timer and the look that it queues are one turn, which fake_iothread_advance() made. */
+	/*
+	 * The timer and the look that it queues are one turn, which fake_iothread_advance() made.
+	 */
 	assert_int_equal(called, 0);
 	r.finished = 1;
 	fake_iothread_advance(thread, LOOK_US * 1000);

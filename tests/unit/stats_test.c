@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables of counters: each counter of a struct is in them once, with all that a reader needs. */
+/*
+ * The tables of counters: each counter of a struct is in them once, with all that a reader needs.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +12,9 @@
 
 #include "datapath/stats.h"
 
-/* The counters of a struct that stats_read() finds by name, when each has its offset as its value. */
+/*
+ * The counters of a struct that stats_read() finds by name, when each has its offset as its value.
+ */
 static unsigned check(const struct stats_counter *table, uint64_t *words, size_t size)
 {
 	unsigned n, i;

@@ -357,8 +357,8 @@ static void garbage(struct rig *r)
 }
 
 /*
- * What a driver leaves in fields that mean nothing costs no frame; the backend gets a header without
- * it, and knows that the guest's own, which nobody writes to, is another.
+ * What a driver leaves in fields that mean nothing costs no frame; the backend gets a header
+ * without it, and knows that the guest's own, which nobody writes to, is another.
  */
 static void test_garbage_headers(void **state)
 {

@@ -1421,7 +1421,9 @@ static void test_inflight_too_small(void **state)
 	close(fd);
 }
 
-/* The driver's half of a packed ring, as far as it takes: n chains of one descriptor, from slot 0. */
+/*
+ * The driver's half of a packed ring, as far as it takes: n chains of one descriptor, from slot 0.
+ */
 static void offer_packed(struct fixture *f, unsigned n)
 {
 	struct vring_packed_desc d = { .addr = region_b.gpa, .len = 64 };
@@ -1478,7 +1480,8 @@ static void test_inflight_packed(void **state)
 	tell_inflight(f, &i, fd);
 	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
 	assert_int_equal(f->dev.cfg[0].base, 0x80058005);
-	assert_log(f, "ring 0 does not stand at base 0x80008000, but at 0x80058005");
+	assert_log(f, "ring 0: base 0x80008000 contradicts its descriptors: it goes on "
+		      "at 0x80058005");
 	use_chains(f, &vq, 4);
 	assert_int_equal(virtq_base(&vq), 0x80098009);
 

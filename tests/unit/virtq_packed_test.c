@@ -347,7 +347,9 @@ static void test_used_descriptors(void **state)
 		assert_int_equal(slot(w, 1)->id, c[0].elem.id);
 		assert_int_equal(slot(w, 1)->len, 59);
 		assert_int_equal(slot(w, 1)->flags, used | WRITE);
-		/* The driver does not read the rest of a chain: it is marked for a device after us. */
+		/*
+		 * The driver does not read the rest of a chain: it is marked for a device after us.
+		 */
 		for (unsigned i = 2; i < 4; i++) {
 			assert_int_equal(slot(w, i)->id, c[0].elem.id);
 			assert_int_equal(slot(w, i)->flags, used | NEXT);

@@ -50,7 +50,9 @@ struct nic_config {
 	unsigned pairs; /* queue pairs */
 	bool has_mac;
 	uint8_t mac[6];
-	uint16_t mtu; /* 0: not given */
+	uint16_t mtu;      /* 0: not given */
+	uint64_t offer;    /* features to offer besides */
+	uint64_t no_offer; /* features not to offer, whatever the device can do */
 	struct vhost_config vhost;
 };
 

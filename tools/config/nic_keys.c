@@ -11,6 +11,7 @@
 #include "tools/config/txmode.h"
 #include "tools/config/values.h"
 #include "virtio/base.h"
+#include "virtio/features.h"
 #include "virtio/vhost_net.h"
 
 #define MIN_MTU     68 /* RFC 791 */
@@ -140,6 +141,38 @@ static int set_mtu(struct nic_config *c, const char *value, char err[NIC_CONFIG_
 	return error;
 }
 
+static int parse_features(const char *value, uint64_t *features, char err[NIC_CONFIG_ERR_LEN])
+{
+	char why[FEATURES_NAMES_LEN];
+
+	return features_parse(value, features, why) ? 0 : invalid(err, ": %s", why);
+}
+
+/* What is named last counts. */
+static int set_offer(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	uint64_t features;
+	int error = parse_features(value, &features, err);
+
+	if (error)
+		return error;
+	c->offer |= features;
+	c->no_offer &= ~features;
+	return 0;
+}
+
+static int set_no_offer(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	uint64_t features;
+	int error = parse_features(value, &features, err);
+
+	if (error)
+		return error;
+	c->no_offer |= features;
+	c->offer &= ~features;
+	return 0;
+}
+
 static int set_vhost(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
 {
 	for (unsigned i = 0; i < array_size(policy_names); i++) {
@@ -216,6 +249,14 @@ const struct config_key nic_config_keys[] = {
 	  .arg = "N",
 	  .help = "68 to 65535: set the tap's MTU, and offer it to the driver",
 	  .set = set_mtu },
+	{ .name = "no-offer",
+	  .arg = "NAME[,NAME...]",
+	  .help = "do not offer these features (RING_PACKED, HOST_TSO4 ...), nor what needs them",
+	  .set = set_no_offer },
+	{ .name = "offer",
+	  .arg = "NAME[,NAME...]",
+	  .help = "offer them, also RING_RESET, which is not unless asked for",
+	  .set = set_offer },
 	{ .name = "vhost",
 	  .arg = "POLICY",
 	  .help = "the kernel's vhost-net in our place: default (where it can),\n"

@@ -14,6 +14,7 @@
 #include "tools/config/txmode.h"
 #include "tools/txringd/counters.h"
 #include "tools/txringd/nic_state.h"
+#include "virtio/features.h"
 
 #define LINE_LEN 1024
 
@@ -101,6 +102,11 @@ static int backend_init(struct nic *nic)
 	return error;
 }
 
+static void release(void *ctx, int fd, void *map, size_t len)
+{
+	closer_release(ctx, fd, map, len);
+}
+
 static int device_init(struct nic *nic, struct iothread *const *threads, unsigned n_threads,
 		       unsigned first)
 {
@@ -114,12 +120,38 @@ static int device_init(struct nic *nic, struct iothread *const *threads, unsigne
 		.has_mac = nic->cfg->has_mac,
 		.log = nic_log_callback,
 		.log_ctx = nic,
+		.foreign = { release, nic->closer },
 	};
 	int err = device_new(&nic->device, &cfg);
 
 	if (err)
 		log_line("cannot make a device: %s", strerror(-err));
 	return err;
+}
+
+/* What --offer asks for must be something that the card can do. */
+static int check_offer(const struct nic *nic)
+{
+	uint64_t can = device_features(nic->device) | FEATURES_ON_REQUEST;
+	uint64_t excess = nic->cfg->offer & ~can;
+	char names[FEATURES_NAMES_LEN];
+
+	if (!excess)
+		return 0;
+	log_line("%soffer: %s: not for backend %s with these options", nic->cfg->mark,
+		 features_names(excess, names), nic->backend->describe);
+	return -EINVAL;
+}
+
+uint64_t nic_offer(const struct nic *nic)
+{
+	uint64_t features = vhost_offer(&nic->vhost, device_features(nic->device));
+	char why[FEATURES_NAMES_LEN];
+
+	features = (features | nic->cfg->offer) & ~nic->cfg->no_offer;
+	if (!feature_has(features, VIRTIO_F_VERSION_1))
+		features &= ~(FEATURE(VIRTIO_F_RING_PACKED) | FEATURE(VIRTIO_F_IN_ORDER));
+	return features_prune(features, why);
 }
 
 static int kernel_init(struct nic *nic)
@@ -156,6 +188,8 @@ int nic_new(struct nic **out, const struct nic_config *cfg, bool named,
 		err = backend_init(nic);
 	if (!err)
 		err = device_init(nic, threads, n_threads, first);
+	if (!err)
+		err = check_offer(nic);
 	if (!err)
 		err = kernel_init(nic);
 	if (err) {

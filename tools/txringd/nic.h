@@ -48,8 +48,8 @@ enum nic_link {
 };
 
 /*
- * Ask, and take it again if it is back. Each change is a line in the log, and told to the front-end.
- * To be called when an interface of the host has changed (links.h). Costs little.
+ * Ask, and take it again if it is back. Each change is a line in the log, and told to the
+ * front-end. To be called when an interface of the host has changed (links.h). Costs little.
  */
 enum nic_link nic_check_link(struct nic *nic);
 

@@ -32,7 +32,7 @@ static bool session_begin(struct nic *nic)
 	struct vhost_user_config cfg = {
 		.ops = &device_vhost_user_ops,
 		.dev = nic->device,
-		.features = vhost_offer(&nic->vhost, device_features(nic->device)),
+		.features = nic_offer(nic),
 		.max_pairs = nic->backend->n_queues,
 		.has_mac = nic->cfg->has_mac,
 		.mtu = nic->cfg->mtu,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a card remembers, and how its parts call each other: nic.c makes it and tells of it,
- * nic_serve.c takes its front-ends, nic_link.c sees to it that its interface is there. Not for others.
+ * nic_serve.c takes its front-ends, nic_link.c sees to it that its interface is there. Not for
+ * others.
  */
 #ifndef TOOLS_TXRINGD_NIC_STATE_H
 #define TOOLS_TXRINGD_NIC_STATE_H
@@ -47,6 +48,12 @@ static inline int64_t nic_now_ms(void)
 
 /* A line that a front-end or its guest causes, as often as it likes. Any thread. */
 void nic_log_limited(struct nic *nic, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * The features to offer: what device and kernel have, with and without those that the configuration
+ * names, and without what needs one of the latter.
+ */
+uint64_t nic_offer(const struct nic *nic);
 
 /* Tell the session's front-end, which may be new, whether there is a link. */
 void nic_show_link(struct nic *nic);
