@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -200,9 +201,9 @@ static DIR *open_proc(const struct daemon *d, const char *what)
 	return dir;
 }
 
-unsigned daemon_n_fds(const struct daemon *d)
+static unsigned count_in(const struct daemon *d, const char *what)
 {
-	DIR *dir = open_proc(d, "fd");
+	DIR *dir = open_proc(d, what);
 	const struct dirent *e;
 	unsigned n = 0;
 
@@ -212,17 +213,29 @@ unsigned daemon_n_fds(const struct daemon *d)
 	return n;
 }
 
-void daemon_wait_fds(const struct daemon *d, unsigned n)
+unsigned daemon_n_fds(const struct daemon *d)
 {
-	unsigned tries, now = daemon_n_fds(d);
+	unsigned n = count_in(d, "fd"), now, same, tries;
 
 	/* What front-ends sent is closed by a thread, in its time. */
-	for (tries = 0; now != n && tries < 1000; tries++) {
+	for (same = tries = 0; same < 10 && tries < 1000; tries++) {
 		usleep(10000);
-		now = daemon_n_fds(d);
+		now = count_in(d, "fd");
+		same = now == n ? same + 1 : 0;
+		n = now;
 	}
-	if (now != n)
-		fail_msg("%u fds are open, not %u", now, n);
+	return n;
+}
+
+void daemon_wait_threads(const struct daemon *d, unsigned n)
+{
+	unsigned tries;
+
+	for (tries = 0; count_in(d, "task") != n; tries++) {
+		if (tries == 1000)
+			fail_msg("there are %u threads, not %u", count_in(d, "task"), n);
+		usleep(10000);
+	}
 }
 
 /* Threads come and go, so it is the process that is asked. */

@@ -45,9 +45,10 @@ void daemon_wait_log(struct daemon *d, const char *text, unsigned n);
 /* How often it has text now. */
 unsigned daemon_log_count(const struct daemon *d, const char *text);
 
+/* Once it has not changed for 100 ms. */
 unsigned daemon_n_fds(const struct daemon *d);
-/* Until so many are open, at most ten seconds. */
-void daemon_wait_fds(const struct daemon *d, unsigned n);
+/* Until it has so many threads, at most ten seconds: one that has nothing to do may end late. */
+void daemon_wait_threads(const struct daemon *d, unsigned n);
 
 /* CPU time of all threads. */
 uint64_t daemon_cpu_ns(const struct daemon *d);

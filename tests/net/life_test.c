@@ -57,7 +57,7 @@ static void tap_outlives_guests(void **state)
 	for (i = 0; i < 5; i++) {
 		lab_traffic(&lab, 500, 500, WINDOW);
 		if (i)
-			daemon_wait_fds(&lab.daemon, fds);
+			assert_int_equal(daemon_n_fds(&lab.daemon), fds);
 		fds = daemon_n_fds(&lab.daemon);
 		/* In mid-traffic. */
 		lab_host_sends(&lab, 300);
@@ -362,7 +362,7 @@ static void socket_of_garbage(void **state)
 			daemon_wait_log(&lab.daemon, "front-end gone", ++n);
 		}
 	}
-	daemon_wait_fds(&lab.daemon, before);
+	assert_int_equal(daemon_n_fds(&lab.daemon), before);
 	lab_connect(&lab);
 	lab_traffic(&lab, 500, 500, WINDOW);
 	lab_close(&lab);
@@ -380,7 +380,8 @@ static void idle_costs_nothing(void **state)
 		cfg.txmode = modes[i];
 		lab_open(&lab, &cfg);
 		lab_traffic(&lab, 2000, 2000, WINDOW);
-		usleep(50000);
+		/* The control thread, the log's, and two iothreads. */
+		daemon_wait_threads(&lab.daemon, 4);
 		before = daemon_cpu_ns(&lab.daemon);
 		usleep(IDLE_US);
 		used = daemon_cpu_ns(&lab.daemon) - before;

@@ -105,7 +105,8 @@ static void idle_costs_nothing(void **state)
 	uint64_t before, used, own;
 
 	(void)state;
-	usleep(50000);
+	/* The control thread, the log's, and two iothreads. */
+	daemon_wait_threads(&lab.daemon, 4);
 	before = daemon_cpu_ns(&lab.daemon);
 	usleep(IDLE_US);
 	used = daemon_cpu_ns(&lab.daemon) - before;
@@ -216,7 +217,7 @@ static void end_is_quick(void **state)
 	for (unsigned i = 0; i < CARDS; i++)
 		disconnect_card(i);
 	daemon_wait_log(&lab.daemon, "front-end gone", CARDS + 3);
-	daemon_wait_fds(&lab.daemon, lab.fds);
+	assert_int_equal(daemon_n_fds(&lab.daemon), lab.fds);
 	for (unsigned i = 0; i < CARDS; i++)
 		connect_card(i);
 	daemon_stop(&lab.daemon);
