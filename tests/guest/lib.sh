@@ -236,7 +236,8 @@ port_read()
 	local part end=$((SECONDS + $1))
 
 	port_line=
-	while ! read -r -t 0.2 -u 8 part; do
+	# A line may come in pieces, with a space at the end of one.
+	while ! IFS= read -r -t 0.2 -u 8 part; do
 		port_line+=$part
 		! process_gone "$guest_pid" || fail "the guest has ended"
 		[ $SECONDS -lt $end ] || fail "no answer from the guest for $1 s"

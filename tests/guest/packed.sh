@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Packed rings, two queue pairs: traffic both ways, after a reboot and with another QEMU, too. Not
-# after txringd was killed: QEMU does not know where a packed ring stood.
+# Packed rings, two queue pairs: traffic both ways, also after a reboot, with another QEMU, and after
+# txringd ended or was killed, when QEMU does not know where the rings stood.
 # shellcheck source=checks.sh
 . "$(dirname "$0")/checks.sh"
 
@@ -34,6 +34,11 @@ guest_wait
 features yes RING_PACKED
 features no EVENT_IDX INDIRECT_DESC MRG_RXBUF
 works "without EVENT_IDX, INDIRECT_DESC and MRG_RXBUF"
+for signal in TERM KILL; do
+	txringd_stop $signal
+	txringd_start --queues 2
+	works "txringd ended by SIG$signal and started again"
+done
 tcp tx
 tcp rx
 transfer
