@@ -17,6 +17,6 @@ void vhost_user_report_line(struct vhost_user_session *s, const char *fmt, ...)
 /* Log "REQUEST: text" for the present message and return answer. */
 enum vhost_user_answer vhost_user_report_fault(struct vhost_user_session *s,
 					       enum vhost_user_answer answer, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4), nonnull(3)));
 
 #endif
