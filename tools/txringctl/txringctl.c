@@ -101,6 +101,7 @@ static bool print_answer(FILE *in)
 	size_t size = 0;
 	bool ok;
 
+	errno = 0;
 	while (getline(&line, &size, in) > 0) {
 		if (last)
 			fputs(last, stdout);
@@ -111,7 +112,9 @@ static bool print_answer(FILE *in)
 	}
 	free(line);
 	ok = last && !strcmp(last, "ok\n");
-	if (!last || !strchr(last, '\n'))
+	if (!last && ferror(in) && errno == EAGAIN)
+		log_line("txringd does not answer");
+	else if (!last || !strchr(last, '\n'))
 		log_line("txringd broke off its answer");
 	else if (!strncmp(last, "error: ", 7))
 		log_line("%.*s", (int)strcspn(last + 7, "\n"), last + 7);

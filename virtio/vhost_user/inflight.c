@@ -4,8 +4,8 @@
  * mapped as guest memory is, with the same checks and the same guard. The regions of the queues lie
  * one behind the other.
  *
- * A region counts only after a loss. A ring whose base the front-end asked for, or that was reset,
- * begins where SET_VRING_BASE says.
+ * A region counts only after a loss, and for a ring that does not tell its place itself. A ring
+ * whose base the front-end asked for, or that was reset, begins where SET_VRING_BASE says.
  */
 #include "virtio/vhost_user/inflight.h"
 

@@ -139,10 +139,9 @@ static enum vhost_user_answer start(struct vhost_user_session *s, unsigned idx)
 		.inflight = vhost_user_inflight_region(s, idx, ring->packed),
 	};
 	if (virtq_find_base(&cfg))
-		vhost_user_report_line(s,
-				       "ring %u: base 0x%x contradicts its descriptors: it goes on "
-				       "at 0x%x",
-				       idx, base_of(s, ring), cfg.base);
+		vhost_user_report_line(
+			s, "ring %u: base 0x%x contradicts the ring: it goes on at 0x%x", idx,
+			base_of(s, ring), cfg.base);
 	err = s->cfg.ops->ring_start(s->cfg.dev, idx, &cfg, ring->kick_fd);
 	if (err)
 		return vhost_user_report_fault(s, ANSWER_BROKEN, "ring %u cannot start: %s", idx,
