@@ -232,7 +232,8 @@ static void ask_all_again(struct iothread *t)
 static void watch_failed(struct iothread *t, struct iothread_watch *w, int error)
 {
 	say(t, "cannot wait for", w->fd, error);
-	if (error == -ENOMEM || error == -EAGAIN)
+	/* The control thread would wait for its jobs for ever. */
+	if (error == -ENOMEM || error == -EAGAIN || w == &t->post_watch)
 		retry_later(t, &t->slots[w->slot]);
 	else
 		watch_release(t, w);
@@ -404,7 +405,7 @@ static void wait_for_events(struct iothread *t)
 	struct io_uring_cqe *cqe;
 	uint64_t now, at;
 
-	if (t->again.next != &t->again) {
+	if (t->again.next != &t->again || t->lost) {
 		fetch_events(t);
 		return;
 	}

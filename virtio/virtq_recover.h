@@ -15,7 +15,10 @@
  * and the driver waits at the first: then the batch is published now.
  *
  * What is not just so is not believed: a ring that another device left, which does not mark the
- * rest of a chain, is no such ring as soon as a trace of a longer chain is in it.
+ * rest of a chain, is no such ring as soon as it shows a longer chain. One trace escapes: if the
+ * last used chain is the only longer one, its rest looks like a chain that is available, and the
+ * place that is found is too early. So a packed ring with chains of several descriptors, none of
+ * them in tables, is not to be taken over from another device.
  */
 #ifndef VIRTIO_VIRTQ_RECOVER_H
 #define VIRTIO_VIRTQ_RECOVER_H
