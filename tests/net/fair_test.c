@@ -93,12 +93,14 @@ static uint64_t now_ns(void)
  */
 static void refill(struct ring *r, unsigned few)
 {
-	uint16_t used = load_acquire(&r->areas.used->idx);
-	bool asleep = (uint16_t)(r->avail_idx - used) <= few;
+	uint16_t old = r->avail_idx, used = load_acquire(&r->areas.used->idx);
 
 	r->avail_idx = (uint16_t)(used + r->size);
 	store_release(&r->areas.avail->idx, r->avail_idx);
-	if (asleep)
+	/* This thread may have lost its processor meanwhile, and the device drained the ring. */
+	full_fence();
+	used = load_acquire(&r->areas.used->idx);
+	if ((uint16_t)(old - used) <= few)
 		ring_kick_now(r);
 }
 
