@@ -14,7 +14,7 @@ guest_kind=uml
 guest_start()
 {
 	port_open
-	ip netns exec "$netns" unshare --pid --fork --kill-child \
+	mortal ip netns exec "$netns" unshare --pid --fork --kill-child \
 		"$guest_vmlinux" mem=256M "initrd=$guest_initrd" "uml_dir=$lab" quiet \
 		con=null con0=null,fd:1 ssl=null ssl0=fd:7,fd:8 \
 		"virtio_uml.device=$lab/vu.sock:1" </dev/null >>"$lab/console.log" 2>&1 &
@@ -27,7 +27,7 @@ guest_stop()
 	local pid=$guest_pid
 
 	guest_tell "halt -f"
-	within 10 process_gone "$pid" || fail "the guest does not halt"
+	within 30 process_gone "$pid" || fail "the guest does not halt"
 	guest_pid=
 	wait "$pid" || fail "user-mode Linux ended with status $?"
 }

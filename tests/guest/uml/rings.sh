@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 
 layout=$1
-lab_begin 240 "$@"
+lab_begin 500 "$@"
 case $layout in
 split)	offer=(--no-offer RING_PACKED) packed=no ;;
 packed)	offer=() packed=yes ;;
