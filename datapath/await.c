@@ -4,6 +4,9 @@
 
 #include "virtio/base.h"
 
+/* Between two looks when the iothread has no place for one more watch. */
+#define AWAIT_LOOK_NS 1000000
+
 static void await_on_watch(struct iothread_watch *watch)
 {
 	struct await *a = container_of(watch, struct await, watch);
@@ -37,10 +40,10 @@ void await_arm(struct await *a)
 	if (a->wait->fd >= 0) {
 		a->watch.fd = a->wait->fd;
 		a->watch.events = a->wait->events;
-		iothread_watch_arm(a->thread, &a->watch);
-	} else if (look_ns) {
-		iothread_timer_set(a->thread, &a->timer, iothread_now_ns(a->thread) + look_ns);
+		look_ns = iothread_watch_arm(a->thread, &a->watch) ? AWAIT_LOOK_NS : 0;
 	}
+	if (look_ns)
+		iothread_timer_set(a->thread, &a->timer, iothread_now_ns(a->thread) + look_ns);
 }
 
 void await_cancel(struct await *a)

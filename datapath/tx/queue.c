@@ -3,6 +3,8 @@
  * How a frame leaves: tx_queue_kick -> the engine's plan -> tx_queue_run -> tx_queue_batch
  * (batch.h: pop and judge; the backend; settle, push) -> tx_queue_publish (publish, call) -> the
  * engine again.
+ *
+ * Over 400 lines: run, plan and pause are one state machine, which is read as a whole.
  */
 #include "datapath/tx/queue.h"
 

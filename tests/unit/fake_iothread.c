@@ -6,6 +6,7 @@
 #include "tests/unit/fake_iothread.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,8 +94,10 @@ int iothread_watch_arm(struct iothread *thread, struct iothread_watch *watch)
 	if (watch->armed)
 		return 0;
 	assert(watch->fn && watch->fd >= 0 && watch->events);
-	for (slot = 0; thread->watches[slot]; slot++)
-		assert(slot + 1 < MAX_WATCHES);
+	for (slot = 0; slot < MAX_WATCHES && thread->watches[slot]; slot++)
+		;
+	if (slot == MAX_WATCHES)
+		return -ENOMEM;
 	watch->slot = slot;
 	watch->armed = true;
 	thread->watches[slot] = watch;

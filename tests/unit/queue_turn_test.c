@@ -537,6 +537,49 @@ static void test_looks_for_frames(void **state)
 	iothread_free(thread);
 }
 
+static void not_called(struct iothread_watch *watch)
+{
+	(void)watch;
+	fail();
+}
+
+/* An iothread that has no place for one more watch: the queue looks again, and is not stuck. */
+static void test_no_watch_left(void **state)
+{
+	static struct iothread_watch others[IOTHREAD_MAX_WATCHES];
+	struct iothread *thread;
+	int fds[2];
+	unsigned n = 0;
+	struct rig r;
+
+	(void)state;
+	iothread_new(&thread, "fake");
+	rx_up(&r, thread, FEATURES);
+	assert_int_equal(pipe(fds), 0);
+	do
+		others[n] =
+			(struct iothread_watch){ .fn = not_called, .fd = fds[0], .events = POLLIN };
+	while (!iothread_watch_arm(thread, &others[n]) && ++n < IOTHREAD_MAX_WATCHES);
+	r.bq.frames = (struct backend_wait){ .fd = fds[0], .events = POLLIN };
+	offer_room(&r, 4, 1 << 16);
+	rx_queue_kick(&r.rx);
+	assert_true(fake_iothread_run_until_idle(thread, 3));
+	r.rx_waiting = 1;
+	fake_iothread_advance(thread, 10000000);
+	assert_true(r.n_rx == 1 && take_back(&r) == 1);
+	/* With a place, by fd. */
+	iothread_watch_disarm(thread, &others[--n]);
+	fake_iothread_advance(thread, 10000000);
+	assert_true(r.rx.ready.watch.armed);
+	assert_int_equal(fake_iothread_next_timer(thread), FAKE_IOTHREAD_NO_TIMER);
+	while (n)
+		iothread_watch_disarm(thread, &others[--n]);
+	rx_down(&r);
+	iothread_free(thread);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* ---- pausing ---- */
 
 /*
@@ -631,6 +674,7 @@ int main(void)
 		cmocka_unit_test(test_looks_for_completions),
 		cmocka_unit_test(test_looks_for_room),
 		cmocka_unit_test(test_looks_for_frames),
+		cmocka_unit_test(test_no_watch_left),
 		cmocka_unit_test(test_pause_ends_later),
 		cmocka_unit_test(test_new_engine_of_a_full_queue),
 	};
