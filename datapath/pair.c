@@ -108,10 +108,14 @@ static bool ask(struct pair *p)
 
 static bool release(struct pair *p)
 {
-	ask(p);
-	if (p->job.release != PAIR_RELEASED)
-		return true;
-	p->released_ns = monotonic_ns();
+	/* Asked once, while both run: a queue that has stopped for it does not go on. */
+	if (!p->job.releasing) {
+		ask(p);
+		if (p->job.release != PAIR_RELEASED)
+			return true;
+		p->released_ns = monotonic_ns();
+		p->job.releasing = true;
+	}
 	if (!pause_both(p))
 		return false;
 	for (unsigned i = 0; i < PAIR_RINGS; i++)
@@ -156,6 +160,7 @@ static void on_tx_paused(struct tx_queue *q)
 void pair_post(struct pair *p, struct iothread_batch *batch, enum pair_op op)
 {
 	p->job.op = op;
+	p->job.releasing = false;
 	iothread_post(p->thread, batch, &p->job.job);
 }
 

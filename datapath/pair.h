@@ -70,6 +70,7 @@ struct pair_job {
 	int result;
 	uint32_t base;
 	enum pair_release release;
+	bool releasing; /* PAIR_RELEASE has begun to stop the queues */
 };
 
 struct pair {

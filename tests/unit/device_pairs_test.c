@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@
 #define MEMORY   (1U << 20)
 #define GPA      0x40000000
 #define MS       1000000ULL
+#define LATE_MS  100
 #define FEATURES (FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_NET_F_MRG_RXBUF))
 
 static const struct vhost_user_ops *const ops = &device_vhost_user_ops;
@@ -58,6 +60,9 @@ static struct rig {
 	unsigned n_elsewhere; /* calls that were not on the control thread */
 	bool attached[PAIRS];
 	bool fails;
+	int late_fd;
+	unsigned n_held; /* by a late backend */
+	unsigned n_kept; /* when tx_cancel() was asked for them */
 	enum backend_health health;
 } rig;
 
@@ -130,6 +135,50 @@ static int reopen(struct backend *backend, char err[BACKEND_ERR_LEN])
 	rig.n_reopen++;
 	rig.health = BACKEND_HEALTHY;
 	return 0;
+}
+
+/* A network card that has frames of queue 0 for LATE_MS, whatever we would like. */
+
+static unsigned late_tx(struct backend_queue *bq, const struct frame *frames, unsigned n,
+			struct tx_stats *stats)
+{
+	struct itimerspec at = { .it_value.tv_nsec = LATE_MS * MS };
+
+	(void)frames;
+	(void)stats;
+	rig.n_held += n;
+	assert_int_equal(timerfd_settime(bq->done.fd, 0, &at, NULL), 0);
+	return n;
+}
+
+static unsigned late_tx_done(struct backend_queue *bq)
+{
+	unsigned n = rig.n_held;
+	uint64_t times;
+
+	if (read(bq->done.fd, &times, sizeof(times)) < 0)
+		return 0;
+	rig.n_held = 0;
+	return n;
+}
+
+static bool late_tx_cancel(struct backend_queue *bq, struct tx_stats *stats)
+{
+	(void)bq;
+	(void)stats;
+	rig.n_kept += rig.n_held;
+	return !rig.n_held;
+}
+
+static void be_late(void)
+{
+	rig.backend_ops.tx = late_tx;
+	rig.backend_ops.tx_done = late_tx_done;
+	rig.backend_ops.tx_cancel = late_tx_cancel;
+	rig.late_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	assert_true(rig.late_fd >= 0);
+	rig.backend->queues[0]->ops = &rig.backend_ops;
+	rig.backend->queues[0]->done = (struct backend_wait){ .fd = rig.late_fd, .events = POLLIN };
 }
 
 static void half_init(unsigned i)
@@ -216,6 +265,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	/* Of a test that has failed, too, so that it can be said. */
+	device_set_kernel(rig.device, NULL, "the test is over");
 	device_free(rig.device);
 	for (unsigned i = 0; i < THREADS; i++)
 		iothread_free(rig.threads[i]);
@@ -517,6 +568,49 @@ static void reopened_queues_wait_anew(void **state)
 	stop_pairs(1);
 }
 
+/* The driver sends n frames of zeros. */
+static void send_frames(struct ring *ring, unsigned n)
+{
+	uint32_t len = NET_HDR_LEN + 60;
+	uint8_t *buf = arena_alloc(&rig.arena, 0, len, 64);
+
+	assert_non_null(buf);
+	memset(buf, 0, len);
+	for (unsigned i = 0; i < n; i++) {
+		assert_true(ring_reserve(ring, 1));
+		ring_fill(ring, (struct chain_part){ arena_gpa(&rig.arena, buf), len, false }, i);
+	}
+	ring_submit(ring);
+}
+
+/*
+ * A backend that cannot recall frames gives them back before the rings go to the kernel, or memory
+ * changes, and the queues stand still from when the first of them stopped.
+ */
+static void kept_frames_are_awaited(void **state)
+{
+	uint64_t took_us;
+
+	(void)state;
+	be_late();
+	send_frames(&rig.rings[1], SIZE);
+	/* A ring that is started first drops what is there. */
+	assert_int_equal(ops->set_features(rig.device, FEATURES), 0);
+	enable_pair(0, true);
+	start_ring(0);
+	start_ring(1);
+	took_us = monotonic_ns();
+	assert_int_equal(after_ms(30), DEVICE_KERNEL);
+	took_us = (monotonic_ns() - took_us) / 1000;
+	assert_int_equal(rig.n_kept, SIZE);
+	assert_int_equal(rig.n_held, 0);
+	assert_int_equal(load_acquire(&rig.vqs[1].rings.used->idx), SIZE);
+	assert_in_range(device_driver_status(rig.device).to_kernel.last_us, took_us / 2,
+			took_us + 1);
+	stop_pairs(1);
+	close(rig.late_fd);
+}
+
 /* A neighbour on the same iothread: how late its timer is at most. */
 static struct neighbour {
 	struct iothread_job job;
@@ -595,6 +689,7 @@ int main(void)
 		TEST(backend_is_lost),
 		TEST(reopened_queues_wait_anew),
 		TEST(toggler_has_no_victim),
+		TEST(kept_frames_are_awaited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
