@@ -55,8 +55,15 @@ datapath 2 datapath/(tx/.*|rx|device_types|device_log|rarp)
 datapath 3 datapath/pair
 datapath 4 datapath/handover.*
 datapath 5 datapath/device
-virtq 1 virtio/gmem
-virtq 2 virtio/chain
+session 1 virtio/vhost_user/(proto|conn)
+session 2 virtio/vhost_user/report
+session 3 virtio/vhost_user/(inflight|backend_req)
+session 4 virtio/vhost_user/vring
+session 5 virtio/vhost_user/(memory|vring_fds)
+session 6 virtio/vhost_user/requests
+session 7 virtio/vhost_user/session
+virtq 1 virtio/(gmem|foreign|notifier)
+virtq 2 virtio/(chain|virtq_inflight|virtq_recover)
 virtq 3 virtio/virtq_state
 virtq 4 virtio/virtq_(split|packed)
 virtq 5 virtio/virtq

@@ -153,6 +153,8 @@ put datapath/device.h '#pragma once'
 reject "pair.h:3: includes datapath/device.h: $above" datapath/pair.h '#include "datapath/device.h"'
 put datapath/rx.h '#pragma once'
 reject "iothread.h:3: includes datapath/rx.h: $above" datapath/iothread.h '#include "datapath/rx.h"'
+put virtio/vhost_user/vring.h '#pragma once'
+reject "report.h:3: includes virtio/vhost_user/vring.h: $above" virtio/vhost_user/report.h '#include "virtio/vhost_user/vring.h"'
 put virtio/virtq.h '#pragma once'
 reject "virtq_packed.h:3: includes virtio/virtq.h: $above" virtio/virtq_packed.h '#include "virtio/virtq.h"'
 
