@@ -257,6 +257,8 @@ void lab_restart(struct lab *lab, int signal)
 	err = driver_net_reconnect(lab->net);
 	if (err)
 		fail_msg("the front-end cannot go on: %s", strerror(-err));
+	/* In mid-traffic: what the host sends before is lost, and would be missed for ever. */
+	assert_true(peer_wait_link(&lab->peer, LAB_TAP));
 }
 
 static bool all_complete(const struct lab *lab)
