@@ -171,36 +171,15 @@ static int dev_set_mtu(void *ctx, uint16_t mtu)
 	return err;
 }
 
-struct send_job {
-	struct iothread_job job;
-	struct backend *backend;
-	struct rarp_frame frame;
-	int result;
-};
-
-static void on_send(struct iothread_job *job)
-{
-	struct send_job *s = container_of(job, struct send_job, job);
-
-	s->result = s->backend->ops->send(s->backend, &s->frame, sizeof(s->frame));
-	iothread_job_done(job);
-}
-
-static void dev_send_rarp(void *ctx, const uint8_t mac[ETH_ALEN])
+static void dev_send_rarp(void *ctx, const uint8_t mac[6])
 {
 	struct device *dev = ctx;
-	struct send_job s = { .job.fn = on_send, .backend = dev->cfg.backend };
-	struct iothread_batch batch;
+	struct backend *b = dev->cfg.backend;
+	int err = b->ops->send ? rarp_send(b, dev->pairs[0].thread, mac) : 0;
 
-	if (!s.backend->ops->send)
-		return;
-	rarp_fill(&s.frame, mac);
-	iothread_batch_init(&batch);
-	iothread_post(dev->pairs[0].thread, &batch, &s.job);
-	iothread_batch_wait(&batch);
-	if (s.result)
-		device_log(&dev->cfg, "backend %s: a RARP is lost: %s", s.backend->describe,
-			   strerror(-s.result));
+	if (err)
+		device_log(&dev->cfg, "backend %s: a RARP is lost: %s", b->describe,
+			   strerror(-err));
 }
 
 static void dev_release(void *ctx, int fd, void *map, size_t len)

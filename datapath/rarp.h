@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* A reverse ARP request (RFC 903): whoever hears one learns where its sender is. */
+/* Reverse ARP requests (RFC 903): whoever hears one learns where its sender is. */
 #ifndef DATAPATH_RARP_H
 #define DATAPATH_RARP_H
 
 #include <stdint.h>
 
-#include <netinet/if_ether.h>
+#include "datapath/backend.h"
+#include "datapath/iothread.h"
 
-/* As long as Ethernet wants a frame. */
-struct rarp_frame {
-	struct ether_header eth;
-	struct ether_arp arp;
-	uint8_t padding[ETHER_MIN_LEN - ETHER_CRC_LEN - sizeof(struct ether_header) -
-			sizeof(struct ether_arp)];
-};
-
-/* From mac, asking for its own address, to all. */
-void rarp_fill(struct rarp_frame *f, const uint8_t mac[ETH_ALEN]);
+/*
+ * Send one through the backend, on the iothread of its queue 0, from mac, asking all for mac's own
+ * address. Control thread, which waits for it. 0, or the backend's negative errno: it is lost.
+ */
+int rarp_send(struct backend *backend, struct iothread *thread, const uint8_t mac[6]);
 
 #endif
