@@ -45,10 +45,19 @@ unsigned daemon_log_count(const struct daemon *d, const char *text)
 	return n;
 }
 
+/* The last line is complete: what writes it may be in the midst of it. */
+static bool line_ends(const struct daemon *d)
+{
+	const char *log = read_log(d);
+	size_t len = strlen(log);
+
+	return len && log[len - 1] == '\n';
+}
+
 static bool log_reaches(const struct daemon *d, const char *text, unsigned n)
 {
 	for (unsigned i = 0; i < PATIENCE; i++) {
-		if (daemon_log_count(d, text) >= n)
+		if (daemon_log_count(d, text) >= n && line_ends(d))
 			return true;
 		usleep(STEP_US);
 	}
