@@ -8,7 +8,7 @@
 # shellcheck source=checks.sh
 . "$(dirname "$0")/checks.sh"
 
-lab_begin 150 "$@"
+lab_begin 500 "$@"
 gcc -O2 -Wall -static -nostdlib -ffreestanding -o "$lab/xdp" "$guest_dir/xdp.c"
 strip "$lab/xdp"
 
@@ -41,7 +41,7 @@ tcp_goes_on()
 }
 
 txringd_start
-qemu-system-x86_64 -device virtio-net-pci,help | grep -q ctrl_guest_offloads ||
+[[ $(qemu-system-x86_64 -device virtio-net-pci,help) == *ctrl_guest_offloads* ]] ||
 	skip "this QEMU has no ctrl_guest_offloads"
 
 xdp_guest ctrl_guest_offloads=off

@@ -54,7 +54,7 @@ static unsigned host_takes(void)
 /* One frame, for which there may be no room before some are complete. */
 static void guest_sends(const struct virtio_net_hdr_v1 *hdr, size_t len)
 {
-	for (unsigned i = 0; i < 5000; i++) {
+	for (unsigned i = 0; i < 30000; i++) {
 		int err = driver_net_send(lab.net, 0, hdr, lab.frame, len, 0);
 
 		assert_true(driver_net_reap(lab.net, 0) >= 0);
@@ -78,7 +78,7 @@ static unsigned guest_sends_while(unsigned n, const char *command)
 			peer_ip("%s", command);
 		guest_sends(&hdr, len);
 	}
-	for (i = 0; i < 2000 && lab.net->pairs[0].n_tx_free < lab.net->cfg.ring_size; i++) {
+	for (i = 0; i < 30000 && lab.net->pairs[0].n_tx_free < lab.net->cfg.ring_size; i++) {
 		usleep(1000);
 		assert_true(driver_net_reap(lab.net, 0) >= 0);
 	}
@@ -210,7 +210,7 @@ static bool has_carrier(void)
 
 static void expect_carrier(bool want)
 {
-	for (unsigned i = 0; i < 200 && has_carrier() != want; i++)
+	for (unsigned i = 0; i < 3000 && has_carrier() != want; i++)
 		usleep(10000);
 	assert_int_equal(has_carrier(), want);
 }
@@ -259,7 +259,7 @@ static void passed_fds_end_the_card(void **state)
 	daemon_start(&lab.daemon, program, args);
 	close(fd);
 	peer_ip("link del " LAB_TAP);
-	for (unsigned i = 0; i < 300 && !waitpid(lab.daemon.pid, &status, WNOHANG); i++)
+	for (unsigned i = 0; i < 3000 && !waitpid(lab.daemon.pid, &status, WNOHANG); i++)
 		usleep(10000);
 	lab.daemon.pid = 0;
 	assert_true(WIFEXITED(status));

@@ -63,7 +63,7 @@ static void check_end(bool kill_it)
 
 	if (kill_it)
 		kill(daemon_.pid, SIGTERM);
-	for (unsigned i = 0; i < 1000 && waitpid(daemon_.pid, &status, WNOHANG) == 0; i++)
+	for (unsigned i = 0; i < 15000 && waitpid(daemon_.pid, &status, WNOHANG) == 0; i++)
 		usleep(2000);
 	assert_int_equal(status, 0);
 	daemon_.pid = 0;

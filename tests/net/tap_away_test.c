@@ -391,8 +391,8 @@ static void outlives_a_move(void **state)
 	carries_both_ways(w);
 	peer_close(&w->peer);
 	close(there);
-	for (i = 0; i < 500 && w->backend->ops->check(w->backend, (char[BACKEND_ERR_LEN]){ 0 }) !=
-				       BACKEND_LOST;
+	for (i = 0; i < 3000 && w->backend->ops->check(w->backend, (char[BACKEND_ERR_LEN]){ 0 }) !=
+					BACKEND_LOST;
 	     i++)
 		usleep(10000);
 	expect_health(w, BACKEND_LOST, "it was removed");
