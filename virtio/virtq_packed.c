@@ -54,18 +54,20 @@ enum virtq_fault virtq_packed_walk(struct virtq *vq, struct vring_packed_desc d,
 }
 
 /*
- * From the end, so that a device which dies in between leaves a chain whose last slot is marked.
- * NEXT tells the slot from a used descriptor, in which that flag is reserved (2.8.5).
+ * The rest first, and that from its end: a device that dies in between leaves a chain whose last
+ * slot is marked. NEXT tells such a slot from a used descriptor, in which that flag is reserved
+ * (2.8.5).
  */
-void virtq_packed_mark_rest(struct virtq *vq, struct virtq_elem elem)
+void virtq_packed_push_long(struct virtq *vq, struct virtq_elem elem, uint32_t len)
 {
 	unsigned n;
 
-	for (n = elem.slots - 1U; n; n--) {
-		uint16_t at = vring_packed_forward(vq->used_idx, n, vq->size);
+	for (n = elem.slots; n > 1; n--) {
+		uint16_t at = vring_packed_forward(vq->used_idx, n - 1, vq->size);
 		uint16_t flags = vring_packed_used_flags(at) | VRING_DESC_F_NEXT;
 
 		store_relaxed(vring_packed_word(&vq->rings.packed[vring_packed_slot(at)]),
 			      vring_packed_join(0, elem.id, flags));
 	}
+	virtq_packed_push_first(vq, elem, len);
 }

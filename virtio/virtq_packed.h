@@ -168,22 +168,29 @@ static inline void virtq_packed_rewind(struct virtq *vq, const struct chain *cha
 		vq->last_avail = vring_packed_back(vq->last_avail, chains[i].elem.slots, vq->size);
 }
 
-/* The slots behind the first of a chain that is pushed next. */
-void virtq_packed_mark_rest(struct virtq *vq, struct virtq_elem elem);
-
-static inline void virtq_packed_push(struct virtq *vq, struct virtq_elem elem, uint32_t len)
+/* A used descriptor in place of a chain's first. */
+static inline void virtq_packed_push_first(struct virtq *vq, struct virtq_elem elem, uint32_t len)
 {
 	uint16_t at = vq->used_idx;
 	uint16_t flags = vring_packed_used_flags(at) | (len ? VRING_DESC_F_WRITE : 0);
 	uint64_t word = vring_packed_join(len, elem.id, flags);
 
-	if (elem.slots > 1)
-		virtq_packed_mark_rest(vq, elem);
 	if (at == vq->published_idx)
 		vq->first_used = word;
 	else
 		store_relaxed(vring_packed_word(&vq->rings.packed[vring_packed_slot(at)]), word);
 	vq->used_idx = vring_packed_forward(at, elem.slots, vq->size);
+}
+
+/* The same of a chain of several descriptors, of which all are marked used. */
+void virtq_packed_push_long(struct virtq *vq, struct virtq_elem elem, uint32_t len);
+
+static inline void virtq_packed_push(struct virtq *vq, struct virtq_elem elem, uint32_t len)
+{
+	if (elem.slots == 1)
+		virtq_packed_push_first(vq, elem, len);
+	else
+		virtq_packed_push_long(vq, elem, len);
 }
 
 static inline void virtq_packed_publish(struct virtq *vq)
