@@ -29,9 +29,9 @@ struct gmem_region {
 	unsigned refs;             /* times it was added and not removed */
 };
 
-/* Is told of each mapping, right after it is made and right before it goes. */
+/* The watcher hears of each mapping, right after it was made and right before it goes. */
 struct gmem_watcher {
-	/* 0, or a negative errno: it must not be used. */
+	/* 0, or a negative errno: the mapping must not be used. */
 	int (*mapped)(struct gmem_watcher *watcher, void *map, uint64_t len);
 	void (*unmapping)(struct gmem_watcher *watcher, void *map);
 };

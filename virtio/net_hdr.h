@@ -138,8 +138,8 @@ static inline enum net_hdr_fault net_hdr_check_gso(const struct virtio_net_hdr_v
 /*
  * Whether the negotiated features let a driver send a frame of len bytes (without header) with this
  * header; if not, the first reason (5.1.6.2.1). Checks what the type and the flags claim, not the
- * frame's own protocol headers: those are the backend's. What means nothing is not looked at; see
- * net_hdr_mend().
+ * frame's own protocol headers: those are the backend's. Fields without a meaning are not checked;
+ * see net_hdr_mend().
  */
 static inline enum net_hdr_fault net_hdr_check(const struct virtio_net_hdr_v1 *h, uint32_t len,
 					       uint64_t features)
@@ -179,7 +179,7 @@ static inline bool net_hdr_has_garbage(const struct virtio_net_hdr_v1 *h, uint32
 }
 
 /*
- * Take it out. An hdr_len that cannot be becomes 0, "none"; segments one byte shorter say the same.
+ * Take that out. An hdr_len that cannot be becomes 0, "none"; segments one byte shorter say the same.
  */
 void net_hdr_mend(struct virtio_net_hdr_v1 *h, uint32_t len);
 

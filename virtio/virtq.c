@@ -61,7 +61,10 @@ int virtq_resolve(struct virtq_rings *rings, const struct gmem *mem, unsigned si
 	return 0;
 }
 
-/* The ring is believed first: a region may be older than it, as when a driver began anew. */
+/*
+ * The ring counts for more than the region, which may be older: a driver that began anew has
+ * emptied the ring, not the region.
+ */
 static uint16_t find_place(const struct virtq_config *cfg, uint16_t base)
 {
 	uint16_t at;
@@ -92,7 +95,7 @@ bool virtq_find_base(struct virtq_config *cfg)
 	return other;
 }
 
-/* A split ring's place is in the ring: of its region nothing is read or written afterwards. */
+/* A split ring shows its place itself: its region is not touched after this. */
 static void start_inflight(struct virtq *vq, struct virtq_inflight *region)
 {
 	if (!region)

@@ -40,22 +40,25 @@ int virtq_resolve_packed(struct virtq_rings *rings, const struct gmem *mem, unsi
 			 uint64_t desc_uva, uint64_t driver_uva, uint64_t device_uva);
 
 /*
- * Before virtq_start(), on the control thread: where did the last device of this ring stop? A
- * front-end that lost its back-end may not know (QEMU sends an old base). A packed ring is believed
- * if it tells (virtq_recover.h), else cfg->inflight, else cfg->base, which is replaced. True: the
- * base was another. Of a split ring, whose used index tells, nothing changes. What a device that
- * died had begun is finished: the driver sees its last batch, and is called.
+ * Before virtq_start(), on the control thread: find where the last device of this ring stopped. A
+ * front-end that lost its back-end may not know it: QEMU sends an old base. The place of a packed
+ * ring is the one that its descriptors show (virtq_recover.h), or else the one in cfg->inflight, or
+ * else cfg->base. cfg->base becomes that place. True: it was another place before. A split ring
+ * shows its place in its used index, and cfg->base is not touched.
+ *
+ * What a device that died had begun is finished: a batch that it did not publish becomes visible,
+ * and the driver of a ring that was used before is called once.
  */
 bool virtq_find_base(struct virtq_config *cfg);
 
 /*
  * Begin where the device stopped: a split ring at its used index, whatever cfg->base says, a packed
- * one, which does not show it, at the used half of cfg->base. Clears a fault. Nothing is sent to
- * the driver.
+ * one at the used half of cfg->base, see virtq_find_base(). Clears a fault. Nothing is sent to the
+ * driver.
  */
 void virtq_start(struct virtq *vq, const struct virtq_config *cfg);
 
-/* What GET_VRING_BASE tells: where to start the next time. */
+/* The answer to GET_VRING_BASE: the base of the next start. */
 uint32_t virtq_base(const struct virtq *vq);
 
 /* The same rings at another place in our address space (the memory table changed); indices stay. */
@@ -76,7 +79,7 @@ static inline unsigned virtq_peek(struct virtq *vq)
 	return vq->packed ? virtq_packed_peek(vq) : virtq_split_peek(vq);
 }
 
-/* What of that was seen by the last peek, pop or arm and not popped since: no look at the ring. */
+/* Chains that the last peek, pop or arm saw and no pop took since. Does not read the ring. */
 static inline unsigned virtq_seen(const struct virtq *vq)
 {
 	if (vq->packed)
@@ -87,8 +90,8 @@ static inline unsigned virtq_seen(const struct virtq *vq)
 /*
  * Take up to n chains. Their iovecs are appended to pool; a chain is only started when
  * CHAIN_MAX_IOV iovecs are free there, so fewer than n may come. 0 with vq->fault set: the guest
- * broke the queue. A bad chain does so when it is the first one: those in front of it come before,
- * however often they are rewound.
+ * broke the queue. A bad chain breaks it when it is the next one: the good chains in front of it
+ * are returned first, however often they are rewound.
  */
 static inline unsigned virtq_pop(struct virtq *vq, struct chain *chains, unsigned n,
 				 struct iov_pool *pool)

@@ -29,7 +29,7 @@
  * that each slot of the ring shows whether its chain was used: virtq_recover.h needs that.
  *
  * len, id and flags are read and written in one piece (8 bytes), as are both halves of an event
- * area: nobody sees one without the other.
+ * area: neither side sees one of them without the others.
  */
 #ifndef VIRTIO_VIRTQ_PACKED_H
 #define VIRTIO_VIRTQ_PACKED_H

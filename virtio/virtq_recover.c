@@ -4,10 +4,13 @@
 
 #include "virtio/base.h"
 
-/* A driver that adds chains while we look can spoil a look, but never many. */
+/*
+ * A driver that adds chains meanwhile can spoil one pass over the ring, but not many: it has room
+ * for one ring of descriptors, as the device is stopped.
+ */
 #define LOOKS 8
 
-/* Of smaller rings a chain that is being added and a batch that died look alike. */
+/* In smaller rings a chain that is being added and a batch that died cannot be told apart. */
 #define SIZE_MIN 4
 
 struct view {
@@ -200,8 +203,8 @@ static unsigned chain_slots(const struct view *v, uint16_t at, unsigned limit)
 }
 
 /*
- * The front-end says that the device stopped here, or one chain later. Then it knows it, and what
- * looks like a batch that died is what another device left of its chains.
+ * The front-end's base is the place that was found, or lies up to one chain behind it. Then it is
+ * no old one, and what looks like a batch that died is what another device left of its chains.
  */
 static bool base_explains(const struct view *v, const struct marks *m, uint16_t base)
 {

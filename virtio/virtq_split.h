@@ -21,9 +21,9 @@
  *                                            call if asked
  *
  * Without A the device reads descriptors that are not there yet; without C the driver reuses
- * buffers that are still read. B and D each pair two fences: each side first says what it has, then
- * looks at what the other wants. Take one out and both may look before they said it: the driver
- * does not kick, the device sleeps, and the frame waits for ever.
+ * buffers that are still read. B and D are two fences each: either side first stores what it has,
+ * then loads what the other side wants. Without one of the two fences both loads may come before
+ * both stores: the driver does not kick, the device sleeps, and the frame waits for ever.
  */
 #ifndef VIRTIO_VIRTQ_SPLIT_H
 #define VIRTIO_VIRTQ_SPLIT_H

@@ -62,7 +62,7 @@ struct virtq {
 	uint16_t published_idx;           /* packed: next entry to publish */
 	uint16_t signalled_used;          /* used_idx at the last decision to call or not */
 	bool signalled_valid; /* false: a call was never decided, so call once too often */
-	bool disarmed;        /* the driver was told so: that need not be written again */
+	bool disarmed;        /* the ring says "no kicks": that need not be written again */
 	enum virtq_fault fault;
 	uint16_t fault_idx; /* the available index, or slot, at which the fault was found */
 	unsigned mem_hint;

@@ -58,9 +58,9 @@ static inline uint16_t *vring_used_avail_event(struct vring_used *used, unsigned
 }
 
 /*
- * A place in a packed ring is its slot and, above it, the wrap counter of the lap that one is in:
- * as the event areas and SET_VRING_BASE write it. Places of two laps after one another are told
- * apart.
+ * A place in a packed ring: the slot in bits 0 to 14, the lap's wrap counter in bit 15, as in the
+ * event areas and in SET_VRING_BASE. The same slot is another place in the next lap, and the same
+ * place again in the lap after that.
  */
 #define VRING_PACKED_WRAP (1U << 15)
 #define VRING_PACKED_SLOT (VRING_PACKED_WRAP - 1)
@@ -181,9 +181,9 @@ static inline bool vring_packed_event_wanted(uint32_t event, bool event_idx, uin
 }
 
 /*
- * Where a device goes on that is told this SET_VRING_BASE: the next available chain and, above it,
- * the next used one. Chains are completed in order, so it is the latter; but DPDK's virtio-user
- * says the former only.
+ * The place where a device goes on after this SET_VRING_BASE, which holds the place of the next
+ * available chain and, in the upper half, of the next used one. Chains are used in order, so the
+ * upper half counts. DPDK's virtio-user sets the lower half only.
  */
 static inline uint16_t vring_packed_base(uint32_t base)
 {

@@ -51,7 +51,7 @@ struct driver_net_config {
 
 	unsigned n_pairs;
 	unsigned ring_size;
-	uint16_t base;       /* entries of the rings that went before */
+	uint16_t base;       /* entries that went through each ring before */
 	unsigned rx_buf_len; /* with header; 0: as the features need */
 	unsigned rx_parts;   /* descriptors of one rx buffer; 0: 1 */
 	unsigned tx_buf_len; /* of a frame's pieces, at least a header; 0: 2048 */
@@ -69,7 +69,7 @@ struct driver_net_pair {
 	uint8_t *tx_bufs; /* ring_size of them, tx_stride apart */
 	uint64_t tx_gpa;
 	uint16_t *tx_free; /* a stack of those not in flight */
-	uint16_t *tx_next; /* the next one of the same frame */
+	uint16_t *tx_next; /* for each: the next piece of the same frame */
 	unsigned n_tx_free;
 	uint64_t forced_kicks; /* the ring was full */
 };
@@ -109,9 +109,9 @@ int driver_net_start(struct driver_net *net);
  */
 int driver_net_reset(struct driver_net *net);
 /*
- * RING_RESET of one ring (2 * pair: rx, 2 * pair + 1: tx) while the others run. Between the two,
- * what the device had done can be taken; what it had not even seen is lost with the second, which
- * starts the ring with buffers as at first.
+ * RING_RESET of one ring (2 * pair: rx, 2 * pair + 1: tx) while the others run: stop it, then start
+ * it anew with buffers as at first. Between the two calls, chains that the device used can still be
+ * taken; chains that it did not see are lost with the restart.
  */
 int driver_net_ring_stop(struct driver_net *net, unsigned ring);
 int driver_net_ring_restart(struct driver_net *net, unsigned ring);

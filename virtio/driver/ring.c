@@ -124,7 +124,7 @@ static void packed_reset(struct ring *r, uint16_t base)
 	r->free_tail = 0;
 }
 
-/* Where one stands in a packed ring after n slots. */
+/* The place in a packed ring that is n slots behind the start of a new one. */
 static uint16_t packed_place(unsigned n, unsigned size)
 {
 	unsigned slot = n % size;

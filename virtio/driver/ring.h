@@ -43,8 +43,8 @@ void ring_deinit(struct ring *r);
 void ring_reset(struct ring *r, uint16_t base);
 
 /*
- * Where a device goes on that used all it took, for SET_VRING_BASE: behind the used chains that lie
- * in the ring.
+ * For SET_VRING_BASE, if the device used all chains that it took: it goes on behind the last used
+ * chain in the ring.
  */
 uint32_t ring_base(const struct ring *r);
 

@@ -108,8 +108,9 @@ static inline enum ring_outcome ring_break(struct ring *r, enum ring_fault fault
 }
 
 /*
- * A device used a batch, of at most limit chains, by its last element only: whose turn it is.
- * False: the ring broke.
+ * IN_ORDER: a device may use a batch, here of at most limit chains, by its last element alone. *id
+ * and *len are that element's, or of no matter within a batch; they become those of the chain that
+ * is the next to come back. False: the ring broke.
  */
 bool ring_skip(struct ring *r, unsigned limit, uint32_t *id, uint32_t *len);
 
