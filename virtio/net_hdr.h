@@ -179,7 +179,8 @@ static inline bool net_hdr_has_garbage(const struct virtio_net_hdr_v1 *h, uint32
 }
 
 /*
- * Take that out. An hdr_len that cannot be becomes 0, "none"; segments one byte shorter say the same.
+ * Take that out. An hdr_len that cannot be becomes 0, "none"; segments become one byte shorter,
+ * which says the same.
  */
 void net_hdr_mend(struct virtio_net_hdr_v1 *h, uint32_t len);
 
