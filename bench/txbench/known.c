@@ -48,6 +48,7 @@
 struct held {
 	struct virtq_elem elem;
 	unsigned n_iov;
+	uint64_t before_ns; /* the look before */
 	uint64_t seen_ns;
 	uint64_t number; /* from 1 */
 	struct iovec iov[HELD_IOV];
@@ -144,12 +145,16 @@ static bool is_nth(const struct held *h, uint64_t n)
 
 static void let_out(struct known *k, const struct held *h)
 {
+	struct known_account_times t = { .before_ns = h->before_ns, .seen_ns = h->seen_ns };
+
 	if (is_nth(h, k->set.drop)) {
 		k->did.dropped++;
 		return;
 	}
+	t.began_ns = now_ns();
 	write_once(k, h);
-	known_account_sample(&k->did, now_ns() - h->seen_ns);
+	t.written_ns = now_ns();
+	known_account_delay(&k->did, &t);
 	if (is_nth(h, k->set.duplicate)) {
 		write_once(k, h);
 		k->did.duplicated++;
@@ -163,7 +168,7 @@ static struct held *held_at(struct known *k, uint64_t i)
 	return &k->held[i % VRING_MAX_SIZE];
 }
 
-static void hold(struct known *k, const struct chain *c, uint64_t seen_ns)
+static void hold(struct known *k, const struct chain *c, uint64_t before_ns, uint64_t seen_ns)
 {
 	struct held *h = held_at(k, k->behind++);
 
@@ -174,6 +179,7 @@ static void hold(struct known *k, const struct chain *c, uint64_t seen_ns)
 			c->n_out, c->n_in, c->out_len, HELD_IOV);
 	h->elem = c->elem;
 	h->n_iov = c->n_out;
+	h->before_ns = before_ns;
 	h->seen_ns = seen_ns;
 	h->number = k->behind;
 	memcpy(h->iov, c->iov, c->n_out * sizeof(*c->iov));
@@ -227,19 +233,20 @@ static void look(struct known *k)
 	static struct iovec iov[BATCH + CHAIN_MAX_IOV];
 	struct iov_pool pool = { .iov = iov, .cap = BATCH + CHAIN_MAX_IOV };
 	struct chain chains[BATCH];
+	uint64_t before = k->looked_ns, now = now_ns(), absent_ns = now - before;
 	unsigned waiting = virtq_peek(&k->tx.vq), n;
-	uint64_t now = now_ns(), absent_ns = now - k->looked_ns;
 
 	k->looked_ns = now;
 	if (!waiting)
 		return;
 	if (absent_ns > ABSENT_NS && k->behind)
 		known_account_absence(&k->did, absent_ns);
+	now = now_ns(); /* none of them came later */
 	if (!k->behind)
 		k->stall_at_ns = now;
 	n = virtq_pop(&k->tx.vq, chains, (unsigned)min_u64(waiting, BATCH), &pool);
 	for (unsigned i = 0; i < n; i++)
-		hold(k, &chains[i], now);
+		hold(k, &chains[i], before, now);
 }
 
 /* Each period since the first frame begins with a stall. */

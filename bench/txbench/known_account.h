@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What txbench-known did since its start, for txbench selftest to compare with. Exact: times are
- * kept one by one and sorted at the end.
+ * kept one by one and sorted at the end. A frame that is seen at one look at the ring came after the
+ * look before, so that what it waited for the back-end lies between two times: known_account_delay.
  */
 #ifndef BENCH_TXBENCH_KNOWN_ACCOUNT_H
 #define BENCH_TXBENCH_KNOWN_ACCOUNT_H
@@ -22,7 +23,11 @@ struct known_account {
 	uint64_t discarded; /* held when the ring stopped */
 	uint64_t stalls;
 	uint64_t n_samples;
-	uint32_t *samples; /* ns from seen to written */
+	struct known_account_samples { /* ns */
+		uint32_t *written;     /* from seen to written */
+		uint32_t *least;       /* from seen until its write began */
+		uint32_t *most;        /* from the look before to written */
+	} samples;
 	uint64_t n_absences;
 	uint64_t absences[KNOWN_ACCOUNT_ABSENCES]; /* ns, of those that frames waited for */
 };
@@ -31,8 +36,16 @@ struct known_account {
 int known_account_init(struct known_account *a);
 void known_account_deinit(struct known_account *a);
 
-/* A frame was written so long after it was seen in the ring. */
-void known_account_sample(struct known_account *a, uint64_t ns);
+/* The times of a frame. */
+struct known_account_times {
+	uint64_t before_ns; /* the ring was looked at, and it was not there yet */
+	uint64_t seen_ns;
+	uint64_t began_ns; /* to be written */
+	uint64_t written_ns;
+};
+
+/* A frame was written: it waited for the back-end from seen to began at least, from before to written at most. */
+void known_account_delay(struct known_account *a, const struct known_account_times *t);
 /* Nobody looked at the ring for so long, and a frame had come. */
 void known_account_absence(struct known_account *a, uint64_t ns);
 
