@@ -16,14 +16,7 @@ guest_wait
 step "guest is up, Linux $guest_release"
 features yes VERSION_1 RING_PACKED EVENT_IDX INDIRECT_DESC MRG_RXBUF MQ
 
-ping_all 56 50
-ping_all 1472 50
-ping_all 4000 50
-tcp tx
-tcp rx
-udp tx
-udp rx
-transfer
+traffic 50
 guest_tell "reboot -f"
 guest_wait
 works "guest rebooted"

@@ -40,12 +40,9 @@ leaves_nothing()
 # refuses TEXT... -- ARGUMENT...: the same, of txringd with a socket path.
 refuses()
 {
-	local texts=()
-	while [ "$1" != -- ]; do
-		texts+=("$1")
-		shift
-	done
-	shift
+	local texts
+	take_texts "$@"
+	shift $((${#texts[@]} + 1))
 	leaves_nothing "${texts[@]}" -- "$txringd" --socket-path "$sock" "$@"
 }
 

@@ -40,15 +40,22 @@ comes_up()
 	comes listens_or_ended && [ -e "/proc/$daemon" ]
 }
 
-# says TEXT... -- COMMAND...: it ends with status 1, and its only line on stderr has each TEXT.
-says()
+# take_texts TEXT... -- ...: what stands before the -- into the caller's texts.
+take_texts()
 {
-	local texts=() text status
+	texts=()
 	while [ "$1" != -- ]; do
 		texts+=("$1")
 		shift
 	done
-	shift
+}
+
+# says TEXT... -- COMMAND...: it ends with status 1, and its only line on stderr has each TEXT.
+says()
+{
+	local texts text status
+	take_texts "$@"
+	shift $((${#texts[@]} + 1))
 	timeout 60 "$@" >"$scratch/out" 2>"$scratch/err"
 	status=$?
 	n=$((n + 1))

@@ -51,12 +51,9 @@ run()
 # refuses TEXT... -- OPTION...: the same, of a run with target and wire.
 refuses()
 {
-	local texts=()
-	while [ "$1" != -- ]; do
-		texts+=("$1")
-		shift
-	done
-	shift
+	local texts
+	take_texts "$@"
+	shift $((${#texts[@]} + 1))
 	says_only "txbench: " "${texts[@]}" -- "$txbench" run --socket-path "$sock" --wire none "$@"
 }
 

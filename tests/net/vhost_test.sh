@@ -21,12 +21,9 @@ tap=txring0
 
 refuses()
 {
-	local texts=()
-	while [ "$1" != -- ]; do
-		texts+=("$1")
-		shift
-	done
-	shift
+	local texts
+	take_texts "$@"
+	shift $((${#texts[@]} + 1))
 	says "${texts[@]}" -- "$txringd" --socket-path "$scratch/socket" --backend "tap:$tap" "$@"
 	[ ! -e "$scratch/socket" ] || fail "$*: leaves a socket"
 	! ip link show "$tap" >/dev/null 2>&1 || fail "$*: leaves a tap"
@@ -52,12 +49,9 @@ stop()
 # asks TEXT... -- COMMAND: txringctl does it, with status 0, and its lines have each TEXT.
 asks()
 {
-	local texts=() text
-	while [ "$1" != -- ]; do
-		texts+=("$1")
-		shift
-	done
-	shift
+	local texts text
+	take_texts "$@"
+	shift $((${#texts[@]} + 1))
 	n=$((n + 1))
 	"$txringctl" --control "$control" "$@" >"$scratch/out" 2>"$scratch/err" || fail "$*: status $?"
 	[ ! -s "$scratch/err" ] || fail "$*: writes to stderr"
