@@ -2,7 +2,7 @@
 /*
  * What txbench-known did since its start, for txbench selftest to compare with. Exact: times are
  * kept one by one and sorted at the end. A frame that is seen at one look at the ring came after the
- * look before, so that what it waited for the back-end lies between two times: known_account_delay.
+ * look before, so what it waited for the back-end lies between two times: known_account_delay.
  */
 #ifndef BENCH_TXBENCH_KNOWN_ACCOUNT_H
 #define BENCH_TXBENCH_KNOWN_ACCOUNT_H
@@ -44,7 +44,10 @@ struct known_account_times {
 	uint64_t written_ns;
 };
 
-/* A frame was written: it waited for the back-end from seen to began at least, from before to written at most. */
+/*
+ * A frame was written. It waited for the back-end from seen to began at least, from before to
+ * written at most.
+ */
 void known_account_delay(struct known_account *a, const struct known_account_times *t);
 /* Nobody looked at the ring for so long, and a frame had come. */
 void known_account_absence(struct known_account *a, uint64_t ns);
