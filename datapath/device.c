@@ -259,7 +259,7 @@ uint64_t device_features(const struct device *dev)
 	if (dev->cfg.mtu)
 		features |= FEATURE(VIRTIO_NET_F_MTU);
 	if (dev->cfg.has_mac)
-		features |= FEATURE(VIRTIO_NET_F_MAC);
+		features |= FEATURE(VIRTIO_NET_F_MAC) | FEATURE(VIRTIO_NET_F_STATUS);
 	return features;
 }
 

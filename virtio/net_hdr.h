@@ -89,9 +89,6 @@ enum net_hdr_fault {
 	NET_HDR_FAULTS,
 };
 
-/* As in the name of its counter: "gso_type". */
-const char *net_hdr_fault_name(enum net_hdr_fault fault);
-
 /* The feature that lets a driver send frames of this type, or -1. */
 static inline int net_hdr_gso_feature(uint8_t gso_type)
 {

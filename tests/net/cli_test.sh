@@ -77,11 +77,12 @@ for value in 52:54:00:12:34 52:54:00:12:34:5g 52:54:00:12:34:-5 01:00:5e:00:00:0
 	refuses --mac "'$value'" 52:54:00:12:34:56 -- --backend null --mac "$value"
 done
 
-for value in BOGUS CSUM,, "" RING_PACKED,BOGUS; do
+for value in BOGUS CSUM,, "" RING_PACKED,BOGUS PROTOCOL_FEATURES; do
 	refuses --no-offer "'$value'" -- --backend null --no-offer "$value"
 	refuses --offer "'$value'" -- --backend null --offer "$value"
 done
 refuses --offer GUEST_TSO4 "backend null" -- --backend null --offer GUEST_TSO4
+refuses --offer --no-offer "HOST_USO without CSUM" -- --backend null --offer HOST_USO --no-offer CSUM
 
 # tx modes.
 refuses --txmode "'fast'" iothread bh timer -- --backend null --txmode fast

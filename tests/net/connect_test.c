@@ -3,7 +3,8 @@
  * usage: connect_test TXRINGD
  *
  * How front-ends come and go: over an inherited socket of each kind, blocking or not; one straight
- * after the other; past one that says nothing. Runs in a network namespace of its own.
+ * after the other; past one that says nothing; and what they are offered. Runs in a network
+ * namespace of its own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -223,6 +224,51 @@ static void silent(void **state)
 	daemon_stop(&daemon_);
 }
 
+/* What a front-end is offered, by the specification's names; what needs another goes with it. */
+static void offers(void **state)
+{
+#define F(name) FEATURE(VIRTIO_##name)
+	static const struct {
+		const char *args[7];
+		uint64_t with, without;
+	} cases[] = {
+		{ { NULL },
+		  F(F_RING_PACKED) | F(NET_F_CSUM) | F(NET_F_HOST_TSO4),
+		  F(F_RING_RESET) | F(NET_F_MAC) | F(NET_F_STATUS) },
+		{ { "--no-offer", "CSUM,RING_PACKED" },
+		  F(F_IN_ORDER),
+		  F(F_RING_PACKED) | F(NET_F_CSUM) | F(NET_F_HOST_TSO4) | F(NET_F_HOST_ECN) |
+			  F(NET_F_HOST_USO) },
+		{ { "--no-offer", "VERSION_1" },
+		  F(NET_F_CSUM),
+		  F(F_VERSION_1) | F(F_RING_PACKED) | F(F_IN_ORDER) },
+		{ { "--no-offer", "CSUM", "--offer", "csum,RING_RESET" },
+		  F(NET_F_CSUM) | F(F_RING_RESET),
+		  0 },
+		{ { "--mac", "52:54:00:12:34:56", "--no-offer", "STATUS" },
+		  F(NET_F_MAC),
+		  F(NET_F_STATUS) },
+	};
+#undef F
+
+	(void)state;
+	for (unsigned i = 0; i < array_size(cases); i++) {
+		const char *args[10] = { "--backend", "null" };
+		struct frontend f;
+
+		memcpy(args + 2, cases[i].args, sizeof(cases[i].args));
+		daemon_start(&daemon_, program, args);
+		assert_int_equal(frontend_init(&f, 2), 0);
+		assert_int_equal(frontend_connect(&f, daemon_.path), 0);
+		assert_int_equal(frontend_negotiate(&f, 0, 0), 0);
+		assert_int_equal(f.offered & cases[i].with, cases[i].with);
+		assert_int_equal(f.offered & cases[i].without, 0);
+		frontend_deinit(&f);
+		daemon_stop(&daemon_);
+		daemon_cleanup(&daemon_, false);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +277,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(straight_after, tear_down),
 		cmocka_unit_test_teardown(many_wait, tear_down),
 		cmocka_unit_test_teardown(silent, tear_down),
+		cmocka_unit_test_teardown(offers, tear_down),
 	};
 
 	if (argc != 2)

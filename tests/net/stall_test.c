@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -183,6 +184,15 @@ static void break_ring(void)
 	assert_int_equal(driver_net_ring_restart(lab.net, 1), 0);
 }
 
+/* Append what the daemon has written to stderr since; log is a string. */
+static void read_log(char *log, size_t size)
+{
+	size_t len = strlen(log);
+	ssize_t n = read(lab.stderr_fd, log + len, size - 1 - len);
+
+	log[len + (n > 0 ? (size_t)n : 0)] = '\0';
+}
+
 /* A TCP connection whose peer reads nothing: its last close takes a minute. */
 static int lingering(void)
 {
@@ -310,6 +320,53 @@ static void front_end_lingers(void **state)
 	close_lab();
 }
 
+/*
+ * So much that does not close that the card takes nothing more in: it says so, once, and goes on
+ * when all is closed. Other cards do not notice.
+ */
+static void too_many_closes(void **state)
+{
+	static const char says[] = "do not close";
+	const struct vhost_user_header hdr = { .request = VHOST_USER_SET_VRING_CALL,
+					       .flags = VHOST_USER_VERSION,
+					       .size = sizeof(uint64_t) };
+	const uint64_t ring = 0;
+	char log[65536] = "";
+	int fds[2], fd;
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	lab.stderr_fd = fds[0];
+	open_lab(fds[1]);
+	send_lingering(lab.net->frontend.sock, (const char *)&hdr, 4);
+	driver_net_free(lab.net);
+	lab.net = NULL;
+	assert_int_equal(echo_connect(&lab.net, &lab.daemon, 0, 1, false), 0);
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_true(fd >= 0);
+	/* Each of them takes the place of the one before. Those that are not read wait. */
+	fcntl(lab.net->frontend.sock, F_SETFL, O_NONBLOCK);
+	for (unsigned i = 0; i < 4000 && !strstr(log, says); i++) {
+		if (frontend_send(&lab.net->frontend, &hdr, &ring, sizeof(ring), &fd, 1)) {
+			usleep(20000);
+			read_log(log, sizeof(log));
+		}
+	}
+	assert_non_null(strstr(log, says));
+	check_bystander();
+	check_control();
+	/* The peer goes, so that the file which lingers has nobody to wait for. */
+	close(lab.peers[--lab.n_peers]);
+	driver_net_free(lab.net);
+	lab.net = NULL;
+	assert_int_equal(echo_connect(&lab.net, &lab.daemon, 0, 1, false), 0);
+	assert_null(echo_frames(lab.net, 0, 10));
+	read_log(log, sizeof(log));
+	assert_null(strstr(strstr(log, says) + 1, says));
+	close(fd);
+	close_lab();
+}
+
 /* stderr is a pipe that is full: neither the control thread nor an iothread waits for it. */
 static void stderr_takes_nothing(void **state)
 {
@@ -333,6 +390,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(client_lingers, tear_down),
 		cmocka_unit_test_teardown(waiting_lingers, tear_down),
 		cmocka_unit_test_teardown(front_end_lingers, tear_down),
+		cmocka_unit_test_teardown(too_many_closes, tear_down),
 	};
 
 	if (argc != 2)

@@ -248,19 +248,6 @@ static void test_tx_mend(void **state)
 	assert_memory_equal(&h, &good[3], sizeof(h));
 }
 
-/* Each reason has a name of its own: it becomes a counter's. */
-static void test_fault_names(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < NET_HDR_FAULTS; i++) {
-		assert_non_null(net_hdr_fault_name(i));
-		for (unsigned k = 0; k < i; k++)
-			assert_string_not_equal(net_hdr_fault_name(i), net_hdr_fault_name(k));
-	}
-	assert_string_equal(net_hdr_fault_name(NET_HDR_GSO_TYPE), "gso_type");
-	assert_string_equal(net_hdr_fault_name(NET_HDR_FAULTS), "unknown");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,7 +261,6 @@ int main(void)
 		cmocka_unit_test(test_tx_csum),
 		cmocka_unit_test(test_tx_hdr_len),
 		cmocka_unit_test(test_tx_mend),
-		cmocka_unit_test(test_fault_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

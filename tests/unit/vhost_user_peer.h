@@ -89,7 +89,7 @@ static inline int fake_set_features(void *opaque, uint64_t features)
 
 	for (i = 0; i < RINGS; i++)
 		assert_false(dev->started[i]);
-	assert_int_equal(features & ~(OFFERED | PACKED), 0);
+	assert_int_equal(features & ~(OFFERED | PACKED | FEATURE(VIRTIO_NET_F_STATUS)), 0);
 	event(dev, "features %" PRIx64 "; ", features);
 	return dev->refuse;
 }
@@ -274,7 +274,7 @@ static inline void connect_session(struct fixture *f, bool has_mac)
 	struct vhost_user_config cfg = {
 		.ops = f->ops,
 		.dev = &f->dev,
-		.features = OFFERED | f->more,
+		.features = OFFERED | f->more | (has_mac ? FEATURE(VIRTIO_NET_F_STATUS) : 0),
 		.max_pairs = PAIRS,
 		.has_mac = has_mac,
 		.mac = { 2, 3, 5, 7, 11, 13 },

@@ -509,9 +509,8 @@ static void test_config_change(void **state)
 
 	assert_true(ask(f, VHOST_USER_GET_FEATURES) & FEATURE(VIRTIO_NET_F_STATUS));
 	assert_int_equal(shown_status(f, &mtu), VIRTIO_NET_S_LINK_UP);
-	/* The device knows nothing of it. */
 	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | FEATURE(VIRTIO_NET_F_STATUS));
-	assert_events(f, "features 110008000; ");
+	assert_events(f, "features 110018000; ");
 	tell_table(f);
 	/* While all rings are stopped nothing is sent: then at the first start. */
 	vhost_user_session_set_link(f->session, false);

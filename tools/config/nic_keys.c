@@ -145,7 +145,11 @@ static int parse_features(const char *value, uint64_t *features, char err[NIC_CO
 {
 	char why[FEATURES_NAMES_LEN];
 
-	return features_parse(value, features, why) ? 0 : invalid(err, ": %s", why);
+	if (!features_parse(value, features, why))
+		return invalid(err, ": %s", why);
+	if (feature_has(*features, VHOST_USER_F_PROTOCOL_FEATURES))
+		return invalid(err, ": PROTOCOL_FEATURES is the connection's, not the driver's");
+	return 0;
 }
 
 /* What is named last counts. */

@@ -129,29 +129,40 @@ static int device_init(struct nic *nic, struct iothread *const *threads, unsigne
 	return err;
 }
 
-/* What --offer asks for must be something that the card can do. */
-static int check_offer(const struct nic *nic)
+/* Without those that need one that is not there; why says which. */
+static uint64_t offer(const struct nic *nic, char why[FEATURES_NAMES_LEN])
 {
-	uint64_t can = device_features(nic->device) | FEATURES_ON_REQUEST;
-	uint64_t excess = nic->cfg->offer & ~can;
-	char names[FEATURES_NAMES_LEN];
+	uint64_t features = vhost_offer(&nic->vhost, device_features(nic->device));
 
-	if (!excess)
-		return 0;
-	log_line("%soffer: %s: not for backend %s with these options", nic->cfg->mark,
-		 features_names(excess, names), nic->backend->describe);
-	return -EINVAL;
+	features = (features | nic->cfg->offer) & ~nic->cfg->no_offer;
+	features = features_prune(features, why);
+	if (!feature_has(features, VIRTIO_F_VERSION_1))
+		features &= ~(FEATURE(VIRTIO_F_RING_PACKED) | FEATURE(VIRTIO_F_IN_ORDER));
+	return features;
 }
 
 uint64_t nic_offer(const struct nic *nic)
 {
-	uint64_t features = vhost_offer(&nic->vhost, device_features(nic->device));
 	char why[FEATURES_NAMES_LEN];
 
-	features = (features | nic->cfg->offer) & ~nic->cfg->no_offer;
-	if (!feature_has(features, VIRTIO_F_VERSION_1))
-		features &= ~(FEATURE(VIRTIO_F_RING_PACKED) | FEATURE(VIRTIO_F_IN_ORDER));
-	return features_prune(features, why);
+	return offer(nic, why);
+}
+
+/* What is to be offered must be something that the card can do, and have what it needs. */
+static int check_offer(const struct nic *nic)
+{
+	uint64_t can = device_features(nic->device) | FEATURES_ON_REQUEST;
+	uint64_t excess = nic->cfg->offer & ~can;
+	char text[FEATURES_NAMES_LEN];
+
+	if (excess)
+		log_line("%soffer: %s: not for backend %s with these options", nic->cfg->mark,
+			 features_names(excess, text), nic->backend->describe);
+	else if (nic->cfg->offer & ~offer(nic, text))
+		log_line("%soffer, %sno-offer: %s cannot be", nic->cfg->mark, nic->cfg->mark, text);
+	else
+		return 0;
+	return -EINVAL;
 }
 
 static int kernel_init(struct nic *nic)

@@ -53,9 +53,7 @@ static enum vhost_user_answer set_owner(struct vhost_user_session *s, struct vho
 
 static uint64_t offered_features(const struct vhost_user_session *s)
 {
-	uint64_t offered = s->cfg.features | FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
-
-	return s->cfg.has_mac ? offered | FEATURE(VIRTIO_NET_F_STATUS) : offered;
+	return s->cfg.features | FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
 static uint64_t offered_protocol_features(const struct vhost_user_session *s)

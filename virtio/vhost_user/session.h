@@ -77,10 +77,11 @@ struct vhost_user_ops {
 struct vhost_user_config {
 	const struct vhost_user_ops *ops;
 	void *dev;
-	uint64_t features;  /* offered; the session adds its own: PROTOCOL_FEATURES, STATUS */
+	uint64_t features;  /* offered; the session adds its own: PROTOCOL_FEATURES */
 	unsigned max_pairs; /* queue pairs, 1 .. VHOST_USER_MAX_RINGS / 2 */
 	/*
-	 * Offer CONFIG, with MAC and link state (VIRTIO_NET_F_STATUS) in it; else none of them.
+	 * Offer CONFIG, with MAC and link state in it (features says whether the driver may know
+	 * of them: VIRTIO_NET_F_MAC, VIRTIO_NET_F_STATUS); else none of them.
 	 * QEMU has no use for the CONFIG of a network card: it prints a warning, and 7.1.0 to 7.2.2
 	 * and 8.0.0 crash.
 	 */
