@@ -2,7 +2,7 @@
 /*
  * Lines on stderr, each behind "PROGRAM: ". Safe on any thread.
  *
- * Until log_start() a line is a plain write, which may block as long as whoever reads stderr likes.
+ * Until log_start() a line is a plain write, which waits while stderr takes nothing.
  * From then on a line goes into a ring in memory, without a lock and without waiting, and a thread
  * of the log's own writes it out. A ring that is full loses the line: how many were lost is a line
  * of its own, once there is room again.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A queue under a mutex that nobody holds while it closes; see closer.h. */
+/* A queue under a mutex, which the thread does not hold while it closes; see closer.h. */
 #include "tools/txringd/closer.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@ struct closer {
 	struct item *first, **end;
 	unsigned n;   /* items that are not done, the one that is being closed among them */
 	bool running; /* there is a thread */
-	bool orphan;  /* whoever ends last, the thread or closer_free(), frees it */
+	bool orphan;  /* closer_free() was called: the thread, where there is one, frees it */
 };
 
 static void release_now(int fd, void *map, size_t len)

@@ -58,7 +58,7 @@ static int remove_stale(const struct sockaddr_un *addr, const char *option, char
 	fd = try_connect(addr);
 	if (fd >= 0)
 		close(fd);
-	/* EAGAIN: somebody listens, with a full backlog. */
+	/* EAGAIN: a process listens, with a full backlog. */
 	if (fd >= 0 || fd == -EAGAIN) {
 		snprintf(err, err_len,
 			 "--%s '%s' is in use by another process; choose another path or end it",

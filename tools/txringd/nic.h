@@ -48,8 +48,7 @@ enum nic_link {
 };
 
 /*
- * Ask, and take it again if it is back. Each change is a line in the log, and told to the
- * front-end. To be called when an interface of the host has changed (links.h). Costs little.
+ * Look, and take the interface again if it is back. The log and the front-end hear of each change. To be called when an interface of the host has changed (links.h). Costs little.
  */
 enum nic_link nic_check_link(struct nic *nic);
 
@@ -73,7 +72,10 @@ enum nic_vhost {
 
 #define NIC_VHOST_LEN 512
 
-/* Let the kernel move the frames, or the user datapath; said is who does now, and why. */
+/*
+ * Let the kernel move the frames, or the user datapath. said: which of them does so afterwards, and
+ * why it is not the kernel.
+ */
 enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_VHOST_LEN]);
 
 #endif

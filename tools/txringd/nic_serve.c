@@ -51,7 +51,7 @@ static bool session_begin(struct nic *nic)
 	}
 	nic->silence_ms = nic_now_ms() + SILENCE_MS;
 	nic_log_limited(nic, "front-end connected");
-	/* Of an interface in another namespace nobody tells. */
+	/* The kernel does not tell us of an interface in another namespace. */
 	nic_check_link(nic);
 	nic_show_link(nic);
 	return true;

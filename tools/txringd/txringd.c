@@ -27,7 +27,7 @@
 #include "tools/txringd/sigbus.h"
 #include "virtio/base.h"
 
-/* Threads that end the cards. */
+/* Threads that free the cards at the end, beside the control thread. */
 #define MAX_HELPERS 64
 
 /* How long the end of txringd waits for stderr to take the last lines. */
@@ -318,8 +318,8 @@ static void *free_nics(void *arg)
 }
 
 /*
- * To remove a tap the kernel waits for some 20 ms: with hundreds of them one after the other nobody
- * would call it quick.
+ * To remove a tap the kernel waits for some 20 ms: hundreds of cards are freed by several threads,
+ * as the end is to be quick.
  */
 static void nics_deinit(struct daemon *d)
 {

@@ -48,7 +48,7 @@ int vhost_open(struct vhost *v)
 		snprintf(v->why, sizeof(v->why), "backend %s is no tap", v->backend->ops->name);
 		return -EOPNOTSUPP;
 	}
-	/* Their numbers may be somebody else's now. */
+	/* They were closed: their numbers may be those of other files now. */
 	if (v->fds_gone) {
 		if (!v->why[0])
 			snprintf(v->why, sizeof(v->why), "the fds of --vhost-fd were closed");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The vhost policy of one network card: what the user said, opening the kernel's vhost-net, and
- * which features to offer so that it can have the device (docs/vhost-net.md). Who moves the frames
- * is the device's affair.
+ * which features to offer so that it can have the device (docs/vhost-net.md). Whether it has it is
+ * the device's affair.
  */
 #ifndef TOOLS_TXRINGD_VHOST_H
 #define TOOLS_TXRINGD_VHOST_H
