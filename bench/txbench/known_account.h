@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What txbench-known did since its start, for txbench selftest to compare with. Exact: times are
- * kept one by one and sorted at the end. A frame that is seen at one look at the ring came after the
- * look before, so what it waited for the back-end lies between two times: known_account_delay.
+ * kept one by one and sorted at the end. A frame that is seen at one look at the ring came after
+ * the look before, so what it waited for the back-end lies between two times: known_account_delay.
  */
 #ifndef BENCH_TXBENCH_KNOWN_ACCOUNT_H
 #define BENCH_TXBENCH_KNOWN_ACCOUNT_H

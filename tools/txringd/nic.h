@@ -48,7 +48,8 @@ enum nic_link {
 };
 
 /*
- * Look, and take the interface again if it is back. The log and the front-end hear of each change. To be called when an interface of the host has changed (links.h). Costs little.
+ * Look, and take the interface again if it is back. The log and the front-end hear of each change.
+ * To be called when an interface of the host has changed (links.h). Costs little.
  */
 enum nic_link nic_check_link(struct nic *nic);
 

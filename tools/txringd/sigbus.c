@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The list of mappings is under a spin lock that the handler takes, too. That is safe: a thread that
- * holds it touches no guest memory, so the handler never interrupts its own thread's critical section, and a
- * mapping is on the list only while it is mapped.
+ * The list of mappings is under a spin lock that the handler takes, too. That is safe: a thread
+ * that holds it touches no guest memory, so the handler never interrupts its own thread's critical
+ * section, and a mapping is on the list only while it is mapped.
  */
 #include "tools/txringd/sigbus.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A front-end may cut the file behind its guest's memory short while we have it mapped; a
- * thread that touches the lost part then gets SIGBUS. This keeps that from ending the process with
- * all its other devices: the mapping is replaced by private zero pages, and its guard marked. SIGBUS
- * from anywhere else does what it always does.
+ * A front-end may cut the file behind its guest's memory short while we have it mapped; a thread
+ * that touches the lost part then gets SIGBUS. This keeps that from ending the process with all its
+ * other devices: the mapping is replaced by private zero pages, and its guard marked. SIGBUS from
+ * anywhere else does what it always does.
  *
  * The one piece of global state, since a signal handler has no other.
  */
