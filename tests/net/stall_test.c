@@ -24,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -240,6 +241,7 @@ static void send_lingering(int sock, const char *text, size_t len)
 			     .msg_controllen = sizeof(control) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
 	int fd = lingering();
+	struct timespec soon;
 	pthread_t thread;
 
 	c->cmsg_level = SOL_SOCKET;
@@ -250,7 +252,10 @@ static void send_lingering(int sock, const char *text, size_t len)
 		fail_msg("sendmsg: %s", strerror(errno));
 	/* If the receiver has closed it meanwhile, this is what takes a minute. */
 	assert_int_equal(pthread_create(&thread, NULL, close_apart, (void *)(intptr_t)fd), 0);
-	pthread_detach(thread);
+	clock_gettime(CLOCK_REALTIME, &soon);
+	soon.tv_sec++;
+	if (pthread_timedjoin_np(thread, NULL, &soon))
+		pthread_detach(thread);
 }
 
 /* A client of the control socket sends such a file, with its line or behind it. */
