@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a frame comes in by AF_XDP: its descriptors are taken off the rx ring, xdp_rx_deliver copies
+ * header and payload into guest memory, and xdp_rx_recycle gives the chunks back to the fill ring.
+ *
+ * A frame from a socket of this host has a partial checksum: the field holds the sum of the
+ * pseudo-header only. The driver is told so (NEEDS_CSUM), or the sum is completed for one that
+ * cannot. Nothing else is said of a checksum: a wrong one stays wrong.
+ */
+#include "datapath/backend/xdp_rx.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "datapath/offload.h"
+
+/* How often the kernel's counters are asked: each so many times that the ring has been emptied. */
+#define XDP_RX_LOOKS 64
+
+/* A frame as it came: pieces in the UMEM. */
+struct xdp_rx_frame {
+	uint32_t n;   /* descriptors */
+	uint32_t len; /* bytes */
+};
+
+static struct xdp_desc *desc_at(const struct xdp_rx *r, uint32_t i)
+{
+	return xdp_ring_desc(&r->sock->rx, r->sock->rx.idx + i);
+}
+
+static uint8_t *bytes_of(const struct xdp_rx *r, const struct xdp_desc *d)
+{
+	return r->sock->umem + d->addr;
+}
+
+/* The next frame of the ring; false: there is none that is there as a whole. */
+static bool next_frame(struct xdp_rx *r, struct xdp_rx_frame *f)
+{
+	uint32_t ready = xdp_ring_ready(&r->sock->rx);
+	const struct xdp_desc *d;
+
+	*f = (struct xdp_rx_frame){ 0 };
+	while (f->n < ready) {
+		d = desc_at(r, f->n++);
+		f->len += d->len;
+		if (!(d->options & XDP_SOCK_CONTINUES))
+			return true;
+	}
+	return false;
+}
+
+/* Its chunks are the kernel's again, once xdp_rx_publish() says so. */
+static void recycle(struct xdp_rx *r, const struct xdp_rx_frame *f)
+{
+	struct xdp_ring *fill = &r->sock->fill;
+	uint64_t mask = (1ULL << r->sock->chunk_shift) - 1;
+	uint32_t i;
+
+	for (i = 0; i < f->n; i++)
+		*xdp_ring_addr(fill, fill->idx++) = desc_at(r, i)->addr & ~mask;
+	r->sock->rx.idx += f->n;
+}
+
+static void publish(struct xdp_rx *r)
+{
+	xdp_ring_release(&r->sock->rx);
+	xdp_ring_submit(&r->sock->fill);
+}
+
+/* Where a copy goes: a frame's room, then the spill buffer. */
+struct xdp_cursor {
+	const struct iovec *iov;
+	size_t at;
+	uint32_t room; /* left in iov */
+	struct spill *spill;
+};
+
+static void copy_in(struct xdp_cursor *to, const uint8_t *from, size_t len)
+{
+	size_t part;
+
+	for (; len && to->room; len -= part, from += part) {
+		part = min_u64(min_u64(len, to->room), to->iov->iov_len - to->at);
+		memcpy((uint8_t *)to->iov->iov_base + to->at, from, part);
+		to->room -= (uint32_t)part;
+		to->at += part;
+		if (to->at == to->iov->iov_len) {
+			to->iov++;
+			to->at = 0;
+		}
+	}
+	memcpy(to->spill->buf + to->spill->used, from, len);
+	to->spill->used += (uint32_t)len;
+}
+
+/* Put the pieces of a frame together. */
+static uint8_t *join(const struct xdp_rx *r, const struct xdp_rx_frame *f)
+{
+	uint8_t *to = r->whole;
+	uint32_t i;
+
+	for (i = 0; i < f->n; to += desc_at(r, i++)->len)
+		memcpy(to, bytes_of(r, desc_at(r, i)), desc_at(r, i)->len);
+	return r->whole;
+}
+
+/*
+ * The frame's header. A checksum that has to be completed is completed where the frame lies, in its
+ * chunk or put together; that is returned.
+ */
+static const uint8_t *describe(const struct xdp_rx *r, const struct xdp_rx_frame *f,
+			       struct virtio_net_hdr_v1 *hdr)
+{
+	uint8_t *bytes = f->n > 1 ? join(r, f) : bytes_of(r, desc_at(r, 0));
+
+	if (!r->local || !offload_is_partial(bytes, f->len, hdr) || r->guest_csum)
+		return bytes;
+	offload_csum(bytes, f->len, hdr);
+	*hdr = (struct virtio_net_hdr_v1){ 0 };
+	return bytes;
+}
+
+/* A header that is there already is left alone: the driver reads its cache line, too. */
+static void copy_simple(uint8_t *to, const struct virtio_net_hdr_v1 *hdr, const uint8_t *from,
+			uint32_t len, unsigned hdr_len)
+{
+	if (memcmp(to, hdr, NET_HDR_LEN_LEGACY))
+		memcpy(to, hdr, NET_HDR_LEN_LEGACY);
+	memcpy(to + hdr_len, from, len);
+}
+
+/* The next frame into `to`. */
+static void deliver(struct xdp_rx *r, const struct xdp_rx_frame *f, struct frame *to,
+		    struct spill *spill)
+{
+	struct xdp_cursor cursor = { .iov = to->iov, .room = to->len, .spill = spill };
+	struct virtio_net_hdr_v1 hdr = { 0 };
+	const uint8_t *bytes = describe(r, f, &hdr);
+
+	if (r->hdr_len + f->len <= to->iov->iov_len) {
+		copy_simple(to->iov->iov_base, &hdr, bytes, f->len, r->hdr_len);
+	} else {
+		copy_in(&cursor, (const uint8_t *)&hdr, r->hdr_len);
+		copy_in(&cursor, bytes, f->len);
+	}
+	to->len = r->hdr_len + f->len - spill->used;
+}
+
+/* What the kernel threw away for want of room. */
+static void count_dropped(struct xdp_rx *r, struct rx_stats *stats)
+{
+	struct xdp_statistics kernel = { 0 };
+	socklen_t len = sizeof(kernel);
+	uint64_t dropped;
+
+	r->n_looks = 0;
+	if (getsockopt(r->sock->fd, SOL_XDP, XDP_STATISTICS, &kernel, &len))
+		return;
+	dropped = kernel.rx_dropped + kernel.rx_ring_full;
+	count_add(&stats->drop_backend, dropped - r->dropped);
+	r->dropped = dropped;
+}
+
+unsigned xdp_rx_receive(struct xdp_rx *r, struct frame *frames, unsigned n, struct spill *spill,
+			struct rx_stats *stats)
+{
+	struct xdp_rx_frame f;
+	bool crowded;
+	unsigned got = 0;
+
+	if (r->busy_poll)
+		recvfrom(r->sock->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+	crowded = xdp_ring_ready(&r->sock->rx) > XDP_RX_CHUNKS / 2;
+	spill->used = 0;
+	while (got < n && !spill->used && next_frame(r, &f)) {
+		if (f.len >= NET_FRAME_MIN && f.len <= NET_FRAME_MAX)
+			deliver(r, &f, &frames[got++], spill);
+		else
+			count_add(&stats->drop_size, 1);
+		recycle(r, &f);
+	}
+	publish(r);
+	if (r->flushed) {
+		count_add(&stats->drop_backend, r->flushed);
+		r->flushed = 0;
+	}
+	if (crowded || (got < n && ++r->n_looks == XDP_RX_LOOKS))
+		count_dropped(r, stats);
+	/* A driver that ran out of chunks waits for a call. */
+	if (xdp_ring_needs_wakeup(&r->sock->fill) && !r->busy_poll)
+		recvfrom(r->sock->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+	return got;
+}
+
+void xdp_rx_flush(struct xdp_rx *r)
+{
+	struct xdp_rx_frame f;
+
+	while (next_frame(r, &f)) {
+		recycle(r, &f);
+		r->flushed++;
+	}
+	publish(r);
+}
