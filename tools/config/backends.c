@@ -18,16 +18,16 @@ const struct backend_kind *backends_find(const char *spec)
 	return NULL;
 }
 
-int backends_open(struct backend **backend, const char *spec, unsigned n_queues,
+int backends_open(struct backend **backend, const struct nic_config *card,
 		  char err[BACKEND_ERR_LEN])
 {
-	const struct backend_kind *kind = backends_find(spec);
+	const struct backend_kind *kind = backends_find(card->backend);
 	int error;
 
 	if (kind->open)
-		return kind->open(backend, spec + strlen(kind->name) + 1, n_queues, err);
-	error = kind->make(backend, n_queues);
+		return kind->open(backend, card->backend + strlen(kind->name) + 1, card, err);
+	error = kind->make(backend, card->pairs);
 	if (error)
-		snprintf(err, BACKEND_ERR_LEN, "%s: %s", spec, strerror(-error));
+		snprintf(err, BACKEND_ERR_LEN, "%s: %s", card->backend, strerror(-error));
 	return error;
 }

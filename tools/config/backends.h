@@ -6,15 +6,17 @@
 #include <stdbool.h>
 
 #include "datapath/backend.h"
+#include "tools/config/nic_config.h"
 
 struct backend_kind {
 	const char *name;   /* the word before the colon, or all of it */
 	const char *syntax; /* for messages: "tap:NAME" */
 	/*
-	 * Open what stands behind the colon, with n_queues queues. 0, or a negative errno with the
-	 * reason in err: what failed, on what, what to do. NULL: nothing stands behind the name.
+	 * Open what stands behind the colon, for card: a queue for each of its pairs. 0, or a
+	 * negative errno with the reason in err: what failed, on what, what to do. NULL: nothing
+	 * stands behind the name.
 	 */
-	int (*open)(struct backend **backend, const char *what, unsigned n_queues,
+	int (*open)(struct backend **backend, const char *what, const struct nic_config *card,
 		    char err[BACKEND_ERR_LEN]);
 	bool takes_fds; /* it is a list of open fds */
 	/* The same where nothing is to be opened: 0 or -ENOMEM. */
@@ -26,14 +28,14 @@ extern const struct backend_kind backends_known[];
 
 /* The kind that spec ("tap:tap0", "loop") is of, or NULL. */
 const struct backend_kind *backends_find(const char *spec);
-/* Open spec, for which there is a kind. As backend_kind.open. */
-int backends_open(struct backend **backend, const char *spec, unsigned n_queues,
+/* Open the backend of card, for which there is a kind. As backend_kind.open. */
+int backends_open(struct backend **backend, const struct nic_config *card,
 		  char err[BACKEND_ERR_LEN]);
 
 /* Of kinds that have a file of their own here. */
-int backends_tap_open(struct backend **backend, const char *what, unsigned n_queues,
+int backends_tap_open(struct backend **backend, const char *what, const struct nic_config *card,
 		      char err[BACKEND_ERR_LEN]);
-int backends_tap_fd_open(struct backend **backend, const char *what, unsigned n_queues,
+int backends_tap_fd_open(struct backend **backend, const char *what, const struct nic_config *card,
 			 char err[BACKEND_ERR_LEN]);
 
 #endif

@@ -8,13 +8,13 @@
 #include "tools/config/backends.h"
 #include "tools/config/values.h"
 
-int backends_tap_open(struct backend **backend, const char *what, unsigned n_queues,
+int backends_tap_open(struct backend **backend, const char *what, const struct nic_config *card,
 		      char err[BACKEND_ERR_LEN])
 {
-	return tap_backend_new(backend, what, n_queues, err);
+	return tap_backend_new(backend, what, card->pairs, err);
 }
 
-int backends_tap_fd_open(struct backend **backend, const char *what, unsigned n_queues,
+int backends_tap_fd_open(struct backend **backend, const char *what, const struct nic_config *card,
 			 char err[BACKEND_ERR_LEN])
 {
 	int fds[TAP_MAX_QUEUES];
@@ -25,10 +25,10 @@ int backends_tap_fd_open(struct backend **backend, const char *what, unsigned n_
 			 what);
 		return -EINVAL;
 	}
-	if (n != n_queues) {
+	if (n != card->pairs) {
 		snprintf(err, BACKEND_ERR_LEN,
 			 "%u file descriptors for %u queues, give one for each (--queues)", n,
-			 n_queues);
+			 card->pairs);
 		return -EINVAL;
 	}
 	return tap_backend_from_fds(backend, fds, n, err);

@@ -87,7 +87,7 @@ static int backend_init(struct nic *nic)
 {
 	const struct nic_config *cfg = nic->cfg;
 	char err[BACKEND_ERR_LEN];
-	int error = backends_open(&nic->backend, cfg->backend, cfg->pairs, err);
+	int error = backends_open(&nic->backend, cfg, err);
 
 	if (error) {
 		log_line("%sbackend '%s': %s", cfg->mark, cfg->backend, err);
