@@ -3,10 +3,14 @@
 #ifndef TOOLS_CONFIG_BACKENDS_H
 #define TOOLS_CONFIG_BACKENDS_H
 
-#include <stdbool.h>
-
 #include "datapath/backend.h"
 #include "tools/config/nic_config.h"
+
+/* What of the host a card has to itself through its backend. */
+struct backend_claims {
+	unsigned n_fds;
+	int fds[NIC_CONFIG_MAX_PAIRS];
+};
 
 struct backend_kind {
 	const char *name;   /* the word before the colon, or all of it */
@@ -18,7 +22,11 @@ struct backend_kind {
 	 */
 	int (*open)(struct backend **backend, const char *what, const struct nic_config *card,
 		    char err[BACKEND_ERR_LEN]);
-	bool takes_fds; /* it is a list of open fds */
+	/*
+	 * Note what of it no other card may have in claims, which is empty. What cannot be read
+	 * claims nothing: open will say why. NULL: the words behind the colon, as a whole.
+	 */
+	void (*claim)(struct backend_claims *claims, const char *what);
 	/* The same where nothing is to be opened: 0 or -ENOMEM. */
 	int (*make)(struct backend **backend, unsigned n_queues);
 };
@@ -35,6 +43,7 @@ int backends_open(struct backend **backend, const struct nic_config *card,
 /* Of kinds that have a file of their own here. */
 int backends_tap_open(struct backend **backend, const char *what, const struct nic_config *card,
 		      char err[BACKEND_ERR_LEN]);
+void backends_tap_fd_claim(struct backend_claims *claims, const char *what);
 int backends_tap_fd_open(struct backend **backend, const char *what, const struct nic_config *card,
 			 char err[BACKEND_ERR_LEN]);
 

@@ -14,6 +14,13 @@ int backends_tap_open(struct backend **backend, const char *what, const struct n
 	return tap_backend_new(backend, what, card->pairs, err);
 }
 
+void backends_tap_fd_claim(struct backend_claims *claims, const char *what)
+{
+	unsigned n = values_fds(what, claims->fds, NIC_CONFIG_MAX_PAIRS);
+
+	claims->n_fds = n <= NIC_CONFIG_MAX_PAIRS ? n : 0;
+}
+
 int backends_tap_fd_open(struct backend **backend, const char *what, const struct nic_config *card,
 			 char err[BACKEND_ERR_LEN])
 {

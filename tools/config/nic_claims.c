@@ -8,7 +8,6 @@
 
 #include "tools/config/backends.h"
 #include "tools/config/nic_config.h"
-#include "tools/config/values.h"
 
 struct claim {
 	const struct nic_config *card;
@@ -35,12 +34,11 @@ static void claim_fds(struct claims *c, const struct nic_config *card, const cha
 static void claim_backend(struct claims *c, const struct nic_config *card)
 {
 	const struct backend_kind *kind = backends_find(card->backend);
-	int fds[NIC_CONFIG_MAX_PAIRS];
-	unsigned n;
+	struct backend_claims claims = { 0 };
 
-	if (kind->takes_fds) {
-		n = values_fds(card->backend + strlen(kind->name) + 1, fds, NIC_CONFIG_MAX_PAIRS);
-		claim_fds(c, card, "backend", fds, n <= NIC_CONFIG_MAX_PAIRS ? n : 0);
+	if (kind->claim) {
+		kind->claim(&claims, card->backend + strlen(kind->name) + 1);
+		claim_fds(c, card, "backend", claims.fds, claims.n_fds);
 	} else if (kind->open) {
 		c->list[c->n++] =
 			(struct claim){ .card = card, .key = "backend", .value = card->backend };
