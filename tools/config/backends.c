@@ -12,7 +12,7 @@ const struct backend_kind *backends_find(const char *spec)
 
 	for (kind = backends_known; kind->name; kind++) {
 		if (strlen(kind->name) == len && !strncmp(spec, kind->name, len) &&
-		    (spec[len] == ':') == !!kind->open)
+		    (kind->absent || (spec[len] == ':') == !!kind->open))
 			return kind;
 	}
 	return NULL;

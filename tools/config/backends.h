@@ -27,6 +27,8 @@ struct backend_kind {
 	 * claims nothing: open will say why. NULL: the words behind the colon, as a whole.
 	 */
 	void (*claim)(struct backend_claims *claims, const char *what);
+	/* It was not built; what to do that it is. NULL: it was. */
+	const char *absent;
 	/* The same where nothing is to be opened: 0 or -ENOMEM. */
 	int (*make)(struct backend **backend, unsigned n_queues);
 };
@@ -34,7 +36,7 @@ struct backend_kind {
 /* The last one has no name. */
 extern const struct backend_kind backends_known[];
 
-/* The kind that spec ("tap:tap0", "loop") is of, or NULL. */
+/* The kind that spec ("tap:tap0", "loop") is of, also one that is absent; or NULL. */
 const struct backend_kind *backends_find(const char *spec);
 /* Open the backend of card, for which there is a kind. As backend_kind.open. */
 int backends_open(struct backend **backend, const struct nic_config *card,

@@ -86,17 +86,25 @@ static int set_fd(struct nic_config *c, const char *value, char err[NIC_CONFIG_E
 
 static void list_backends(char *buf, size_t len)
 {
+	const char *before = "";
+
 	for (unsigned i = 0; backends_known[i].name; i++) {
-		strncat(buf, i ? " | " : "", len - strlen(buf) - 1);
+		if (backends_known[i].absent)
+			continue;
+		strncat(buf, before, len - strlen(buf) - 1);
 		strncat(buf, backends_known[i].syntax, len - strlen(buf) - 1);
+		before = " | ";
 	}
 }
 
 static int set_backend(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
 {
+	const struct backend_kind *kind = backends_find(value);
 	char valid[256] = "";
 
-	if (backends_find(value))
+	if (kind && kind->absent)
+		return invalid(err, ": this program was built without it: %s", kind->absent);
+	if (kind)
 		return set_string(&c->backend, value);
 	list_backends(valid, sizeof(valid));
 	return invalid(err, " must be one of: %s", valid);
