@@ -150,8 +150,9 @@ check_includes()
 	file !~ /^datapath\/backend\/[a-z0-9_]*\.c$/ {
 		say("io_uring has one door: datapath/iothread.c and backends that submit to it")
 	}
-	xdp && layer != "bench" && file != "datapath/backend/xdp.c" {
-		say("libxdp has one door: datapath/backend/xdp.c")
+	xdp && layer != "bench" && layer != "tests" &&
+	file !~ /^datapath\/backend\/xdp[a-z_]*(\.bpf)?\.c$/ {
+		say("libxdp and libbpf have one door: datapath/backend/xdp*.c")
 	}
 	name ~ /^libxml/ {
 		if (file !~ /^tools\/.*\.c$/ || (door && door != file))
