@@ -95,7 +95,7 @@ check_includes()
 			"strings syscall time unistd wchar x86intrin", word)
 		for (i = 1; i <= n; i++)
 			libc[word[i] ".h"] = 1
-		n = split("backend.h frame.h stats.h", word)
+		n = split("backend.h frame.h offload.h stats.h", word)
 		for (i = 1; i <= n; i++)
 			seen_by_backend["datapath/" word[i]] = 1
 		n_levels = split(orders, rule, "\n")
@@ -140,7 +140,7 @@ check_includes()
 	}
 	file ~ /^datapath\/backend\// && own && !(name in seen_by_backend) &&
 	!starts("datapath/backend/") {
-		say("a backend sees backend.h, frame.h, stats.h, virtio/base.h, virtio/net_hdr.h")
+		say("a backend sees backend.h, frame.h, offload.h, stats.h, virtio/base.h, virtio/net_hdr.h")
 	}
 	(layer == "tools" || layer == "bench") && own && starts("tests/") {
 		say(layer "/ does not need tests/")
@@ -151,7 +151,7 @@ check_includes()
 		say("io_uring has one door: datapath/iothread.c and backends that submit to it")
 	}
 	xdp && layer != "bench" && layer != "tests" &&
-	file !~ /^datapath\/backend\/xdp[a-z_]*(\.bpf)?\.c$/ {
+	file !~ /^datapath\/backend\/xdp[a-z_]*(\.bpf)?\.[ch]$/ {
 		say("libxdp and libbpf have one door: datapath/backend/xdp*.c")
 	}
 	name ~ /^libxml/ {
