@@ -3,6 +3,9 @@
 #ifndef TOOLS_CONFIG_BACKENDS_H
 #define TOOLS_CONFIG_BACKENDS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "datapath/backend.h"
 #include "tools/config/nic_config.h"
 
@@ -10,6 +13,9 @@
 struct backend_claims {
 	unsigned n_fds;
 	int fds[NIC_CONFIG_MAX_PAIRS];
+	char ifname[16]; /* as many queues of it as the card has pairs; "": no interface */
+	unsigned first_queue;
+	bool attaches; /* and the place for an XDP program on it, of which there is one */
 };
 
 struct backend_kind {
@@ -27,6 +33,8 @@ struct backend_kind {
 	 * claims nothing: open will say why. NULL: the words behind the colon, as a whole.
 	 */
 	void (*claim)(struct backend_claims *claims, const char *what);
+	/* For --help: append the parameters of the words to buf. NULL: none, or told elsewhere. */
+	void (*params)(char *buf, size_t len);
 	/* It was not built; what to do that it is. NULL: it was. */
 	const char *absent;
 	/* The same where nothing is to be opened: 0 or -ENOMEM. */
@@ -48,5 +56,12 @@ int backends_tap_open(struct backend **backend, const char *what, const struct n
 void backends_tap_fd_claim(struct backend_claims *claims, const char *what);
 int backends_tap_fd_open(struct backend **backend, const char *what, const struct nic_config *card,
 			 char err[BACKEND_ERR_LEN]);
+int backends_xdp_open(struct backend **backend, const char *what, const struct nic_config *card,
+		      char err[BACKEND_ERR_LEN]);
+void backends_xdp_claim(struct backend_claims *claims, const char *what);
+void backends_xdp_params(char *buf, size_t len);
+int backends_xdp_fd_open(struct backend **backend, const char *what, const struct nic_config *card,
+			 char err[BACKEND_ERR_LEN]);
+void backends_xdp_fd_claim(struct backend_claims *claims, const char *what);
 
 #endif

@@ -14,6 +14,9 @@ struct claim {
 	const char *key;
 	const char *value; /* NULL: fd */
 	int fd;
+	char ifname[16]; /* its queues from first_queue on, for each pair one; "": all of value */
+	unsigned first_queue;
+	bool attaches;
 };
 
 struct claims {
@@ -31,6 +34,20 @@ static void claim_fds(struct claims *c, const struct nic_config *card, const cha
 		c->list[c->n++] = (struct claim){ .card = card, .key = key, .fd = fds[i] };
 }
 
+static void claim_queues(struct claims *c, const struct nic_config *card,
+			 const struct backend_claims *claims)
+{
+	struct claim *claim = &c->list[c->n];
+
+	if (!claims->ifname[0])
+		return;
+	*claim = (struct claim){ .card = card, .key = "backend", .value = card->backend };
+	memcpy(claim->ifname, claims->ifname, sizeof(claim->ifname));
+	claim->first_queue = claims->first_queue;
+	claim->attaches = claims->attaches;
+	c->n++;
+}
+
 static void claim_backend(struct claims *c, const struct nic_config *card)
 {
 	const struct backend_kind *kind = backends_find(card->backend);
@@ -39,6 +56,7 @@ static void claim_backend(struct claims *c, const struct nic_config *card)
 	if (kind->claim) {
 		kind->claim(&claims, card->backend + strlen(kind->name) + 1);
 		claim_fds(c, card, "backend", claims.fds, claims.n_fds);
+		claim_queues(c, card, &claims);
 	} else if (kind->open) {
 		c->list[c->n++] =
 			(struct claim){ .card = card, .key = "backend", .value = card->backend };
@@ -70,15 +88,24 @@ static int compare_things(const struct claim *a, const struct claim *b)
 {
 	if (!a->value != !b->value)
 		return a->value ? 1 : -1;
-	return a->value ? strcmp(a->value, b->value) : (a->fd > b->fd) - (a->fd < b->fd);
+	if (!a->value)
+		return (a->fd > b->fd) - (a->fd < b->fd);
+	if (a->ifname[0] || b->ifname[0])
+		return strcmp(a->ifname, b->ifname);
+	return strcmp(a->value, b->value);
 }
 
-/* By thing, then in the cards' order. */
+/*
+ * By thing, queues by their number, then in the cards' order: so if any two are in each other's
+ * way, then two neighbours are.
+ */
 static int compare(const void *a, const void *b)
 {
 	const struct claim *c = a, *d = b;
 	int order = compare_things(c, d);
 
+	if (!order)
+		order = (c->first_queue > d->first_queue) - (c->first_queue < d->first_queue);
 	return order ? order : (c->card > d->card) - (c->card < d->card);
 }
 
@@ -90,10 +117,39 @@ static void describe(const struct claim *c, char text[128])
 		snprintf(text, 128, "%s%s '%d'", c->card->mark, c->key, c->fd);
 }
 
+/* Of two neighbours. */
+static bool in_the_way(const struct claim *a, const struct claim *b)
+{
+	if (compare_things(a, b))
+		return false;
+	return !a->ifname[0] || a->attaches || b->attaches ||
+	       b->first_queue - a->first_queue < a->card->pairs;
+}
+
+static void refuse(const struct claim *a, const struct claim *b, char err[NIC_CONFIG_ERR_LEN])
+{
+	const struct claim *first = a->card <= b->card ? a : b, *second = first == a ? b : a;
+	char one[128], two[128];
+
+	describe(first, one);
+	describe(second, two);
+	if (!a->ifname[0])
+		snprintf(err, NIC_CONFIG_ERR_LEN, "%s of %s is %s of %s, too: each needs its own",
+			 one, first->card->name, two, second->card->name);
+	else if (b->first_queue - a->first_queue < a->card->pairs)
+		snprintf(err, NIC_CONFIG_ERR_LEN,
+			 "%s of %s has queue %u of %s, and so has %s of %s: each needs its own",
+			 one, first->card->name, b->first_queue, a->ifname, two,
+			 second->card->name);
+	else
+		snprintf(err, NIC_CONFIG_ERR_LEN,
+			 "%s of %s and %s of %s are both on %s, which has room for one XDP program",
+			 one, first->card->name, two, second->card->name, a->ifname);
+}
+
 int nic_config_check_all(const struct nic_config *cards, unsigned n, char err[NIC_CONFIG_ERR_LEN])
 {
 	struct claims c = { 0 };
-	char first[128], second[128];
 	int error = 0;
 
 	for (unsigned i = 0; i < n && (c.list || !i); i++)
@@ -104,12 +160,9 @@ int nic_config_check_all(const struct nic_config *cards, unsigned n, char err[NI
 	}
 	qsort(c.list, c.n, sizeof(*c.list), compare);
 	for (unsigned i = 1; i < c.n && !error; i++) {
-		if (compare_things(&c.list[i - 1], &c.list[i]))
+		if (!in_the_way(&c.list[i - 1], &c.list[i]))
 			continue;
-		describe(&c.list[i - 1], first);
-		describe(&c.list[i], second);
-		snprintf(err, NIC_CONFIG_ERR_LEN, "%s of %s is %s of %s, too: each needs its own",
-			 first, c.list[i - 1].card->name, second, c.list[i].card->name);
+		refuse(&c.list[i - 1], &c.list[i], err);
 		error = -EINVAL;
 	}
 	free(c.list);

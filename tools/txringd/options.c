@@ -13,6 +13,7 @@
 
 #include "datapath/device.h"
 #include "datapath/iothread.h"
+#include "tools/config/backends.h"
 #include "tools/config/txmode.h"
 #include "tools/config/values.h"
 #include "tools/log.h"
@@ -91,6 +92,19 @@ static void print_keys(void)
 	}
 }
 
+static void print_backend_params(void)
+{
+	char params[2048];
+
+	for (const struct backend_kind *kind = backends_known; kind->name; kind++) {
+		if (!kind->params)
+			continue;
+		params[0] = '\0';
+		kind->params(params, sizeof(params));
+		printf("\n%s parameters, with defaults:\n%s", kind->name, params);
+	}
+}
+
 static void print_help(void)
 {
 	char modes[2048];
@@ -109,10 +123,11 @@ static void print_help(void)
 	printf("  --help, --version, --print-capabilities\n"
 	       "\n"
 	       "tx modes, with defaults and ranges:\n"
-	       "%s"
-	       "\n"
-	       "SIGUSR1 logs the counters of all queues; SIGTERM and SIGINT end txringd.\n",
+	       "%s",
 	       modes);
+	print_backend_params();
+	printf("\n"
+	       "SIGUSR1 logs the counters of all queues; SIGTERM and SIGINT end txringd.\n");
 }
 
 /* The card that the options from here on are about. */
