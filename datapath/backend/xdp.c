@@ -230,7 +230,13 @@ static void describe(struct xdp_backend *x, const char *note)
 	unsigned n = x->base.n_queues;
 
 	if (*note)
-		snprintf(x->note + len, sizeof(x->note) - len, "%s%s", len ? "; " : "", note);
+		len += (size_t)snprintf(x->note + len, sizeof(x->note) - len, "%s%s",
+					len ? "; " : "", note);
+	if (!x->passed && x->link.n_queues > n)
+		snprintf(x->note + len, sizeof(x->note) - len,
+			 "%sit has %u queues, and what comes to those not named here is the host's "
+			 "(ethtool -L or -X %s)",
+			 len ? "; " : "", x->link.n_queues, x->link.name);
 	len = (size_t)snprintf(x->describe, sizeof(x->describe), "xdp %s (queue", x->link.name);
 	len += (size_t)snprintf(x->describe + len, sizeof(x->describe) - len,
 				n > 1 ? "s %u to %u" : " %u", x->cfg.start_queue,

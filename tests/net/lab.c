@@ -38,7 +38,7 @@ static void start_daemon(struct lab *lab)
 {
 	const struct lab_config *cfg = &lab->cfg;
 	char queues[16], iothreads[16];
-	const char *args[MAX_ARGS] = { "--backend",   "tap:" LAB_TAP,
+	const char *args[MAX_ARGS] = { "--backend",   cfg->backend ? cfg->backend : "tap:" LAB_TAP,
 				       "--queues",    queues,
 				       "--iothreads", iothreads,
 				       "--txmode",    cfg->txmode ? cfg->txmode : "iothread" };
@@ -98,7 +98,7 @@ void lab_open(struct lab *lab, const struct lab_config *cfg)
 		lab->to_guest[i] = (struct stream){ .flow = i };
 	}
 	start_daemon(lab);
-	peer_open(&lab->peer, LAB_TAP);
+	peer_open(&lab->peer, cfg->host_if ? cfg->host_if : LAB_TAP);
 	lab_connect(lab);
 }
 

@@ -19,6 +19,8 @@
 /* 0 and NULL mean the usual. */
 struct lab_config {
 	const char *name;
+	const char *backend; /* tap:LAB_TAP */
+	const char *host_if; /* the interface that the host sends and takes frames by: LAB_TAP */
 	const char *txmode;
 	unsigned queues; /* of the daemon */
 	unsigned pairs;  /* that the guest uses; 0: as many */
