@@ -157,6 +157,7 @@ struct backend {
 	unsigned n_queues;
 	struct backend_queue **queues; /* n_queues */
 	const char *describe;          /* for the log: "tap tap0 (2 queues, TSO USO)" */
+	const char *note; /* what it has to do without, and why, in a line; NULL or "": nothing */
 };
 
 static inline void backend_free(struct backend *backend)

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,7 @@ struct xdp_backend {
 	bool passed;           /* the sockets were */
 	enum xdp_mode mode;    /* what was got */
 	unsigned mtu;          /* what set_mtu said last; 0: nothing yet */
-	char note[2 * BACKEND_ERR_LEN];
+	char note[4 * BACKEND_ERR_LEN];
 	char describe[128];
 	struct xdp_queue *list; /* the queues themselves */
 	struct backend_queue *queues[];
@@ -133,8 +134,8 @@ static enum backend_health xdp_check(struct backend *backend, char why[BACKEND_E
 		break;
 	}
 	snprintf(why, BACKEND_ERR_LEN, "it was removed%s",
-		 x->passed ? ", and its sockets were passed in as fds: they cannot be made again" :
-			     "");
+		 x->passed ? ", and its sockets were passed in as fds: they cannot be made again"
+			   : "");
 	return x->passed ? BACKEND_DEAD : BACKEND_LOST;
 }
 
@@ -177,8 +178,8 @@ static int attach(struct xdp_backend *x, char err[BACKEND_ERR_LEN])
 /* A driver's zero-copy goes with its native mode only. */
 static enum xdp_copy copy_of(const struct xdp_backend *x)
 {
-	return x->mode == XDP_MODE_SKB && x->cfg.copy == XDP_COPY_AUTO ? XDP_COPY_FORCE :
-									 x->cfg.copy;
+	return x->mode == XDP_MODE_SKB && x->cfg.copy == XDP_COPY_AUTO ? XDP_COPY_FORCE
+								       : x->cfg.copy;
 }
 
 static int open_queue(struct xdp_backend *x, unsigned i, int fd, unsigned tries,
@@ -222,29 +223,53 @@ static void restart(struct xdp_backend *x)
 	set_max_len(x);
 }
 
-/* What runs, in a line; and why not something better. */
-static void describe(struct xdp_backend *x, const char *note)
+/* One thing more that it has to do without. */
+static void add_note(struct xdp_backend *x, const char *fmt, ...)
+{
+	size_t len = strlen(x->note);
+	va_list args;
+
+	va_start(args, fmt);
+	len += (size_t)snprintf(x->note + len, sizeof(x->note) - len, "%s", len ? "; " : "");
+	vsnprintf(x->note + len, sizeof(x->note) - len, fmt, args);
+	va_end(args);
+}
+
+/* What keeps frames for the guest from the card's queues. */
+static void note_missing_frames(struct xdp_backend *x)
+{
+	const struct xdp_link *l = &x->link;
+	int code = l->local || x->cfg.share ? 0 : xdp_link_promisc(&x->link);
+
+	if (code)
+		add_note(x, "no promiscuous mode (%s): only frames for the MAC address of %s come",
+			 strerror(-code), l->name);
+	if (l->n_queues > x->base.n_queues)
+		add_note(x,
+			 "frames of %u of the %u queues of %s: those that come to others are the "
+			 "host's (--queues, ethtool -L %s combined N, or ethtool -X)",
+			 x->base.n_queues, l->n_queues, l->name, l->name);
+	if (x->mode == XDP_MODE_SKB && !x->passed)
+		add_note(x,
+			 "frames that a sender on this host leaves to be segmented (TSO) are lost "
+			 "in generic mode");
+}
+
+static void describe(struct xdp_backend *x)
 {
 	const struct xdp_sock *s = &x->list[0].sock;
-	size_t len = strlen(x->note);
 	unsigned n = x->base.n_queues;
+	char queues[32];
 
-	if (*note)
-		len += (size_t)snprintf(x->note + len, sizeof(x->note) - len, "%s%s",
-					len ? "; " : "", note);
-	if (!x->passed && x->link.n_queues > n)
-		snprintf(x->note + len, sizeof(x->note) - len,
-			 "%sit has %u queues, and what comes to those not named here is the host's "
-			 "(ethtool -L or -X %s)",
-			 len ? "; " : "", x->link.n_queues, x->link.name);
-	len = (size_t)snprintf(x->describe, sizeof(x->describe), "xdp %s (queue", x->link.name);
-	len += (size_t)snprintf(x->describe + len, sizeof(x->describe) - len,
-				n > 1 ? "s %u to %u" : " %u", x->cfg.start_queue,
-				x->cfg.start_queue + n - 1);
-	snprintf(x->describe + len, sizeof(x->describe) - len, ", %s, %s%s)",
-		 x->passed		   ? "passed in" :
-		 x->mode == XDP_MODE_SKB ? "generic" :
-					   "native",
+	if (n > 1)
+		snprintf(queues, sizeof(queues), "queues %u to %u", x->cfg.start_queue,
+			 x->cfg.start_queue + n - 1);
+	else
+		snprintf(queues, sizeof(queues), "queue %u", x->cfg.start_queue);
+	snprintf(x->describe, sizeof(x->describe), "xdp %s (%s, %s%s%s)", x->link.name, queues,
+		 x->passed                 ? "passed in, "
+		 : x->mode == XDP_MODE_SKB ? "generic, "
+					   : "native, ",
 		 s->zerocopy ? "zero-copy" : "copy", s->meta ? ", csum by the kernel" : "");
 }
 
@@ -266,7 +291,10 @@ static int open_queues(struct xdp_backend *x, const int *fds, unsigned tries,
 		return code;
 	}
 	restart(x);
-	describe(x, note);
+	if (*note)
+		add_note(x, "%s", note);
+	note_missing_frames(x);
+	describe(x);
 	return 0;
 }
 
@@ -424,6 +452,7 @@ static struct xdp_backend *make(const struct xdp_config *cfg, unsigned n)
 		.n_queues = x->list ? n : 0,
 		.queues = x->queues,
 		.describe = x->describe,
+		.note = x->note,
 	};
 	for (i = 0; i < x->base.n_queues; i++) {
 		x->queues[i] = &x->list[i].base;

@@ -15,13 +15,13 @@
 #define XDP_LINK_HEADERS 18
 
 struct xdp_link {
-	int sock; /* to ask by; belongs to the network namespace that the interface is in */
+	int sock;    /* to ask by; belongs to the network namespace that the interface is in */
 	int promisc; /* a socket that keeps it promiscuous; -1: none */
 	char name[IFNAMSIZ];
 	unsigned ifindex;
 	unsigned n_queues; /* rx queues; 0: it does not tell */
-	bool local;        /* no device behind it: what comes was sent by this host, or by its guests */
-	bool meta;         /* its driver carries out what the kernel is asked for in front of a frame */
+	bool local; /* no device behind it: what comes was sent by this host, or by its guests */
+	bool meta;  /* its driver carries out what the kernel is asked for in front of a frame */
 };
 
 enum xdp_link_state {

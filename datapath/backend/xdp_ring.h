@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One of the four rings that an AF_XDP socket shares with the kernel: tx and fill, which we produce;
- * rx and completion, which we consume. Entries are struct xdp_desc (tx, rx) or the address of a
- * chunk (fill, completion).
+ * One of the four rings that an AF_XDP socket shares with the kernel: tx and fill, which we
+ * produce; rx and completion, which we consume. Entries are struct xdp_desc (tx, rx) or the address
+ * of a chunk (fill, completion).
  *
  *     we produce                                   the kernel consumes
  *     write entries; store_release(producer)  A    load_acquire(producer); read entries

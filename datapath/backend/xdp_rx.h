@@ -19,10 +19,10 @@ struct xdp_rx {
 	bool local;      /* senders of this host leave checksums partial */
 	bool busy_poll;
 
-	uint64_t flushed;  /* frames thrown away by xdp_rx_flush(), yet to be counted */
-	uint64_t dropped;  /* by the kernel, as its own counters said last */
-	unsigned n_looks;  /* ends of xdp_rx_receive() since those were asked */
-	uint8_t *whole;    /* NET_FRAME_MAX bytes: a frame that is put together first */
+	uint64_t flushed; /* frames thrown away by xdp_rx_flush(), yet to be counted */
+	uint64_t dropped; /* by the kernel, as its own counters said last */
+	unsigned n_looks; /* ends of xdp_rx_receive() since those were asked */
+	uint8_t *whole;   /* NET_FRAME_MAX bytes: a frame that is put together first */
 };
 
 /* As struct backend_ops' rx. */

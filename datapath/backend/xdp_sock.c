@@ -36,12 +36,12 @@ struct xdp_sock_umem_reg {
 	uint32_t tx_metadata_len;
 };
 
-#define XDP_SOCK_CHUNKS    (XDP_TX_CHUNKS + XDP_RX_CHUNKS)
-#define XDP_SOCK_META_LEN  24
-#define XDP_SOCK_SMALL     11 /* chunks of 2048 bytes: Ethernet's usual frames */
-#define XDP_SOCK_LARGE     12 /* 4096: the most that the kernel has */
-#define XDP_SOCK_RETRY_NS  20000000
-#define XDP_SOCK_SNDBUF    (8 << 20)
+#define XDP_SOCK_CHUNKS      (XDP_TX_CHUNKS + XDP_RX_CHUNKS)
+#define XDP_SOCK_META_LEN    24
+#define XDP_SOCK_SMALL       11 /* chunks of 2048 bytes: Ethernet's usual frames */
+#define XDP_SOCK_LARGE       12 /* 4096: the most that the kernel has */
+#define XDP_SOCK_RETRY_NS    20000000
+#define XDP_SOCK_SNDBUF      (8 << 20)
 #define XDP_SOCK_NAPI_FRAMES 64
 
 static size_t umem_len(const struct xdp_sock *s)
@@ -58,13 +58,15 @@ static int make_socket(struct xdp_sock *s, char err[BACKEND_ERR_LEN])
 		return 0;
 	code = -errno;
 	if (code == -EPERM)
-		return xdp_link_failed(err, code,
-				  "an AF_XDP socket needs CAP_NET_RAW: run as root, or pass sockets "
-				  "in with xdp-fd:");
+		return xdp_link_failed(
+			err, code,
+			"an AF_XDP socket needs CAP_NET_RAW: run as root, or pass sockets "
+			"in with xdp-fd:");
 	if (code == -EAFNOSUPPORT)
-		return xdp_link_failed(err, code,
-				  "this kernel has no AF_XDP sockets (CONFIG_XDP_SOCKETS): use a "
-				  "tap");
+		return xdp_link_failed(
+			err, code,
+			"this kernel has no AF_XDP sockets (CONFIG_XDP_SOCKETS): use a "
+			"tap");
 	return xdp_link_failed(err, code, "an AF_XDP socket: %s", strerror(-code));
 }
 
@@ -75,8 +77,9 @@ static int check_socket(int fd, char err[BACKEND_ERR_LEN])
 
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
 		return xdp_link_failed(err, -errno, "fd %d is no AF_XDP socket: %s", fd,
-				  strerror(errno));
-	return domain == AF_XDP ? 0 : xdp_link_failed(err, -EINVAL, "fd %d is no AF_XDP socket", fd);
+				       strerror(errno));
+	return domain == AF_XDP ? 0
+				: xdp_link_failed(err, -EINVAL, "fd %d is no AF_XDP socket", fd);
 }
 
 static int memory_refused(int code, size_t len, char err[BACKEND_ERR_LEN])
@@ -85,10 +88,11 @@ static int memory_refused(int code, size_t len, char err[BACKEND_ERR_LEN])
 
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	if (code == -ENOBUFS || code == -EPERM)
-		return xdp_link_failed(err, code,
-				  "an AF_XDP socket locks %zu KiB of memory and RLIMIT_MEMLOCK is "
-				  "%llu KiB: raise it (ulimit -l, LimitMEMLOCK=)",
-				  len >> 10, (unsigned long long)limit.rlim_cur >> 10);
+		return xdp_link_failed(
+			err, code,
+			"an AF_XDP socket locks %zu KiB of memory and RLIMIT_MEMLOCK is "
+			"%llu KiB: raise it (ulimit -l, LimitMEMLOCK=)",
+			len >> 10, (unsigned long long)limit.rlim_cur >> 10);
 	return xdp_link_failed(err, code, "memory for an AF_XDP socket: %s", strerror(-code));
 }
 
@@ -110,17 +114,18 @@ static int register_umem(struct xdp_sock *s, char err[BACKEND_ERR_LEN])
 		return register_umem(s, err);
 	}
 	if (errno == EBUSY)
-		return xdp_link_failed(err, -EBUSY,
-				  "fd %d is an AF_XDP socket that is set up already: pass one that "
-				  "is in the map and not bound yet",
-				  s->fd);
+		return xdp_link_failed(
+			err, -EBUSY,
+			"fd %d is an AF_XDP socket that is set up already: pass one that "
+			"is in the map and not bound yet",
+			s->fd);
 	return memory_refused(-errno, umem_len(s), err);
 }
 
 static int make_umem(struct xdp_sock *s, char err[BACKEND_ERR_LEN])
 {
-	void *at = mmap(NULL, umem_len(s), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			0);
+	void *at =
+		mmap(NULL, umem_len(s), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (at == MAP_FAILED)
 		return memory_refused(-errno, umem_len(s), err);
@@ -168,18 +173,18 @@ static int make_rings(struct xdp_sock *s, char err[BACKEND_ERR_LEN])
 		*rings[i].ring = (struct xdp_ring){ .size = (uint32_t)rings[i].size };
 		if (setsockopt(s->fd, SOL_XDP, rings[i].option, &rings[i].size, sizeof(int)))
 			return xdp_link_failed(err, -errno, "rings of an AF_XDP socket: %s",
-					  strerror(errno));
+					       strerror(errno));
 	}
 	if (getsockopt(s->fd, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &len) || len != sizeof(offsets))
 		return xdp_link_failed(err, -ENOSYS,
-				  "this kernel's AF_XDP is older than 5.4 and not supported");
+				       "this kernel's AF_XDP is older than 5.4 and not supported");
 	if (map_ring(s, &s->tx, &offsets.tx, sizeof(struct xdp_desc), XDP_PGOFF_TX_RING, 0) ||
 	    map_ring(s, &s->comp, &offsets.cr, sizeof(uint64_t), XDP_UMEM_PGOFF_COMPLETION_RING,
 		     1) ||
 	    map_ring(s, &s->rx, &offsets.rx, sizeof(struct xdp_desc), XDP_PGOFF_RX_RING, 2) ||
 	    map_ring(s, &s->fill, &offsets.fr, sizeof(uint64_t), XDP_UMEM_PGOFF_FILL_RING, 3))
 		return xdp_link_failed(err, -errno, "mapping rings of an AF_XDP socket: %s",
-				  strerror(errno));
+				       strerror(errno));
 	return 0;
 }
 
@@ -196,21 +201,23 @@ static int bind_refused(int code, const struct xdp_sock_config *cfg, char err[BA
 {
 	switch (code) {
 	case -EBUSY:
-		return xdp_link_failed(err, code,
-				  "queue %u of %s is another AF_XDP socket's: choose another with "
-				  "start-queue=, or end what uses it",
-				  cfg->queue, cfg->ifname);
+		return xdp_link_failed(
+			err, code,
+			"queue %u of %s is another AF_XDP socket's: choose another with "
+			"start-queue=, or end what uses it",
+			cfg->queue, cfg->ifname);
 	case -EINVAL:
 		return xdp_link_failed(err, code, "%s has no queue %u, or fd %d is bound already",
-				  cfg->ifname, cfg->queue, cfg->fd);
+				       cfg->ifname, cfg->queue, cfg->fd);
 	case -ENETDOWN:
 		return xdp_link_failed(err, code, "%s is down: ip link set %s up", cfg->ifname,
-				  cfg->ifname);
+				       cfg->ifname);
 	case -EOPNOTSUPP:
-		return xdp_link_failed(err, code, "%s has no zero-copy: use copy=auto", cfg->ifname);
+		return xdp_link_failed(err, code, "%s has no zero-copy: use copy=auto",
+				       cfg->ifname);
 	default:
 		return xdp_link_failed(err, code, "binding an AF_XDP socket to queue %u of %s: %s",
-				  cfg->queue, cfg->ifname, strerror(-code));
+				       cfg->queue, cfg->ifname, strerror(-code));
 	}
 }
 
@@ -253,7 +260,7 @@ static int bind_best(struct xdp_sock *s, const struct xdp_sock_config *cfg,
 	if (cfg->copy != XDP_COPY_FORCE)
 		code = bind_mode(s, cfg, XDP_ZEROCOPY);
 	if (code == -EOPNOTSUPP && cfg->copy == XDP_COPY_AUTO)
-		snprintf(note, BACKEND_ERR_LEN, "no zero-copy: %s", strerror(-code));
+		snprintf(note, BACKEND_ERR_LEN, "no zero-copy: its driver has none");
 	if (code == -EOPNOTSUPP && cfg->copy != XDP_COPY_ZEROCOPY)
 		code = bind_mode(s, cfg, XDP_COPY);
 	if (code)
@@ -261,11 +268,12 @@ static int bind_best(struct xdp_sock *s, const struct xdp_sock_config *cfg,
 	/* There the driver would have to make the sums, and does not tell whether it can. */
 	s->meta = s->meta && !s->zerocopy;
 	if (!s->segments && cfg->max_len > xdp_sock_piece(s))
-		return xdp_link_failed(err, -EMSGSIZE,
-				  "without frames in several buffers, which this kernel has not, %s "
-				  "can have an MTU of %u at most: ip link set %s mtu %u",
-				  cfg->ifname, xdp_sock_piece(s) - XDP_LINK_HEADERS, cfg->ifname,
-				  xdp_sock_piece(s) - XDP_LINK_HEADERS);
+		return xdp_link_failed(
+			err, -EMSGSIZE,
+			"without frames in several buffers, which this kernel has not, %s "
+			"can have an MTU of %u at most: ip link set %s mtu %u",
+			cfg->ifname, xdp_sock_piece(s) - XDP_LINK_HEADERS, cfg->ifname,
+			xdp_sock_piece(s) - XDP_LINK_HEADERS);
 	return 0;
 }
 
@@ -287,11 +295,11 @@ static int set_busy_poll(const struct xdp_sock *s, unsigned us, char err[BACKEND
 		    !setsockopt(s->fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &frames, sizeof(frames))))
 		return 0;
 	return xdp_link_failed(err, -errno, "busy-poll=%u: %s%s", us, strerror(errno),
-			  errno == EPERM ? " (it needs CAP_NET_ADMIN)" : "");
+			       errno == EPERM ? " (it needs CAP_NET_ADMIN)" : "");
 }
 
-static int set_up(struct xdp_sock *s, const struct xdp_sock_config *cfg,
-		  char note[BACKEND_ERR_LEN], char err[BACKEND_ERR_LEN])
+static int set_up(struct xdp_sock *s, const struct xdp_sock_config *cfg, char note[BACKEND_ERR_LEN],
+		  char err[BACKEND_ERR_LEN])
 {
 	int code = cfg->fd < 0 ? make_socket(s, err) : check_socket(cfg->fd, err);
 

@@ -19,7 +19,7 @@
 #include "datapath/offload.h"
 
 /* An option of a descriptor that is newer than Debian 12's <linux/if_xdp.h>. */
-#define XDP_TX_META      (1U << 1) /* XDP_TX_METADATA */
+#define XDP_TX_META (1U << 1) /* XDP_TX_METADATA */
 
 #define XDP_TX_META_CSUM (1U << 1) /* XDP_TXMD_FLAGS_CHECKSUM */
 
@@ -70,9 +70,8 @@ static struct xdp_slot *add_chunk(struct xdp_tx *t, uint32_t len, uint32_t optio
 {
 	struct xdp_slot *slot = slot_of(t, t->tail);
 
-	*xdp_ring_desc(&t->sock->tx, t->sock->tx.idx++) = (struct xdp_desc){
-		.addr = chunk_at(t, t->tail), .len = len, .options = options
-	};
+	*xdp_ring_desc(&t->sock->tx, t->sock->tx.idx++) =
+		(struct xdp_desc){ .addr = chunk_at(t, t->tail), .len = len, .options = options };
 	*slot = (struct xdp_slot){ 0 };
 	t->tail++;
 	return slot;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames on their way out of an AF_XDP socket: copied into chunks of its UMEM, with what their headers
- * ask for done or asked of the kernel there, and complete when the completion ring has said so of
- * them and of all before them.
+ * Frames on their way out of an AF_XDP socket: copied into chunks of its UMEM, with what their
+ * headers ask for done or asked of the kernel there, and complete when the completion ring has said
+ * so of them and of all before them.
  *
  * Owner: the iothread of the queue; the control thread while the queue stands still.
  */
@@ -14,7 +14,8 @@
 
 /* A chunk that is in use. The last one of a frame stands for it. */
 struct xdp_slot {
-	uint16_t frames; /* that are complete with this chunk: its own, and refused ones behind it */
+	uint16_t
+		frames; /* that are complete with this chunk: its own, and refused ones behind it */
 	uint16_t chains; /* of the frame that it ends */
 	bool last;       /* it ends a frame, or the device's own word */
 	bool done;

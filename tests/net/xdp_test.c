@@ -45,7 +45,9 @@ static struct lab_config configs[] = {
 	  .table_len = 64,
 	  .rx_parts = 17 },
 	{ .name = "iothread, 2 pairs, 2 iothreads", .queues = 2, .iothreads = 2 },
-	{ .name = "timer, 2 pairs, burst of one", .txmode = "timer,delay=10us,burst=1", .queues = 2 },
+	{ .name = "timer, 2 pairs, burst of one",
+	  .txmode = "timer,delay=10us,burst=1",
+	  .queues = 2 },
 };
 
 static struct lab lab;

@@ -246,6 +246,11 @@ void nic_log_what_runs(const struct nic *nic)
 		snprintf(line, sizeof(line), "vhost: driver user: %s", nic->vhost.why);
 		nic_log(nic, line);
 	}
+	if (nic->backend->note && *nic->backend->note) {
+		snprintf(line, sizeof(line), "backend %s: %s", nic->backend->describe,
+			 nic->backend->note);
+		nic_log(nic, line);
+	}
 	snprintf(line, sizeof(line), "backend %s, tx mode %s, %s", nic->backend->describe,
 		 txmode_text(device_mode(nic->device), mode), where);
 	nic_log(nic, line);
@@ -271,6 +276,7 @@ int nic_status(const struct nic *nic, struct status *s)
 	*s = (struct status){
 		.name = nic->cfg->name,
 		.backend = nic->backend->describe,
+		.note = nic->backend->note ? nic->backend->note : "",
 		.mode = *device_mode(nic->device),
 		.connected = nic->session,
 		.features = device_negotiated(nic->device),

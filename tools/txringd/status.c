@@ -36,6 +36,8 @@ void status_print(const struct status *s, FILE *out)
 	char mode[TXMODE_TEXT_LEN], names[FEATURES_NAMES_LEN];
 
 	fprintf(out, "%s: backend %s\n", s->name, s->backend);
+	if (*s->note)
+		fprintf(out, "  without: %s\n", s->note);
 	fprintf(out, "%s: tx mode %s\n", s->name, txmode_text(&s->mode, mode));
 	fprintf(out, "%s: front-end %s\n", s->name, s->connected ? "connected" : "none");
 	features_names(s->features, names);

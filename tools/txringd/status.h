@@ -21,6 +21,7 @@ struct status_pair {
 struct status {
 	const char *name;
 	const char *backend;
+	const char *note; /* what the backend has to do without; "": nothing */
 	struct tx_mode mode;
 	bool connected;    /* there is a front-end */
 	uint64_t features; /* negotiated; of a front-end that is connected */
