@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,13 @@ struct xdp_prog {
 	int link;                      /* -1: in the dispatcher */
 	struct xdp_dispatch *dispatch; /* or NULL */
 };
+
+static bool is_there(unsigned ifindex)
+{
+	char name[IF_NAMESIZE];
+
+	return if_indextoname(ifindex, name);
+}
 
 /* The program that an interface runs. */
 struct runs {
@@ -101,7 +109,7 @@ static int check_interface(const struct xdp_prog_config *cfg, struct runs *runs,
 		xdp_dispatch_clean(cfg->ifindex);
 		code = get_running(cfg->ifindex, runs);
 	}
-	if (!cfg->ifindex || code == -ENODEV)
+	if (!is_there(cfg->ifindex))
 		return xdp_log_failed(err, -ENODEV, "interface %s is not there", cfg->ifname);
 	if (code)
 		return xdp_log_failed(err, code, "interface %s: its XDP program is not told: %s",
@@ -170,6 +178,9 @@ static int attach_failed(const struct xdp_prog_config *cfg, enum xdp_mode mode, 
 {
 	struct runs runs;
 
+	/* For one that was just removed the kernel says EINVAL. */
+	if (!is_there(cfg->ifindex))
+		return xdp_log_failed(err, -ENODEV, "interface %s is not there", cfg->ifname);
 	switch (-code) {
 	case EBUSY:
 	case EEXIST:
@@ -178,8 +189,6 @@ static int attach_failed(const struct xdp_prog_config *cfg, enum xdp_mode mode, 
 		break;
 	case EPERM:
 		return xdp_load_failed(code, err);
-	case ENODEV:
-		return xdp_log_failed(err, code, "interface %s is not there", cfg->ifname);
 	}
 	if (mode == XDP_MODE_NATIVE)
 		return xdp_log_failed(err, code, "interface %s: %s: say mode=skb", cfg->ifname,
@@ -192,7 +201,7 @@ static int attach_failed(const struct xdp_prog_config *cfg, enum xdp_mode mode, 
 static bool may_try_skb(const struct xdp_prog_config *cfg, int code)
 {
 	return cfg->mode == XDP_MODE_AUTO && code != -EBUSY && code != -EEXIST && code != -EPERM &&
-	       code != -ENODEV;
+	       is_there(cfg->ifindex);
 }
 
 static int attach_link(struct xdp_prog *prog, const struct xdp_prog_config *cfg,
@@ -293,7 +302,7 @@ static int share(struct xdp_prog *prog, const struct xdp_prog_config *cfg, const
 		return join_others(prog, cfg, runs, mode, note, err);
 	if (xdp_dispatch_is_possible()) {
 		code = join_first(prog, cfg, mode, note, err);
-		if (!code || code == -EPERM || code == -ENODEV)
+		if (!code || code == -EPERM || !is_there(cfg->ifindex))
 			return code;
 		add_note(note, "no other XDP program can join: libxdp has no dispatcher here: ");
 		strncat(note, xdp_log_first(), BACKEND_ERR_LEN - 1 - strlen(note));
