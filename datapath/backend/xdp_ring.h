@@ -56,10 +56,10 @@ static inline uint32_t xdp_ring_pending(struct xdp_ring *r)
 	return r->idx - r->seen;
 }
 
-/* We consume: how many entries are there. */
-static inline uint32_t xdp_ring_ready(struct xdp_ring *r)
+/* We consume: how many entries are there; the kernel is asked only if it was fewer than n. */
+static inline uint32_t xdp_ring_ready(struct xdp_ring *r, uint32_t n)
 {
-	if (r->seen == r->idx)
+	if (r->seen - r->idx < n)
 		r->seen = load_acquire(r->producer); /* A */
 	return r->seen - r->idx;
 }

@@ -36,11 +36,10 @@ static uint8_t *bytes_of(const struct xdp_rx *r, const struct xdp_desc *d)
 /* The next frame of the ring; false: there is none that is there as a whole. */
 static bool next_frame(struct xdp_rx *r, struct xdp_rx_frame *f)
 {
-	uint32_t ready = xdp_ring_ready(&r->sock->rx);
 	const struct xdp_desc *d;
 
 	*f = (struct xdp_rx_frame){ 0 };
-	while (f->n < ready) {
+	while (xdp_ring_ready(&r->sock->rx, f->n + 1) > f->n) {
 		d = desc_at(r, f->n++);
 		f->len += d->len;
 		if (!(d->options & XDP_SOCK_CONTINUES))
@@ -170,7 +169,7 @@ unsigned xdp_rx_receive(struct xdp_rx *r, struct frame *frames, unsigned n, stru
 
 	if (r->busy_poll)
 		recvfrom(r->sock->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
-	crowded = xdp_ring_ready(&r->sock->rx) > XDP_RX_CHUNKS / 2;
+	crowded = xdp_ring_ready(&r->sock->rx, 1) > XDP_RX_CHUNKS / 2;
 	spill->used = 0;
 	while (got < n && !spill->used && next_frame(r, &f)) {
 		if (f.len >= NET_FRAME_MIN && f.len <= NET_FRAME_MAX)

@@ -271,7 +271,7 @@ static void xdp_tx_kick(struct xdp_tx *t)
 static void xdp_tx_reap(struct xdp_tx *t)
 {
 	struct xdp_ring *comp = &t->sock->comp;
-	uint32_t n = xdp_ring_ready(comp);
+	uint32_t n = xdp_ring_ready(comp, 1);
 	struct xdp_slot *slot;
 
 	for (; n; n--)
