@@ -8,7 +8,9 @@
  * complete waits, so frames complete in order.
  *
  * In copy mode the kernel sends within our sendto(), and tells by errno what it did with the last
- * descriptor that it took. A driver's own zero-copy sends on its own, once it was woken.
+ * descriptor that it took. Its consumer index lags: Linux before 6.17 writes it only when it has
+ * taken all that it knew of, 6.17 only after a call in which a frame was sent. xdp_tx.taken is what
+ * is known for certain. A driver's own zero-copy sends on its own, once it was woken.
  */
 #include "datapath/backend/xdp_tx.h"
 
@@ -22,6 +24,9 @@
 #define XDP_TX_META (1U << 1) /* XDP_TX_METADATA */
 
 #define XDP_TX_META_CSUM (1U << 1) /* XDP_TXMD_FLAGS_CHECKSUM */
+
+/* Descriptors that the kernel takes in a call in copy mode, unless it was told otherwise. */
+#define XDP_TX_BUDGET 32
 
 /* Linux 6.8's struct xsk_tx_metadata: lies right in front of the frame. */
 struct xdp_tx_meta {
@@ -193,7 +198,19 @@ static enum xdp_fate add_frame(struct xdp_tx *t, const struct frame *f)
 	return add_plain(t, f) ? XDP_TAKEN : XDP_NO_ROOM;
 }
 
-/* The kernel threw away the frame of chunk idx: count it, once for all its chunks. */
+/* How many descriptors the kernel has yet to take, or fewer. */
+static uint32_t pending(struct xdp_tx *t)
+{
+	uint32_t left = xdp_ring_pending(&t->sock->tx);
+
+	/* What is complete was taken; so was what had been found so before. */
+	left = (uint32_t)min_u64(left, t->tail - t->head);
+	left = (uint32_t)min_u64(left, t->tail - t->taken);
+	t->taken = t->tail - left;
+	return left;
+}
+
+/* The frame of chunk idx is lost: count it, once for all its chunks. */
 static void lose(struct xdp_tx *t, uint32_t idx)
 {
 	/* What was lost before and is complete says nothing of what is in flight. */
@@ -205,6 +222,20 @@ static void lose(struct xdp_tx *t, uint32_t idx)
 		idx++;
 	t->drops += slot_of(t, idx)->chains;
 	t->lost = idx + 1;
+}
+
+/*
+ * The device dropped the last frame that the kernel took: the one before t->taken if the kernel
+ * showed in this call that it went on. Else that call took it unseen, and it is the next; a kernel
+ * that had taken more unseen lost one behind it, for which this one stands.
+ */
+static void lose_last(struct xdp_tx *t, bool shown)
+{
+	lose(t, t->taken - shown);
+	if (shown)
+		return;
+	while (xdp_ring_desc(&t->sock->tx, t->taken++)->options & XDP_SOCK_CONTINUES)
+		;
 }
 
 /* From here on the chunks in flight stand for no frame of a driver. */
@@ -223,7 +254,7 @@ static void go_down(struct xdp_tx *t)
 {
 	uint32_t idx;
 
-	for (idx = t->tail - xdp_ring_pending(&t->sock->tx); idx != t->tail; idx++)
+	for (idx = t->tail - pending(t); idx != t->tail; idx++)
 		lose(t, idx);
 	disown(t);
 	store_relaxed(&t->down, true);
@@ -242,28 +273,30 @@ static bool is_fatal(int code)
 
 /*
  * Make the kernel send. Each turn of the loop takes a descriptor or more off the tx ring, or is the
- * last.
+ * last; but while more wait than a call takes, EAGAIN may be for these, with nothing to show. That
+ * is followed up to as many times as those would take.
  */
 static void xdp_tx_kick(struct xdp_tx *t)
 {
-	struct xdp_ring *tx = &t->sock->tx;
-	uint32_t pending = xdp_ring_pending(tx), was;
+	uint32_t left = pending(t), was, unseen = (left - 1) / XDP_TX_BUDGET;
+	bool again = true;
 	int code;
 
-	do {
-		if (!pending || !xdp_ring_needs_wakeup(tx))
-			break;
+	while (again && left && xdp_ring_needs_wakeup(&t->sock->tx)) {
 		code = sendto(t->sock->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 ? errno : 0;
-		was = pending;
-		pending = xdp_ring_pending(tx);
-		if (code == EBUSY && pending != was && !t->sock->zerocopy)
-			lose(t, t->tail - pending - 1);
 		if (is_fatal(code)) {
 			go_down(t);
 			return;
 		}
-	} while (code == EINTR || (code && pending != was));
-	t->stuck = pending;
+		was = left;
+		left = pending(t);
+		if (code == EBUSY && !t->sock->zerocopy) {
+			lose_last(t, left != was);
+			left = pending(t);
+		}
+		again = code && (left != was || code == EINTR || (code == EAGAIN && unseen--));
+	}
+	t->stuck = left;
 	t->looked = false;
 }
 
@@ -285,10 +318,10 @@ static void xdp_tx_reap(struct xdp_tx *t)
 unsigned xdp_tx_send(struct xdp_tx *t, const struct frame *frames, unsigned n,
 		     struct tx_stats *stats)
 {
-	enum xdp_fate fate = XDP_TAKEN;
+	enum xdp_fate fate;
 	unsigned i;
 
-	for (i = 0; i < n; i += fate != XDP_NO_ROOM) {
+	for (i = 0; i < n; i++) {
 		fate = t->down ? XDP_REFUSED : add_frame(t, &frames[i]);
 		if (fate == XDP_NO_ROOM)
 			break;
@@ -353,7 +386,7 @@ void xdp_tx_restart(struct xdp_tx *t)
 			lose(t, idx);
 	}
 	disown(t);
-	t->head = t->tail = t->lost = 0;
+	t->head = t->tail = t->taken = t->lost = 0;
 	t->stuck = false;
 	store_relaxed(&t->down, false);
 }
