@@ -381,6 +381,8 @@ void xdp_tx_restart(struct xdp_tx *t)
 {
 	uint32_t idx;
 
+	if (t->sock->fd >= 0)
+		xdp_tx_reap(t);
 	for (idx = t->head; idx != t->tail; idx++) {
 		if (!slot_of(t, idx)->done)
 			lose(t, idx);

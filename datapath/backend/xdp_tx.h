@@ -51,7 +51,8 @@ void xdp_tx_cancel(struct xdp_tx *t, struct tx_stats *stats);
 /* A frame that is nobody's: never reported as done. 0, -EAGAIN: no room, or -ENETDOWN. */
 int xdp_tx_word(struct xdp_tx *t, const void *frame, uint32_t len);
 /*
- * The socket was opened anew: what was in flight is lost, counted, and reported as done.
+ * The socket was opened anew, or is about to be closed: what is in flight is reported as done, and
+ * what the kernel has not completed is lost and counted.
  */
 void xdp_tx_restart(struct xdp_tx *t);
 
