@@ -16,8 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
+#include "datapath/backend/xdp_group.h"
 #include "datapath/backend/xdp_link.h"
 #include "datapath/backend/xdp_prog.h"
 #include "datapath/backend/xdp_rx.h"
@@ -35,6 +37,7 @@ struct xdp_queue {
 	struct xdp_sock sock;
 	struct xdp_tx tx;
 	struct xdp_rx rx;
+	int epoll;      /* to wait for the socket and rx.group_fd; -1: there is only the socket */
 	uint8_t *whole; /* NET_FRAME_MAX bytes, for tx and rx, which take turns */
 };
 
@@ -139,9 +142,34 @@ static enum backend_health xdp_check(struct backend *backend, char why[BACKEND_E
 	return x->passed ? BACKEND_DEAD : BACKEND_LOST;
 }
 
+/* From here on the queue waits for what it has. */
 static void set_fds(struct xdp_queue *q)
 {
-	q->base.frames.fd = q->sock.fd;
+	q->base.frames.fd = q->epoll >= 0 ? q->epoll : q->sock.fd;
+}
+
+/* The first queue of a shared interface waits for two fds by one. */
+static int open_group(struct xdp_backend *x, char err[BACKEND_ERR_LEN])
+{
+	struct xdp_queue *q = &x->list[0];
+	struct epoll_event ready = { .events = EPOLLIN };
+
+	q->rx.group_fd = xdp_group_open(x->link.name, x->link.ifindex, x->cfg.mac, err);
+	if (q->rx.group_fd < 0)
+		return q->rx.group_fd;
+	q->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (q->epoll < 0 || epoll_ctl(q->epoll, EPOLL_CTL_ADD, q->sock.fd, &ready) ||
+	    epoll_ctl(q->epoll, EPOLL_CTL_ADD, q->rx.group_fd, &ready))
+		return xdp_link_failed(err, -errno, "epoll: %s", strerror(errno));
+	set_fds(q);
+	return 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
 static void close_queues(struct xdp_backend *x)
@@ -155,6 +183,8 @@ static void close_queues(struct xdp_backend *x)
 
 		xdp_tx_restart(&q->tx);
 		store_relaxed(&q->tx.down, true);
+		close_fd(&q->epoll);
+		close_fd(&q->rx.group_fd);
 		xdp_sock_close(&q->sock);
 		set_fds(q);
 	}
@@ -286,6 +316,8 @@ static int open_queues(struct xdp_backend *x, const int *fds, unsigned tries,
 		code = attach(x, err);
 	for (i = 0; !code && i < x->base.n_queues; i++)
 		code = open_queue(x, i, fds ? fds[i] : -1, tries, note, err);
+	if (!code && x->cfg.share)
+		code = open_group(x, err);
 	if (code) {
 		close_queues(x);
 		return code;
@@ -421,13 +453,14 @@ static int init_queue(struct xdp_queue *q, const struct xdp_config *cfg)
 		.frames = { .fd = -1, .events = POLLIN },
 		.vhost_fd = -1,
 	};
-	q->sock.fd = -1;
+	q->sock.fd = q->epoll = -1;
 	q->whole = malloc(NET_FRAME_MAX);
 	xdp_tx_init(&q->tx, &q->sock);
 	q->tx.whole = q->whole;
 	q->rx = (struct xdp_rx){ .sock = &q->sock,
 				 .hdr_len = NET_HDR_LEN,
 				 .busy_poll = cfg->busy_poll_us,
+				 .group_fd = -1,
 				 .whole = q->whole };
 	return q->whole ? 0 : -ENOMEM;
 }

@@ -9,9 +9,11 @@
  */
 #include "datapath/backend/xdp_rx.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "datapath/backend/xdp_group.h"
 #include "datapath/offload.h"
 
 /* How often the kernel's counters are asked: each so many times that the ring has been emptied. */
@@ -128,21 +130,79 @@ static void copy_simple(uint8_t *to, const struct virtio_net_hdr_v1 *hdr, const 
 	memcpy(to + hdr_len, from, len);
 }
 
-/* The next frame into `to`. */
-static void deliver(struct xdp_rx *r, const struct xdp_rx_frame *f, struct frame *to,
-		    struct spill *spill)
+/* len bytes and their header into `to`. */
+static void deliver(const struct xdp_rx *r, const struct virtio_net_hdr_v1 *hdr,
+		    const uint8_t *bytes, uint32_t len, struct frame *to, struct spill *spill)
 {
 	struct xdp_cursor cursor = { .iov = to->iov, .room = to->len, .spill = spill };
-	struct virtio_net_hdr_v1 hdr = { 0 };
-	const uint8_t *bytes = describe(r, f, &hdr);
 
-	if (r->hdr_len + f->len <= to->iov->iov_len) {
-		copy_simple(to->iov->iov_base, &hdr, bytes, f->len, r->hdr_len);
+	if (r->hdr_len + len <= to->iov->iov_len) {
+		copy_simple(to->iov->iov_base, hdr, bytes, len, r->hdr_len);
 	} else {
-		copy_in(&cursor, (const uint8_t *)&hdr, r->hdr_len);
-		copy_in(&cursor, bytes, f->len);
+		copy_in(&cursor, (const uint8_t *)hdr, r->hdr_len);
+		copy_in(&cursor, bytes, len);
 	}
-	to->len = r->hdr_len + f->len - spill->used;
+	to->len = r->hdr_len + len - spill->used;
+}
+
+/* Frames of the AF_XDP socket. Returns how many. */
+static unsigned take_frames(struct xdp_rx *r, struct frame *frames, unsigned n, struct spill *spill,
+			    struct rx_stats *stats)
+{
+	struct virtio_net_hdr_v1 hdr;
+	struct xdp_rx_frame f;
+	const uint8_t *bytes;
+	unsigned got = 0;
+
+	while (got < n && !spill->used && next_frame(r, &f)) {
+		if (f.len >= NET_FRAME_MIN && f.len <= NET_FRAME_MAX) {
+			memset(&hdr, 0, sizeof(hdr));
+			bytes = describe(r, &f, &hdr);
+			deliver(r, &hdr, bytes, f.len, &frames[got++], spill);
+		} else {
+			count_add(&stats->drop_size, 1);
+		}
+		recycle(r, &f);
+	}
+	publish(r);
+	return got;
+}
+
+/* What the packet socket says of the frame in r->whole, in words that the driver knows. */
+static void translate(const struct xdp_rx *r, struct virtio_net_hdr_v1 *hdr, uint32_t len)
+{
+	bool partial = hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+
+	if (partial && !r->guest_csum)
+		offload_csum(r->whole, len, hdr);
+	if (!partial || !r->guest_csum)
+		memset(hdr, 0, sizeof(*hdr));
+}
+
+/*
+ * Frames to groups. One that is yet to be segmented is dropped: no driver was promised any, and
+ * nobody sends such to a group but by UDP_SEGMENT.
+ */
+static unsigned take_group(struct xdp_rx *r, struct frame *frames, unsigned n, struct spill *spill,
+			   struct rx_stats *stats)
+{
+	struct virtio_net_hdr_v1 hdr;
+	unsigned got = 0, tries;
+	int len;
+
+	for (tries = 0; tries < n && !spill->used; tries++) {
+		memset(&hdr, 0, sizeof(hdr));
+		len = xdp_group_read(r->group_fd, &hdr, r->whole, NET_FRAME_MAX);
+		if (len == -EAGAIN || len == -ENETDOWN)
+			break;
+		if (len < NET_FRAME_MIN || hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+			count_add(&stats->drop_backend, 1);
+			continue;
+		}
+		translate(r, &hdr, (uint32_t)len);
+		deliver(r, &hdr, r->whole, (uint32_t)len, &frames[got++], spill);
+	}
+	return got;
 }
 
 /* What the kernel threw away for want of room. */
@@ -163,22 +223,16 @@ static void count_dropped(struct xdp_rx *r, struct rx_stats *stats)
 unsigned xdp_rx_receive(struct xdp_rx *r, struct frame *frames, unsigned n, struct spill *spill,
 			struct rx_stats *stats)
 {
-	struct xdp_rx_frame f;
 	bool crowded;
-	unsigned got = 0;
+	unsigned got;
 
 	if (r->busy_poll)
 		recvfrom(r->sock->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 	crowded = xdp_ring_ready(&r->sock->rx, 1) > XDP_RX_CHUNKS / 2;
 	spill->used = 0;
-	while (got < n && !spill->used && next_frame(r, &f)) {
-		if (f.len >= NET_FRAME_MIN && f.len <= NET_FRAME_MAX)
-			deliver(r, &f, &frames[got++], spill);
-		else
-			count_add(&stats->drop_size, 1);
-		recycle(r, &f);
-	}
-	publish(r);
+	got = take_frames(r, frames, n, spill, stats);
+	if (r->group_fd >= 0 && !spill->used)
+		got += take_group(r, &frames[got], n - got, spill, stats);
 	if (r->flushed) {
 		count_add(&stats->drop_backend, r->flushed);
 		r->flushed = 0;
@@ -200,4 +254,6 @@ void xdp_rx_flush(struct xdp_rx *r)
 		r->flushed++;
 	}
 	publish(r);
+	while (r->group_fd >= 0 && recv(r->group_fd, r->whole, NET_FRAME_MAX, MSG_DONTWAIT) > 0)
+		r->flushed++;
 }

@@ -18,6 +18,7 @@ struct xdp_rx {
 	bool guest_csum; /* the driver completes checksums */
 	bool local;      /* senders of this host leave checksums partial */
 	bool busy_poll;
+	int group_fd; /* xdp_group.h: frames to groups, on a shared interface; -1: none */
 
 	uint64_t flushed; /* frames thrown away by xdp_rx_flush(), yet to be counted */
 	uint64_t dropped; /* by the kernel, as its own counters said last */
