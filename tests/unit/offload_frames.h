@@ -13,11 +13,11 @@
 
 #define OFFLOAD_FRAME_MAX NET_FRAME_MAX
 
+/* Of IPv4, options come in fours; of IPv6, ip_opt is extension headers, in eights. */
 struct shape {
-	unsigned tags; /* VLAN: 0 to 2 */
-	unsigned
-		ip_opt; /* IPv4: bytes of options, a multiple of 4; IPv6: of extension headers, of 8 */
-	unsigned l4_opt; /* bytes of TCP options, a multiple of 4 */
+	unsigned tags;   /* VLAN: 0 to 2 */
+	unsigned ip_opt; /* bytes */
+	unsigned l4_opt; /* bytes of TCP options, in fours */
 	bool v6;
 	bool udp;
 };
