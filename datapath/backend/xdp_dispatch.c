@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <net/if.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,7 +211,16 @@ int xdp_dispatch_keep(struct xdp_dispatch *d)
 	return fcntl(d->alive, F_SETFD, 0) ? -errno : 0;
 }
 
-/* The pins of a dispatcher whose interface is gone. A program's id is no other's meanwhile. */
+/* Its interface was removed, or it was taken off without libxdp. */
+static bool is_off(const struct xdp_dispatch *d)
+{
+	uint32_t id = 0;
+	int code = bpf_xdp_query_id((int)d->ifindex, 0, &id);
+
+	return code == -ENODEV || (!code && id != d->id);
+}
+
+/* libxdp does not do it for a dispatcher that is off. The kernel gives its id to no other. */
 static void remove_pins(const struct xdp_dispatch *d)
 {
 	struct dirent *entry;
@@ -231,13 +239,10 @@ static void remove_pins(const struct xdp_dispatch *d)
 
 void xdp_dispatch_leave(struct xdp_dispatch *d)
 {
-	char name[IF_NAMESIZE];
-
 	if (!d)
 		return;
 	if (d->program) {
-		xdp_program__detach(d->program, (int)d->ifindex, d->mode, 0);
-		if (d->id && !if_indextoname(d->ifindex, name))
+		if (xdp_program__detach(d->program, (int)d->ifindex, d->mode, 0) && is_off(d))
 			remove_pins(d);
 		xdp_program__close(d->program);
 	}

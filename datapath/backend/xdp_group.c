@@ -27,13 +27,12 @@ static int set(int fd, int option, int value)
 	return setsockopt(fd, SOL_PACKET, option, &value, sizeof(value)) ? -errno : 0;
 }
 
+/* Bit 0 of a frame's first byte tells that it is for a group. */
 static int set_filter(int fd)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (__u32)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
@@ -69,9 +68,8 @@ static int set_up(int fd, unsigned ifindex, const uint8_t *mac)
 		code = set(fd, PACKET_VNET_HDR, 1);
 	if (!code)
 		code = set(fd, PACKET_AUXDATA, 1);
-	/* The filter does the same, later; older kernels do not know this. */
 	if (!code)
-		set(fd, PACKET_IGNORE_OUTGOING, 1);
+		code = set(fd, PACKET_IGNORE_OUTGOING, 1);
 	if (!code)
 		code = add_addresses(fd, ifindex, mac);
 	if (!code && bind(fd, (struct sockaddr *)&at, sizeof(at)))

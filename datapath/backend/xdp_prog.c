@@ -346,7 +346,7 @@ int xdp_prog_set_socket(struct xdp_prog *prog, unsigned queue, int sock)
 
 	if (sock >= 0)
 		return bpf_map_update_elem(map, &queue, &sock, BPF_ANY) ? -errno : 0;
-	return bpf_map_delete_elem(map, &queue) && errno != ENOENT ? -errno : 0;
+	return bpf_map_delete_elem(map, &queue) ? -errno : 0;
 }
 
 /* A link whose interface is gone, or that was detached, has no interface. */
