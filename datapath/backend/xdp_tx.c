@@ -213,15 +213,10 @@ static uint32_t pending(struct xdp_tx *t)
 /* The frame of chunk idx is lost: count it, once for all its chunks. */
 static void lose(struct xdp_tx *t, uint32_t idx)
 {
-	/* What was lost before and is complete says nothing of what is in flight. */
-	if (t->lost - t->head > t->tail - t->head)
-		t->lost = t->head;
-	if (idx - t->head < t->lost - t->head)
-		return;
 	while (!slot_of(t, idx)->last)
 		idx++;
 	t->drops += slot_of(t, idx)->chains;
-	t->lost = idx + 1;
+	slot_of(t, idx)->chains = 0;
 }
 
 /*
@@ -388,7 +383,7 @@ void xdp_tx_restart(struct xdp_tx *t)
 			lose(t, idx);
 	}
 	disown(t);
-	t->head = t->tail = t->taken = t->lost = 0;
+	t->head = t->tail = t->taken = 0;
 	t->stuck = false;
 	store_relaxed(&t->down, false);
 }

@@ -16,7 +16,7 @@
 struct xdp_slot {
 	uint16_t
 		frames; /* that are complete with this chunk: its own, and refused ones behind it */
-	uint16_t chains; /* of the frame that it ends */
+	uint16_t chains; /* of the frame that it ends; 0 once it was counted as lost */
 	bool last;       /* it ends a frame, or the device's own word */
 	bool done;
 };
@@ -28,7 +28,6 @@ struct xdp_tx {
 
 	uint32_t head, tail; /* run free; chunks in use: those from head on, before tail */
 	uint32_t taken;      /* the kernel has chunks up to this one, and maybe more */
-	uint32_t lost;       /* the frame that ends before this chunk was counted as lost */
 	unsigned n_done;     /* frames that are complete, and not yet reported */
 	unsigned drops;      /* chains of frames that were lost since the counters were at hand */
 	bool stuck;          /* the kernel left entries in the tx ring */
