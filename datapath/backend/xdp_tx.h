@@ -14,8 +14,7 @@
 
 /* A chunk that is in use. The last one of a frame stands for it. */
 struct xdp_slot {
-	uint16_t
-		frames; /* that are complete with this chunk: its own, and refused ones behind it */
+	uint16_t frames; /* complete with this chunk: its own, and refused ones behind it */
 	uint16_t chains; /* of the frame that it ends; 0 once it was counted as lost */
 	bool last;       /* it ends a frame, or the device's own word */
 	bool done;
