@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the benches of txring-bench share: how they are asked to run, and where figures go. A bench
- * (tx_null.c, pairs.c, tx_tap.c, rx.c, idle.c, timer.c) starts its subjects, measures them beside
- * their ceilings, and reports rows; it ends the program when it cannot.
+ * (tx_null.c, pairs.c, tx_tap.c, rx.c, idle.c, timer.c, offload.c) starts its subjects, measures
+ * them beside their ceilings, and reports rows; it ends the program when it cannot.
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
@@ -47,5 +47,6 @@ void bench_tx_tap(const struct bench_options *opt);
 void bench_rx_tap(const struct bench_options *opt);
 void bench_idle(const struct bench_options *opt);
 void bench_timer(const struct bench_options *opt);
+void bench_offload(const struct bench_options *opt);
 
 #endif

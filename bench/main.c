@@ -22,6 +22,7 @@ static const struct {
 } benches[] = {
 	{ "tx-null", bench_tx_null }, { "pairs", bench_pairs }, { "tx-tap", bench_tx_tap },
 	{ "rx-tap", bench_rx_tap },   { "timer", bench_timer }, { "idle", bench_idle },
+	{ "offload", bench_offload },
 };
 
 static void usage(FILE *to)
