@@ -4,6 +4,7 @@
  * the others out. A command here is a word that says how it wants to be answered.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -259,22 +260,38 @@ static void later(void **state)
 	assert_int_equal(n_runs, 0);
 }
 
+/* The fds that no_more_fds() has taken; so many that poll() may still be asked for CONTROL_FDS. */
+static int fds_taken[CONTROL_FDS];
+static struct rlimit limit;
+
+static void no_more_fds(int fd)
+{
+	struct rlimit none;
+
+	for (unsigned i = 0; i < CONTROL_FDS; i++)
+		fds_taken[i] = dup(fd);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)fds_taken[CONTROL_FDS - 1] + 1,
+				.rlim_max = limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+static void fds_again(void)
+{
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (unsigned i = 0; i < CONTROL_FDS; i++)
+		close(fds_taken[i]);
+}
+
 /* No fd for a client: it waits, and we do not wake for it without pause; then it is served. */
 static void no_fd(void **state)
 {
-	/* So many that poll() may still be asked for CONTROL_FDS. */
-	int fds_taken[CONTROL_FDS], fd = client(), timeout;
-	unsigned n_turns = 0, i;
+	int fd = client(), timeout;
+	unsigned n_turns = 0;
 	struct pollfd fds[CONTROL_FDS];
-	struct rlimit limit, none;
 
 	(void)state;
-	for (i = 0; i < CONTROL_FDS; i++)
-		fds_taken[i] = dup(fd);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	none = (struct rlimit){ .rlim_cur = (rlim_t)fds_taken[i - 1] + 1,
-				.rlim_max = limit.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	no_more_fds(fd);
 	say(fd, "waits\n");
 	do {
 		assert_true(n_turns++ < 100);
@@ -282,10 +299,78 @@ static void no_fd(void **state)
 		timeout = control_prepare(control, fds);
 	} while (fds[0].fd >= 0);
 	assert_in_range(timeout, 1, CONTROL_LATER_MS);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	for (i = 0; i < CONTROL_FDS; i++)
-		close(fds_taken[i]);
+	fds_again();
 	assert_answer(fd, "ok\n");
+}
+
+/* The line, and a file with it. */
+static void say_with_file(int fd, const char *line, int file, int flags)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(file))];
+		struct cmsghdr head;
+	} rights = { .head = { .cmsg_len = CMSG_LEN(sizeof(file)),
+			       .cmsg_level = SOL_SOCKET,
+			       .cmsg_type = SCM_RIGHTS } };
+	struct iovec iov = { .iov_base = (char *)line, .iov_len = strlen(line) };
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &rights,
+			     .msg_controllen = sizeof(rights) };
+
+	memcpy(CMSG_DATA(&rights.head), &file, sizeof(file));
+	assert_int_equal(sendmsg(fd, &mh, flags), (ssize_t)iov.iov_len);
+}
+
+/* Nothing has the pipe's other end open. */
+static void assert_closed(int pipe_fd)
+{
+	struct pollfd p = { .fd = pipe_fd, .events = POLLIN };
+
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_int_equal(p.revents, POLLHUP);
+	close(pipe_fd);
+}
+
+/* A client's files are taken and closed, those of a byte out of band too. */
+static void files(void **state)
+{
+	int fd = client(), ends[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	say_with_file(fd, "sh", ends[1], 0);
+	say_with_file(fd, "o", ends[1], MSG_OOB);
+	say_with_file(fd, "w\n", ends[1], 0);
+	close(ends[1]);
+	turns(5);
+	assert_string_equal(last, "show");
+	assert_answer(fd, "ok\n");
+	assert_closed(ends[0]);
+}
+
+/*
+ * Files that may not be opened would be closed by the kernel while the line is received, which
+ * takes as long as their owner likes: the line is not received, its client is cut off.
+ */
+static void files_but_no_fd(void **state)
+{
+	int fd = client(), ends[2];
+	char c;
+
+	(void)state;
+	turns(2);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	say_with_file(fd, "show\n", ends[1], 0);
+	close(ends[1]);
+	no_more_fds(fd);
+	turns(3);
+	fds_again();
+	assert_int_equal(n_runs, 0);
+	/* The end, or a reset, as the line was not read. */
+	assert_true(recv(fd, &c, 1, 0) == 0 || errno == ECONNRESET);
+	close(fd);
+	assert_closed(ends[0]);
 }
 
 /*
@@ -360,6 +445,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(long_answer, start, stop),
 		cmocka_unit_test_setup_teardown(later, start, stop),
 		cmocka_unit_test_setup_teardown(no_fd, start, stop),
+		cmocka_unit_test_setup_teardown(files, start, stop),
+		cmocka_unit_test_setup_teardown(files_but_no_fd, start, stop),
 		cmocka_unit_test_setup_teardown(patience, start, stop),
 		cmocka_unit_test_setup_teardown(silence, start, stop),
 	};

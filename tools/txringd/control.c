@@ -58,6 +58,10 @@ static void client_close(struct control *control, struct client *c)
 static void client_open(struct client *c, int fd)
 {
 	int64_t now = now_ms();
+	const int on = 1;
+
+	/* A byte out of band may carry files, and a look passes over it: let it be like others. */
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 
 	*c = (struct client){
 		.fd = fd, .deadline_ms = now + CONTROL_PATIENCE_MS, .moved_ms = now, .again_ms = -1
@@ -112,33 +116,66 @@ static void client_run(struct control *control, struct client *c)
 	client_send(control, c);
 }
 
-/*
- * As recv(). No client has a reason to send open files; those that come are taken, since the kernel
- * would close them here and now.
- */
-static ssize_t receive(struct control *control, struct client *c)
+/* The files of a look at what has come: of our own, which nothing has closed yet. */
+struct passed {
+	unsigned n;
+	int fds[MAX_FDS];
+};
+
+static void passed_get(struct passed *p, struct msghdr *mh)
+{
+	size_t len;
+
+	p->n = 0;
+	for (struct cmsghdr *m = CMSG_FIRSTHDR(mh); m; m = CMSG_NXTHDR(mh, m)) {
+		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
+			continue;
+		len = min_u64(m->cmsg_len - CMSG_LEN(0), (MAX_FDS - p->n) * sizeof(int));
+		memcpy(p->fds + p->n, CMSG_DATA(m), len);
+		p->n += (unsigned)(len / sizeof(int));
+	}
+}
+
+/* As recv() with MSG_PEEK; -1 with EMFILE: it brings more files than we may open. */
+static ssize_t peek(const struct client *c, struct iovec *iov, struct passed *passed)
 {
 	union {
 		char buf[CMSG_SPACE(sizeof(int) * MAX_FDS)];
 		struct cmsghdr align;
 	} files;
-	struct iovec iov = { .iov_base = c->line + c->len,
-			     .iov_len = sizeof(c->line) - 1 - c->len };
-	struct msghdr mh = { .msg_iov = &iov,
+	struct msghdr mh = { .msg_iov = iov,
 			     .msg_iovlen = 1,
 			     .msg_control = &files,
 			     .msg_controllen = sizeof(files) };
-	ssize_t n = recvmsg(c->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	int fd;
+	ssize_t n = recvmsg(c->fd, &mh, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-	for (struct cmsghdr *m = n < 0 ? NULL : CMSG_FIRSTHDR(&mh); m; m = CMSG_NXTHDR(&mh, m)) {
-		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t at = CMSG_LEN(0); at < m->cmsg_len; at += sizeof(fd)) {
-			memcpy(&fd, (char *)m + at, sizeof(fd));
-			closer_release(control->closer, fd, NULL, 0);
-		}
-	}
+	if (n < 0)
+		return n;
+	passed_get(passed, &mh);
+	if (!(mh.msg_flags & MSG_CTRUNC))
+		return n;
+	errno = EMFILE;
+	return -1;
+}
+
+/*
+ * As recv(). No client has a reason to send open files. The kernel closes here and now those that
+ * nobody has taken: so a look takes them, and the closer closes them after the bytes were read.
+ */
+static ssize_t receive(struct control *control, struct client *c)
+{
+	struct iovec iov = { .iov_base = c->line + c->len,
+			     .iov_len = sizeof(c->line) - 1 - c->len };
+	struct passed passed = { 0 };
+	ssize_t n = peek(c, &iov, &passed);
+	int err;
+
+	if (n > 0)
+		n = recv(c->fd, iov.iov_base, (size_t)n, MSG_DONTWAIT);
+	err = errno;
+	while (passed.n)
+		closer_release(control->closer, passed.fds[--passed.n], NULL, 0);
+	errno = err;
 	return n;
 }
 
