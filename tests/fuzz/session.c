@@ -642,8 +642,6 @@ static void run(struct front_end *f, struct vhost_user_session *s)
 			read_replies(f);
 		if (what == 3)
 			vhost_user_session_set_link(s, fuzz_below(&f->in, 2));
-		if (what == 4)
-			vhost_user_session_set_mtu_shown(s, (uint16_t)fuzz_take(&f->in, 2));
 		send_message(f);
 		if (what != 2)
 			outcome = vhost_user_session_dispatch(s);

@@ -104,13 +104,6 @@ void vhost_user_session_set_link(struct vhost_user_session *s, bool up)
 	vhost_user_backend_req_tell(s);
 }
 
-void vhost_user_session_set_mtu_shown(struct vhost_user_session *s, uint16_t mtu)
-{
-	s->config_changed |= s->cfg.mtu != mtu;
-	s->cfg.mtu = mtu;
-	vhost_user_backend_req_tell(s);
-}
-
 /* 0 or negative errno: a front-end that asks and does not read the answers is not waited for. */
 static int reply(struct vhost_user_session *s)
 {

@@ -111,12 +111,10 @@ int vhost_user_session_fd(const struct vhost_user_session *session);
 bool vhost_user_session_has_spoken(const struct vhost_user_session *session);
 
 /*
- * What GET_CONFIG shows from now on: whether the guest has a link, at first it has, and the MTU (0:
- * none). A front-end that acknowledged CONFIG and BACKEND_REQ is told of a change, once a ring is
- * started. Never waits.
+ * Whether GET_CONFIG shows a link from now on; at first it does. A front-end that acknowledged
+ * CONFIG and BACKEND_REQ is told of a change, once a ring is started. Never waits.
  */
 void vhost_user_session_set_link(struct vhost_user_session *session, bool up);
-void vhost_user_session_set_mtu_shown(struct vhost_user_session *session, uint16_t mtu);
 
 enum vhost_user_outcome {
 	/* Wait for the fd again. */
