@@ -106,6 +106,43 @@ echo precious >"$scratch/file"
 refuses_path "$scratch/file" "'$scratch/file'" "no socket"
 [ "$(cat "$scratch/file")" = precious ] || fail "a file was overwritten"
 
+# ... CODE COMMAND...: COMMAND, which has as fd 7 the socket that the Python CODE makes as s.
+with_socket=(python3 -c 'import os, socket, sys
+exec(sys.argv[1])
+os.dup2(s.fileno(), 7)
+os.execvp(sys.argv[2], sys.argv[2:])')
+
+# What is at a path goes only if it is certain that no process has it any more.
+for code in 's = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[-1])' \
+	's = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.bind(sys.argv[-1]); s.listen()'; do
+	says_only "--socket-path '$scratch/other'" "in use" -- \
+		"${with_socket[@]}" "$code" "$txringd" --backend null --socket-path "$scratch/other"
+	[ -S "$scratch/other" ] || fail "a socket of another type was removed"
+	rm -f "$scratch/other"
+done
+as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+says_only "--socket-path '$sock'" "may be in use" "Permission denied" -- \
+	"${with_socket[@]}" 's = socket.socket(socket.AF_UNIX); s.bind(sys.argv[-1]); s.listen(); os.chmod(sys.argv[-1], 0o600)' \
+	"${as_nobody[@]}" "$txringd" --backend null --socket-path "$sock"
+[ -S "$sock" ] || fail "a socket that is another user's was removed"
+rm -f "$sock"
+"${with_socket[@]}" 's = socket.socket(socket.AF_UNIX); s.bind(sys.argv[3]); os.chmod(sys.argv[3], 0o777)' \
+	true "$scratch/stale"
+says_only "--socket-path '$scratch/stale'" "cannot be removed: Permission denied" -- \
+	"${as_nobody[@]}" "$txringd" --backend null --socket-path "$scratch/stale"
+rm "$scratch/stale"
+
+# Inherited ones: neither of another kind, nor what is open in txringd for something else.
+says_only "--fd '7'" "neither listens nor is connected" -- \
+	"${with_socket[@]}" 's = socket.socket(socket.AF_UNIX)' "$txringd" --backend null --fd 7
+says_only "--fd '7'" "unix stream socket" -- \
+	"${with_socket[@]}" 's = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)' "$txringd" --backend null --fd 7
+for fd in {3..12}; do
+	refuses "--fd '$fd'" inherited -- --backend null --nic --fd "$fd" --backend null
+	refuses "--backend 'tap-fd:$fd'" "fd $fd is not" -- --backend "tap:$tap" \
+		--nic --socket-path "$sock.1" --backend "tap-fd:$fd"
+done
+
 # Taps.
 refuses --backend "'tap:'" name -- --backend tap:
 refuses --backend "'tap:sixteen-letters-'" "15 characters" -- --backend tap:sixteen-letters-
@@ -161,6 +198,22 @@ kill "$daemon"
 wait "$daemon" || fail "the daemon that had tap and socket ended with status $?"
 daemon=
 [ ! -e "$sock" ] || fail "SIGTERM leaves the socket"
+
+# A socket that another process has put in the place of its own stays at its end.
+"$txringd" --socket-path "$sock" --backend null --control "$scratch/run/control" 2>"$scratch/log" &
+daemon=$!
+comes_up || fail "a daemon does not come up"
+for path in "$sock" "$scratch/run/control"; do
+	rm "$path"
+	"${with_socket[@]}" 's = socket.socket(socket.AF_UNIX); s.bind(sys.argv[3])' true "$path"
+done
+kill "$daemon"
+wait "$daemon"
+daemon=
+for path in "$sock" "$scratch/run/control"; do
+	[ -S "$path" ] || fail "$path, of another process, was removed"
+	rm -f "$path"
+done
 
 # poll() fails where more fds are waited for than may be open; and so would a search for leaks.
 ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 "$txringd" --socket-path "$sock" --backend null 2>"$scratch/log" &

@@ -3,6 +3,7 @@
 #include "datapath/backend/tap.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "tools/config/backends.h"
@@ -37,6 +38,13 @@ int backends_tap_fd_open(struct backend **backend, const char *what, const struc
 			 "%u file descriptors for %u queues, give one for each (--queues)", n,
 			 card->pairs);
 		return -EINVAL;
+	}
+	/* Not inherited: it is one of our own, for something else. */
+	for (unsigned i = 0; i < n; i++) {
+		if (fcntl(fds[i], F_GETFD) == FD_CLOEXEC) {
+			snprintf(err, BACKEND_ERR_LEN, "fd %d is not open", fds[i]);
+			return -EBADF;
+		}
 	}
 	return tap_backend_from_fds(backend, fds, n, err);
 }

@@ -34,6 +34,7 @@ struct client {
 struct control {
 	struct control_config cfg;
 	int fd;
+	struct endpoint_file file;
 	struct closer *closer; /* of clients' sockets, and of what they send */
 	int64_t accept_ms;     /* not before: there was no fd for the last one that came */
 	struct client clients[CONTROL_MAX_CLIENTS];
@@ -315,7 +316,8 @@ int control_new(struct control **out, const struct control_config *cfg, char *er
 		free(control);
 		return -ENOMEM;
 	}
-	fd = endpoint_bind("control", cfg->path, true, err, err_len);
+	control->file.path = cfg->path;
+	fd = endpoint_bind(&control->file, "control", true, err, err_len);
 	if (fd < 0) {
 		closer_free(control->closer);
 		free(control);
@@ -335,7 +337,7 @@ void control_free(struct control *control)
 		return;
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++)
 		client_close(control, &control->clients[i]);
-	unlink(control->cfg.path);
+	endpoint_unlink(&control->file);
 	closer_release(control->closer, control->fd, NULL, 0);
 	closer_free(control->closer);
 	free(control);

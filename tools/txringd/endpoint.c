@@ -45,7 +45,7 @@ static int remove_stale(const struct sockaddr_un *addr, const char *option, char
 			size_t err_len)
 {
 	struct stat st;
-	int fd;
+	int fd, error;
 
 	if (lstat(addr->sun_path, &st) < 0)
 		return 0;
@@ -58,21 +58,60 @@ static int remove_stale(const struct sockaddr_un *addr, const char *option, char
 	fd = try_connect(addr);
 	if (fd >= 0)
 		close(fd);
-	/* EAGAIN: a process listens, with a full backlog. */
-	if (fd >= 0 || fd == -EAGAIN) {
+	if (fd == -ECONNREFUSED && (unlink(addr->sun_path) == 0 || errno == ENOENT))
+		return 0;
+	if (fd == -ECONNREFUSED) {
+		error = -errno;
 		snprintf(err, err_len,
-			 "--%s '%s' is in use by another process; choose another path or end it",
+			 "--%s '%s' was left by a process that has ended, and cannot be "
+			 "removed: %s",
+			 option, addr->sun_path, strerror(-error));
+		return error;
+	}
+	/* EAGAIN: its backlog is full. EPROTOTYPE: it is no stream. */
+	if (fd >= 0 || fd == -EAGAIN || fd == -EPROTOTYPE) {
+		snprintf(err, err_len,
+			 "--%s '%s' is in use: a process has that socket; choose another "
+			 "path, or end it",
 			 option, addr->sun_path);
 		return -EADDRINUSE;
 	}
-	unlink(addr->sun_path);
-	return 0;
+	snprintf(err, err_len,
+		 "--%s '%s' exists, and may be in use, as one cannot connect to it: %s; choose "
+		 "another path or remove it",
+		 option, addr->sun_path, strerror(-fd));
+	return fd;
 }
 
-int endpoint_bind(const char *option, const char *path, bool private, char *err, size_t err_len)
+/* A socket of ours is now at path; not if it has no file any more. */
+static void remember(struct endpoint_file *file, const char *path)
 {
+	struct stat st;
+
+	*file = (struct endpoint_file){ 0 };
+	if (lstat(path, &st) == 0)
+		*file = (struct endpoint_file){ .path = path, .dev = st.st_dev, .ino = st.st_ino };
+}
+
+/* As long as our socket is open its file's number is no other's. */
+void endpoint_unlink(struct endpoint_file *file)
+{
+	struct stat st;
+
+	if (file->path && lstat(file->path, &st) == 0 && st.st_dev == file->dev &&
+	    st.st_ino == file->ino)
+		unlink(file->path);
+	file->path = NULL;
+}
+
+int endpoint_bind(struct endpoint_file *file, const char *option, bool private, char *err,
+		  size_t err_len)
+{
+	const char *path = file->path;
 	struct sockaddr_un addr;
 	int error = set_address(&addr, option, path, err, err_len), fd;
+
+	file->path = NULL;
 
 	if (!error)
 		error = remove_stale(&addr, option, err, err_len);
@@ -80,11 +119,12 @@ int endpoint_bind(const char *option, const char *path, bool private, char *err,
 		return error;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0) {
+		remember(file, path);
 		/* Nobody can connect before it listens. */
 		if ((!private || chmod(path, S_IRUSR | S_IWUSR) == 0) && listen(fd, BACKLOG) == 0)
 			return fd;
 		error = -errno;
-		unlink(path);
+		endpoint_unlink(file);
 	} else {
 		error = -errno;
 	}
@@ -96,12 +136,9 @@ int endpoint_bind(const char *option, const char *path, bool private, char *err,
 
 int endpoint_listen(struct endpoint *e, const char *path, char *err, size_t err_len)
 {
-	*e = (struct endpoint){ .path = path, .listening = true };
-	e->fd = endpoint_bind("socket-path", path, false, err, err_len);
-	if (e->fd < 0)
-		return e->fd;
-	e->bound = true;
-	return 0;
+	*e = (struct endpoint){ .path = path, .listening = true, .file.path = path };
+	e->fd = endpoint_bind(&e->file, "socket-path", false, err, err_len);
+	return e->fd < 0 ? e->fd : 0;
 }
 
 int endpoint_connect(struct endpoint *e, const char *path, char *err, size_t err_len)
@@ -114,21 +151,30 @@ int endpoint_connect(struct endpoint *e, const char *path, char *err, size_t err
 
 int endpoint_inherit(struct endpoint *e, int fd, char *err, size_t err_len)
 {
-	int domain = 0, type = 0, listening = 0;
-	socklen_t len = sizeof(int);
+	int domain = 0, type = 0, listening = 0, flags = fcntl(fd, F_GETFD), error;
+	socklen_t len = sizeof(int), no_len = 0;
 
 	*e = (struct endpoint){ .fd = -1 };
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
+	if (flags < 0 || flags & FD_CLOEXEC ||
+	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || domain != AF_UNIX ||
 	    type != SOCK_STREAM) {
-		snprintf(err, err_len, "--fd '%d' must be an open unix stream socket", fd);
+		snprintf(err, err_len, "--fd '%d' must be an inherited unix stream socket", fd);
 		return -ENOTSOCK;
 	}
+	/* The peer of a connection may be gone already: then it is served, for a moment. */
+	if (!listening && getpeername(fd, NULL, &no_len) < 0) {
+		error = -errno;
+		snprintf(err, err_len,
+			 "--fd '%d' is a socket that neither listens nor is connected", fd);
+		return error;
+	}
 	if (listening && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0) {
+		error = -errno;
 		snprintf(err, err_len, "--fd '%d' cannot be made non-blocking: %s", fd,
-			 strerror(errno));
-		return -errno;
+			 strerror(-error));
+		return error;
 	}
 	e->fd = fd;
 	e->listening = listening;
@@ -138,11 +184,9 @@ int endpoint_inherit(struct endpoint *e, int fd, char *err, size_t err_len)
 
 void endpoint_close(struct endpoint *e, struct closer *closer)
 {
-	if (e->bound)
-		unlink(e->path);
+	endpoint_unlink(&e->file);
 	if (e->fd >= 0)
 		closer_release(closer, e->fd, NULL, 0);
-	e->bound = false;
 	e->fd = -1;
 }
 

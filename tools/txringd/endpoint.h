@@ -9,30 +9,41 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "tools/txringd/closer.h"
+
+/* A socket's file, told from one that another process has put in its place since. */
+struct endpoint_file {
+	const char *path; /* NULL: there is none of ours; borrowed */
+	dev_t dev;
+	ino_t ino;
+};
 
 struct endpoint {
 	const char *path; /* NULL: an inherited fd */
 	bool client;
 	bool listening;
-	bool once;  /* fd is itself the connection: there is only one */
-	bool bound; /* path was made by us */
-	int fd;     /* listening socket, or the connection; -1: none (now) */
+	bool once;                 /* fd is itself the connection: there is only one */
+	struct endpoint_file file; /* made by us */
+	int fd;                    /* listening socket, or the connection; -1: none (now) */
 };
 
 /*
- * A listening socket at path, which --option named; private: for this user only. A socket there
- * that nobody listens on is replaced. Its fd, or negative errno with a reason in err.
+ * A listening socket at file->path, which --option named; private: for this user only. A socket
+ * there that nobody listens on is replaced. Its fd, or negative errno with a reason in err.
  */
-int endpoint_bind(const char *option, const char *path, bool private, char *err, size_t err_len);
+int endpoint_bind(struct endpoint_file *file, const char *option, bool private, char *err,
+		  size_t err_len);
+/* Removes the file, unless it is another process's by now. */
+void endpoint_unlink(struct endpoint_file *file);
 
 /* All three: 0, or negative errno with a reason in err. Nothing is left behind on failure. */
 int endpoint_listen(struct endpoint *e, const char *path, char *err, size_t err_len);
 int endpoint_connect(struct endpoint *e, const char *path, char *err, size_t err_len);
 /*
- * A listening fd is made non-blocking, as a connection that poll() has seen may be gone: so it is
- * for all processes that share it.
+ * fd must be one that came with exec(), not one of our own. A listening one is made non-blocking,
+ * as a connection that poll() has seen may be gone: so it is for all processes that share it.
  */
 int endpoint_inherit(struct endpoint *e, int fd, char *err, size_t err_len);
 
