@@ -48,6 +48,9 @@ refuses()
 
 # Options.
 refuses "'--bogus'" --help -- --backend null --bogus
+refuses "'-x'" --help -- --backend null -xy
+refuses "'--bogus'" --help -- stray --bogus
+refuses nic1 --backend -- --backend null --nic --socket-path "$sock.1"
 refuses "'--queues'" -- --backend null --queues
 refuses "'stray'" -- --backend null stray
 refuses --backend -- --queues 1
@@ -73,7 +76,7 @@ refuses --socket-path --fd -- --backend null --nic --backend null
 for value in 67 65536 big; do
 	refuses --mtu "'$value'" "68 to 65535" -- --backend null --mtu "$value"
 done
-for value in 52:54:00:12:34 52:54:00:12:34:5g 52:54:00:12:34:-5 01:00:5e:00:00:01 525400123456 ""; do
+for value in 52:54:00:12:34 52:54:00:12:34:5g 52:54:00:12:34:-5 01:00:5e:00:00:01 00:00:00:00:00:00 525400123456 ""; do
 	refuses --mac "'$value'" 52:54:00:12:34:56 -- --backend null --mac "$value"
 done
 
@@ -199,6 +202,18 @@ wait "$daemon" || fail "the daemon that had tap and socket ended with status $?"
 daemon=
 [ ! -e "$sock" ] || fail "SIGTERM leaves the socket"
 
+# With stderr closed no file of its own gets the log.
+"$txringd" --socket-path "$sock" --backend null 0<&- 2>&- &
+daemon=$!
+comes [ -S "$sock" ] || fail "with stderr closed a daemon does not come up"
+for fd in 0 2; do
+	[ "$(readlink "/proc/$daemon/fd/$fd")" = /dev/null ] ||
+		fail "closed fd $fd is now $(readlink "/proc/$daemon/fd/$fd")"
+done
+kill "$daemon"
+wait "$daemon" || fail "with stderr closed: status $?"
+daemon=
+
 # A socket that another process has put in the place of its own stays at its end.
 "$txringd" --socket-path "$sock" --backend null --control "$scratch/run/control" 2>"$scratch/log" &
 daemon=$!
@@ -228,13 +243,15 @@ wait "$daemon"
 status=$?
 daemon=
 [ "$status" = 1 ] || fail "a poll that fails: status $status"
-[ "$(grep -c "poll: Invalid argument" "$scratch/log")" = 1 ] || fail "nothing is said of a poll that fails"
+[ "$(grep -c "poll: Invalid argument: raise .ulimit -n" "$scratch/log")" = 1 ] || fail "nothing is said of a poll that fails"
 [ ! -e "$sock" ] || fail "a poll that fails leaves the socket"
 
 # What ends at once with status 0.
 for arg in --help --version --print-capabilities; do
 	"$txringd" "$arg" >"$scratch/out" 2>"$scratch/err" || fail "$arg: status $?"
 	[ -s "$scratch/out" ] && [ ! -s "$scratch/err" ] || fail "$arg: not on stdout"
+	# shellcheck disable=SC2016
+	says stdout "No space left" -- sh -c '"$@" >/dev/full' sh "$txringd" "$arg"
 done
 
 echo "$n wrong command lines"

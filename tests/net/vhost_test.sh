@@ -66,6 +66,7 @@ ctl=("$txringctl" --control "$control")
 # Command lines.
 refuses --vhost "'maybe'" "default | require | disable" -- --vhost maybe
 refuses --vhost "'qemu'" -- --vhost qemu
+refuses --vhost-device "''" path -- --vhost-device ""
 for value in "" x "3," 3,x -1 1.5 9999999; do
 	refuses --vhost-fd "'$value'" -- --vhost-fd "$value"
 done
@@ -159,6 +160,7 @@ for pid in "${waiting[@]}"; do
 done
 grep -q "does not answer" "$scratch/late" || fail "nothing is said of a connection that nobody takes"
 kill -CONT "$daemon"
+says empty -- "${ctl[@]}" vhost off ""
 stop
 
 # txringctl by itself.
@@ -166,6 +168,9 @@ says usage -- "$txringctl"
 says usage -- "$txringctl" show
 says usage -- "$txringctl" --control "$control"
 says "'--bogus'" -- "$txringctl" --bogus
+says "'-xy'" -- "$txringctl" -xy
+# shellcheck disable=SC2016
+says stdout "No space left" -- sh -c '"$@" >/dev/full' sh "$txringctl" --help
 says "'--control'" -- "$txringctl" --control
 says --control characters -- "$txringctl" --control "" show
 for arg in --help --version; do

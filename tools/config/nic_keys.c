@@ -199,7 +199,8 @@ static int set_vhost(struct nic_config *c, const char *value, char err[NIC_CONFI
 
 static int set_vhost_device(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
 {
-	(void)err;
+	if (!*value)
+		return invalid(err, " must be a path");
 	return set_string(&c->vhost.device, value);
 }
 

@@ -92,6 +92,7 @@ static unsigned hex(char c)
 
 bool values_mac(const char *s, uint8_t mac[6])
 {
+	static const uint8_t none[6];
 	uint8_t bytes[6];
 
 	if (strlen(s) != 17)
@@ -102,7 +103,7 @@ bool values_mac(const char *s, uint8_t mac[6])
 			return false;
 		bytes[i] = (uint8_t)(hex(s[0]) << 4 | hex(s[1]));
 	}
-	if (bytes[0] & 1)
+	if (bytes[0] & 1 || !memcmp(bytes, none, sizeof(none)))
 		return false;
 	memcpy(mac, bytes, sizeof(bytes));
 	return true;

@@ -33,7 +33,7 @@ const char *values_time_text(uint64_t ns, char buf[VALUES_TIME_LEN]);
  */
 unsigned values_fds(const char *s, int *fds, unsigned max);
 
-/* Six bytes in hexadecimal with colons between, of an address that is one station's. */
+/* Six bytes in hexadecimal with colons between: one station's address, so not zero either. */
 bool values_mac(const char *s, uint8_t mac[6]);
 
 #endif

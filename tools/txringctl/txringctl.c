@@ -79,6 +79,12 @@ static bool ask(int fd, char *const *words, int n)
 
 	for (int i = 0; i < n; i++) {
 		word_len = strlen(words[i]);
+		/* Without a card's name a command is for all cards. */
+		if (i && !word_len) {
+			log_line(
+				"a card's name must not be empty: without one it is for all cards");
+			return false;
+		}
 		if (len + word_len + 1 > sizeof(line) - 1 || strchr(words[i], '\n')) {
 			log_line("a command is one line of %d characters at most",
 				 CONTROL_MAX_LINE);
@@ -124,6 +130,15 @@ static bool print_answer(FILE *in)
 	return ok;
 }
 
+/* What was printed has arrived. */
+static int printed(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_SUCCESS;
+	log_line("cannot write to stdout: %s", strerror(errno));
+	return EXIT_FAILURE;
+}
+
 static int run(const char *path, char *const *words, int n)
 {
 	int fd = connect_to(path);
@@ -144,33 +159,29 @@ static int run(const char *path, char *const *words, int n)
 	}
 	ok = print_answer(in);
 	fclose(in);
-	if (fflush(stdout)) {
-		log_line("cannot write the answer: %s", strerror(errno));
-		return EXIT_FAILURE;
-	}
-	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+	return ok ? printed() : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
 	const char *path = NULL;
-	int id;
+	int id, at = 1;
 
 	opterr = 0;
-	while ((id = getopt_long(argc, argv, "+:", long_options, NULL)) != -1) {
+	for (; (id = getopt_long(argc, argv, "+:", long_options, NULL)) != -1; at = optind) {
 		switch (id) {
 		case 'c':
 			path = optarg;
 			break;
 		case 'h':
 			print_help();
-			return EXIT_SUCCESS;
+			return printed();
 		case 'v':
 			puts("txringctl " TXRING_VERSION);
-			return EXIT_SUCCESS;
+			return printed();
 		default:
 			log_line("option '%s' is unknown or lacks its value (see --help)",
-				 argv[optind - 1]);
+				 argv[at]);
 			return EXIT_FAILURE;
 		}
 	}

@@ -58,7 +58,8 @@ static int remove_stale(const struct sockaddr_un *addr, const char *option, char
 	fd = try_connect(addr);
 	if (fd >= 0)
 		close(fd);
-	if (fd == -ECONNREFUSED && (unlink(addr->sun_path) == 0 || errno == ENOENT))
+	if (fd == -ENOENT ||
+	    (fd == -ECONNREFUSED && (unlink(addr->sun_path) == 0 || errno == ENOENT)))
 		return 0;
 	if (fd == -ECONNREFUSED) {
 		error = -errno;

@@ -189,7 +189,8 @@ static bool check(struct options *o)
 
 	for (i = 0; i < o->n_nics; i++) {
 		if (nic_config_check(&o->nics[i], err)) {
-			log_line("%s (see --help)", err);
+			log_line("%s%s%s (see --help)", o->n_nics > 1 ? o->nics[i].name : "",
+				 o->n_nics > 1 ? ": " : "", err);
 			return false;
 		}
 		if (o->control_path && o->nics[i].socket_path &&
@@ -240,6 +241,7 @@ void options_deinit(struct options *o)
 enum options_outcome options_parse(struct options *o, int argc, char **argv)
 {
 	struct option long_options[array_size(own_options) + MAX_KEYS + 1];
+	char letter[] = "-?";
 	int id;
 
 	*o = (struct options){ .iothreads = 1 };
@@ -259,10 +261,12 @@ enum options_outcome options_parse(struct options *o, int argc, char **argv)
 			return OPTIONS_DONE;
 		}
 		if (id == ':' || id == '?') {
+			/* The first of the letters behind one '-', of which none is an option. */
+			letter[1] = (char)optopt;
 			log_line(id == ':' ? "option '%s' needs a value (see --help)"
 					   : "unknown option '%s', or one that takes no value (see "
 					     "--help)",
-				 argv[optind - 1]);
+				 optopt && optopt < OPT_IOTHREADS ? letter : argv[optind - 1]);
 			return OPTIONS_BAD;
 		}
 		if (!parse_option(o, id, optarg))

@@ -7,6 +7,7 @@
  * foreground, ends quickly.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -84,6 +85,30 @@ static int log_init(void)
 	if (err)
 		log_line("cannot start the log's thread: %s", strerror(-err));
 	return err;
+}
+
+/* So that no file of ours gets the number of stderr, and the log's lines. */
+static int stdio_init(void)
+{
+	int err = 0;
+
+	for (int fd = 0; fd <= STDERR_FILENO && !err; fd++) {
+		/* The lowest number that is free is this one. */
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+			err = -errno;
+	}
+	if (err)
+		log_line("cannot open /dev/null in place of a closed file: %s", strerror(-err));
+	return err;
+}
+
+/* What --help and its like have printed has arrived. */
+static int printed(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_SUCCESS;
+	log_line("cannot write to stdout: %s", strerror(errno));
+	return EXIT_FAILURE;
 }
 
 /* Each card takes some ten fds: the usual soft limit, which is for select(), is not enough. */
@@ -277,7 +302,10 @@ static int serve(struct daemon *d)
 			err = -errno;
 			if (err == -EINTR)
 				continue;
-			log_line("cannot wait for front-ends: poll: %s", strerror(-err));
+			log_line("cannot wait for front-ends: poll: %s%s", strerror(-err),
+				 err == -EINVAL ? ": raise `ulimit -n`, or LimitNOFILE= of the "
+						  "systemd unit"
+						: "");
 			return err;
 		}
 		if (d->fds[FD_SIGNAL].revents)
@@ -360,7 +388,7 @@ int main(int argc, char **argv)
 	switch (options_parse(&d.opt, argc, argv)) {
 	case OPTIONS_DONE:
 		options_deinit(&d.opt);
-		return EXIT_SUCCESS;
+		return printed();
 	case OPTIONS_BAD:
 		options_deinit(&d.opt);
 		return EXIT_FAILURE;
@@ -368,7 +396,9 @@ int main(int argc, char **argv)
 		break;
 	}
 	raise_fd_limit();
-	err = signals_init(&d);
+	err = stdio_init();
+	if (!err)
+		err = signals_init(&d);
 	if (!err)
 		err = log_init();
 	if (!err)
