@@ -8,6 +8,7 @@
 #include "datapath/backend/xdp_sock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -73,8 +74,11 @@ static int make_socket(struct xdp_sock *s, char err[BACKEND_ERR_LEN])
 static int check_socket(int fd, char err[BACKEND_ERR_LEN])
 {
 	socklen_t len = sizeof(int);
-	int domain;
+	int domain, flags = fcntl(fd, F_GETFD);
 
+	/* One that did not come with exec() is another file of our own. */
+	if (flags < 0 || flags & FD_CLOEXEC)
+		return xdp_link_failed(err, -EBADF, "fd %d is not open", fd);
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
 		return xdp_link_failed(err, -errno, "fd %d is no AF_XDP socket: %s", fd,
 				       strerror(errno));
