@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 #include "bench/bench.h"
+#include "bench/packet.h"
 #include "bench/subject.h"
-#include "bench/tapdev.h"
 
 #define FRAME_LEN 64
 #define RING_SIZE 256
@@ -43,7 +43,7 @@ static void start(struct subject *s, const struct bench_options *opt, unsigned p
 	uint8_t frame[FRAME_LEN];
 
 	subject_start(s, &cfg);
-	tapdev_frame(frame, FRAME_LEN);
+	packet_frame(frame, FRAME_LEN);
 	subject_fill_tx(s, frame, FRAME_LEN);
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "bench/packet.h"
 #include "bench/subject.h"
 #include "bench/tapdev.h"
 
@@ -154,7 +155,7 @@ static void rx_case(const struct bench_options *opt, unsigned len, const char *n
 		.bench = "rx-tap", .unit = "ns/frame", .ceiling = "bare read()", .max_ratio = 1.15
 	};
 
-	tapdev_frame(frame, len);
+	packet_frame(frame, len);
 	tapdev_init(&b.tap, "brx0");
 	cfg.tap_fd = b.tap.fd;
 	subject_start(&b.subject, &cfg);

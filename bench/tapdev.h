@@ -14,7 +14,7 @@
 
 struct tapdev {
 	int fd;     /* O_NONBLOCK, with a vnet header */
-	int packet; /* AF_PACKET, bound to it */
+	int packet; /* of packet_open() */
 	char name[16];
 };
 
@@ -23,9 +23,6 @@ bool tapdev_enter(void);
 
 void tapdev_init(struct tapdev *t, const char *name);
 void tapdev_deinit(struct tapdev *t);
-
-/* A UDP frame of len bytes from somebody to nobody: whoever sees it, drops it. */
-void tapdev_frame(uint8_t *frame, unsigned len);
 
 /* Put n <= TAPDEV_QUEUE frames into the tap's queue; how many went in. */
 unsigned tapdev_inject(struct tapdev *t, const uint8_t *frame, unsigned len, unsigned n);

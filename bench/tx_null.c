@@ -13,8 +13,8 @@
 #include <stdio.h>
 
 #include "bench/bench.h"
+#include "bench/packet.h"
 #include "bench/subject.h"
-#include "bench/tapdev.h"
 #include "virtio/base.h"
 #include "virtio/virtq.h"
 
@@ -191,7 +191,7 @@ static void null_case(const struct bench_options *opt, unsigned size, bool fresh
 
 	b.n = bench_scale(opt, 300, 100) * 1024;
 	subject_start(&b.subject, &cfg);
-	tapdev_frame(frame, FRAME_LEN);
+	packet_frame(frame, FRAME_LEN);
 	subject_fill_tx(&b.subject, frame, FRAME_LEN);
 	alone_init(&b, &arena);
 	contest.task = &b.subject.task;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "bench/packet.h"
 #include "bench/subject.h"
 #include "bench/tapdev.h"
 
@@ -85,7 +86,7 @@ static void tap_len(const struct bench_options *opt, unsigned len)
 	tapdev_init(&b.tap, "btx0");
 	cfg.tap_fd = b.tap.fd;
 	subject_start(&b.subject, &cfg);
-	tapdev_frame(frame, len);
+	packet_frame(frame, len);
 	subject_fill_tx(&b.subject, frame, len);
 	contest.task = &b.subject.task;
 	row.got = measure_contest_run(&contest);

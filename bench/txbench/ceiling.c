@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/packet.h"
 #include "bench/tapdev.h"
 #include "bench/txbench/die.h"
 #include "bench/txbench/frames.h"
@@ -316,7 +317,7 @@ int main(int argc, char **argv)
 	c->o = &o;
 	start_of(&r);
 	tapdev_init(&c->tap, o.wire);
-	tapdev_frame(c->frame + HDR_LEN, LOAD_MAX_SIZE);
+	packet_frame(c->frame + HDR_LEN, LOAD_MAX_SIZE);
 	c->frame[HDR_LEN + 12] = ETHERTYPE >> 8;
 	c->frame[HDR_LEN + 13] = ETHERTYPE & 0xff;
 	c->event_fd = eventfd(0, EFD_CLOEXEC);
