@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the benches of txring-bench share: how they are asked to run, and where figures go. A bench
- * (tx_null.c, pairs.c, tx_tap.c, rx.c, idle.c, timer.c, offload.c) starts its subjects, measures
- * them beside their ceilings, and reports rows; it ends the program when it cannot.
+ * (tx_null.c, pairs.c, tx_tap.c, tx_xdp.c, rx.c, idle.c, timer.c, offload.c) starts its subjects,
+ * measures them beside their ceilings, and reports rows; it ends the program when it cannot.
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
@@ -27,6 +27,9 @@ struct bench_row {
 	double max_ratio;    /* target: got.ratio's median at most; 0: none */
 };
 
+/* Can AF_XDP be measured? Says so if not. */
+bool bench_has_xdp(const struct bench_options *opt, const char *bench);
+
 /* Sets where report writes JSON to besides the table; NULL: nowhere. */
 void bench_report_begin(const char *json_path, const struct bench_options *opt);
 void bench_report(const struct bench_row *row);
@@ -45,6 +48,8 @@ void bench_tx_null(const struct bench_options *opt);
 void bench_pairs(const struct bench_options *opt);
 void bench_tx_tap(const struct bench_options *opt);
 void bench_rx_tap(const struct bench_options *opt);
+void bench_tx_xdp(const struct bench_options *opt);
+void bench_rx_xdp(const struct bench_options *opt);
 void bench_idle(const struct bench_options *opt);
 void bench_timer(const struct bench_options *opt);
 void bench_offload(const struct bench_options *opt);

@@ -20,9 +20,9 @@ static const struct {
 	const char *name;
 	void (*run)(const struct bench_options *opt);
 } benches[] = {
-	{ "tx-null", bench_tx_null }, { "pairs", bench_pairs }, { "tx-tap", bench_tx_tap },
-	{ "rx-tap", bench_rx_tap },   { "timer", bench_timer }, { "idle", bench_idle },
-	{ "offload", bench_offload },
+	{ "tx-null", bench_tx_null }, { "pairs", bench_pairs },   { "tx-tap", bench_tx_tap },
+	{ "rx-tap", bench_rx_tap },   { "tx-xdp", bench_tx_xdp }, { "rx-xdp", bench_rx_xdp },
+	{ "timer", bench_timer },     { "idle", bench_idle },     { "offload", bench_offload },
 };
 
 static void usage(FILE *to)

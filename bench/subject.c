@@ -26,8 +26,9 @@
 
 static void run_daemon(const struct subject_config *cfg, int sock, int log_fd)
 {
-	char fd[16], queues[16], backend[24] = "null";
+	char fd[16], queues[16], backend[24];
 
+	snprintf(backend, sizeof(backend), "%s", cfg->backend ? cfg->backend : "null");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	measure_pin(MEASURE_CPU_SUBJECT);
 	snprintf(fd, sizeof(fd), "%d", CHILD_SOCKET);
@@ -92,6 +93,22 @@ void subject_stop(struct subject *s)
 		measure_die("txringd ended with status %#x", (unsigned)status);
 	}
 	close(s->log_fd);
+}
+
+bool subject_has_backend(const char *program, const char *backend)
+{
+	char command[512], line[256], syntax[32];
+	bool found = false;
+	FILE *f;
+
+	snprintf(command, sizeof(command), "%s --help", program);
+	snprintf(syntax, sizeof(syntax), " %s:", backend);
+	f = popen(command, "re");
+	while (f && fgets(line, sizeof(line), f))
+		found |= strstr(line, syntax) != NULL;
+	if (f)
+		pclose(f);
+	return found;
 }
 
 void subject_fill_tx(struct subject *s, const void *frame, unsigned len)

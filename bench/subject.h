@@ -23,8 +23,9 @@ struct subject {
 struct subject_config {
 	const char *program;
 	const char *txmode;
-	int tap_fd;        /* -1: the null backend */
-	uint64_t features; /* taken where offered; 0: DRIVER_NET_FEATURES */
+	int tap_fd;          /* -1: the backend's name */
+	const char *backend; /* NULL: null */
+	uint64_t features;   /* taken where offered; 0: DRIVER_NET_FEATURES */
 	unsigned ring_size;
 	unsigned pairs; /* queue pairs, all on one iothread; 0: 1 */
 };
@@ -42,6 +43,9 @@ void subject_fill_tx(struct subject *s, const void *frame, unsigned len);
  * come from our cache.
  */
 double subject_send(struct subject *s, unsigned len, bool fresh, uint64_t n);
+
+/* Was it built with this backend? */
+bool subject_has_backend(const char *program, const char *backend);
 
 /* Write the headers of all tx buffers anew, rounds times, each when the turn before was taken. */
 void subject_write_headers(struct subject *s, struct measure_turns *turns, uint64_t rounds);
