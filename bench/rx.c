@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a frame costs on its way in, in CPU time of the iothread: a full tap queue, or AF_XDP rx ring,
+ * What a frame costs on its way in, in CPU time of the iothread: a full tap queue, or AF_XDP ring,
  * is drained by the device, and by a bare loop into the same buffers: of read() on the same tap, or
  * of copies out of another AF_XDP socket's ring.
  *
