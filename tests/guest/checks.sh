@@ -62,6 +62,48 @@ tcp()
 	[ $((bytes / packets)) -gt 1514 ] || fail "these are no TSO frames"
 }
 
+# CPU time of a process so far, in ms
+cpu_ms()
+{
+	awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) * 1000 / hz }' \
+		"/proc/$1/stat"
+}
+
+# rate tx|rx: a short TCP run this way; how fast, and what it took: to be looked at, not judged
+rate()
+{
+	local reverse=-R guest txringd moved
+
+	[ "$1" = tx ] || reverse=
+	guest=$(cpu_ms "$guest_pid")
+	txringd=$(cpu_ms "$txringd_pid")
+	iperf -t 2 $reverse
+	moved=$(iperf_number sum_received bytes)
+	guest=$((($(cpu_ms "$guest_pid") - guest) * 1000000 / (moved / 1000 + 1)))
+	txringd=$((($(cpu_ms "$txringd_pid") - txringd) * 1000000 / (moved / 1000 + 1)))
+	step "TCP $1: $(($(iperf_number sum_received bits_per_second) / 1000000)) Mbit/s," \
+		"$(iperf_number sum_sent retransmits) sent again; a GB takes $guest ms of the guest's" \
+		"CPU, $txringd ms of txringd's"
+	[ "$moved" -gt 1000000 ] || fail "that is too slow to be true"
+}
+
+# No wrong checksum has come to a stack, the host's or the guest's.
+no_csum_errors()
+{
+	local wrong
+
+	wrong=$({
+		host sed 's/^/host /' /proc/net/snmp
+		guest "sed 's/^/guest /' /proc/net/snmp"
+	} | awk '$1 $2 == last {
+			for (i = 3; i <= NF; i++)
+				if (name[i] == "InCsumErrors" && $i)
+					print $1, $2, $i
+		}
+		{ last = $1 $2; split($0, name) }')
+	[ -z "$wrong" ] || fail "wrong checksums came in: ${wrong//$'\n'/, }"
+}
+
 # One line NAME VALUE for each counter between the guest's UDP and the host's.
 count_all()
 {

@@ -6,6 +6,7 @@
 #
 #   lab_begin SECONDS "$@"   images, scratch folder, namespace; the script, started anew with these
 #                            arguments, ends after SECONDS and undoes it all
+#   veth_begin               right after it: no tap, but one end of a veth, by AF_XDP
 #   txringd_start ARG...     the daemon, with its tap up and addressed; txringd_stop
 #   guest_start              QEMU; guest_wait: the guest is up; guest_stop
 #   guest COMMAND            runs in the guest, over a console port: needs no network
@@ -25,6 +26,8 @@ guest_append="console=ttyS0 quiet panic=-1 mitigations=off nokaslr random.trust_
 
 lab=
 netns=
+card_netns=
+backend=tap:$tap
 txringd_pid=
 guest_pid=
 helper_pids=()
@@ -112,10 +115,11 @@ lab_end()
 	exit $status
 }
 
-# lab_remove NETNS FOLDER: what is left of both, if they were made
+# lab_remove NETNS FOLDER: what is left of both, and of the namespace of veth_begin, if they were made
 lab_remove()
 {
 	[ -z "$1" ] || ip netns del "$1" 2>/dev/null || true
+	[ -z "$1" ] || ip netns del "$1-card" 2>/dev/null || true
 	[ -z "$2" ] || rm -rf "$2"
 }
 
@@ -143,21 +147,46 @@ lab_begin()
 		netns=
 		skip "no network namespace can be made ($(cat "$lab/netns.log")): run as root"
 	}
-	# shellcheck disable=SC2016
-	host sh -c 'for i in all default; do echo 1 >/proc/sys/net/ipv6/conf/$i/disable_ipv6; done'
+	no_ipv6 "$netns"
 	ip -n "$netns" link set lo up
+}
+
+no_ipv6()
+{
+	# shellcheck disable=SC2016
+	timeout 120 ip netns exec "$1" \
+		sh -c 'for i in all default; do echo 1 >/proc/sys/net/ipv6/conf/$i/disable_ipv6; done'
+}
+
+# As a container has it: the host's side is $tap still, an interface with its default settings. txringd
+# is in another namespace, with the other end.
+veth_begin()
+{
+	card_netns=$netns-card
+	backend=xdp:card0
+	ip netns add "$card_netns"
+	no_ipv6 "$card_netns"
+	ip -n "$netns" link add $tap type veth peer name card0 netns "$card_netns" 2>"$lab/veth.log" ||
+		skip "no veth can be made ($(cat "$lab/veth.log"))"
+	ip -n "$card_netns" link set card0 up
 }
 
 # The tap goes with a daemon that made it, so each start sets it up anew.
 txringd_start()
 {
-	mortal ip netns exec "$netns" "$TXRINGD" --socket-path "$lab/vu.sock" --backend tap:$tap "$@" \
-		</dev/null >>"$lab/txringd.log" 2>&1 7>&- 8>&- &
+	mortal ip netns exec "${card_netns:-$netns}" "$TXRINGD" --socket-path "$lab/vu.sock" \
+		--backend "$backend" "$@" </dev/null >>"$lab/txringd.log" 2>&1 7>&- 8>&- &
 	txringd_pid=$!
-	within 60 txringd_settled || fail "txringd $* did not open $tap"
-	! process_gone "$txringd_pid" || fail "txringd $* has ended"
+	within 60 txringd_settled || fail "txringd $* did not open $backend"
+	! process_gone "$txringd_pid" || txringd_ended "$@"
 	ip -n "$netns" addr replace $host_ip/24 dev $tap
 	ip -n "$netns" link set $tap up
+}
+
+txringd_ended()
+{
+	! grep -q "this kernel has no AF_XDP" "$lab/txringd.log" || skip "this kernel has no AF_XDP"
+	fail "txringd $* has ended"
 }
 
 txringd_settled()
