@@ -8,6 +8,8 @@
  *
  * Frames lie in memory that a guest may be changing: the headers of one that is to be segmented are
  * copied out once and read from the copy only; its payload is read once, as it is copied.
+ *
+ * A long file, since segments need both what is above them: headers found, sums inlined.
  */
 #include "datapath/offload.h"
 
@@ -41,7 +43,7 @@
 #define TCP_MIN      20
 #define TCP_SEQ_AT   4
 #define TCP_DOFF_AT  12
-#define TCP_FLAGS_AT 13
+#define TCP_FLAGS_AT 12 /* the word, with doff */
 #define TCP_CSUM_AT  16
 #define TCP_FIN      0x01
 #define TCP_PSH      0x08
@@ -65,61 +67,69 @@ static uint16_t fold(uint64_t sum)
 	return (uint16_t)sum;
 }
 
-/* The n next bytes, 8 at most, padded with zeros; copied to *to, unless that is NULL. */
-static inline uint64_t sum_word(uint8_t **to, const uint8_t **from, size_t n)
+/* What a sum is taken of: the next bytes, which go to `to` as well if they are copied. */
+struct sum_walk {
+	uint8_t *to;
+	const uint8_t *from;
+	bool copy;
+};
+
+/* n bytes, 8 at most, padded with zeros. */
+static inline uint64_t sum_word(struct sum_walk *w, size_t n)
 {
 	uint64_t word = 0;
 
-	memcpy(&word, *from, n);
-	*from += n;
-	if (*to) {
-		memcpy(*to, &word, n);
-		*to += n;
+	memcpy(&word, w->from, n);
+	w->from += n;
+	if (w->copy) {
+		memcpy(w->to, &word, n);
+		w->to += n;
 	}
 	return (word & UINT32_MAX) + (word >> 32);
 }
 
-static inline sum_lanes sum_16(uint8_t *to, const uint8_t *from)
+static inline sum_lanes sum_16(struct sum_walk *w)
 {
 	sum_lanes v;
 
-	memcpy(&v, from, sizeof(v));
-	if (to)
-		memcpy(to, &v, sizeof(v));
+	memcpy(&v, w->from, sizeof(v));
+	w->from += sizeof(v);
+	if (w->copy) {
+		memcpy(w->to, &v, sizeof(v));
+		w->to += sizeof(v);
+	}
 	return (v & UINT32_MAX) + (v >> 32);
 }
 
 /*
- * Sum, and copy unless to is NULL: the bytes are in registers anyway. Halves of 64 bits are added,
- * so that no carry is lost, nor has to be caught.
+ * Sums len bytes, and copies them where that is asked for: they are in registers anyway. Halves of
+ * 64 bits are added, so that no carry is lost, nor has to be caught. Inlined: copy is a constant.
  */
-static inline __attribute__((always_inline)) uint16_t sum_copy(uint8_t *to, const uint8_t *from,
-							       size_t len)
+static inline __attribute__((always_inline)) uint16_t sum_up(struct sum_walk w, size_t len)
 {
 	sum_lanes a = { 0 }, b = { 0 };
 	uint64_t sum;
 
-	for (; len >= 32; from += 32, len -= 32) {
-		a += sum_16(to, from);
-		b += sum_16(to ? to + 16 : NULL, from + 16);
-		to = to ? to + 32 : NULL;
+	for (; len >= 2 * sizeof(a); len -= 2 * sizeof(a)) {
+		a += sum_16(&w);
+		b += sum_16(&w);
 	}
 	a += b;
 	sum = (uint64_t)fold(a[0]) + fold(a[1]);
 	for (; len >= 8; len -= 8)
-		sum += sum_word(&to, &from, 8);
+		sum += sum_word(&w, 8);
 	if (len & 4)
-		sum += sum_word(&to, &from, 4);
+		sum += sum_word(&w, 4);
 	if (len & 2)
-		sum += sum_word(&to, &from, 2);
+		sum += sum_word(&w, 2);
 	if (len & 1)
-		sum += sum_word(&to, &from, 1);
+		sum += sum_word(&w, 1);
 	return fold(sum);
 }
 
 uint16_t offload_sum(const void *bytes, size_t len)
 {
-	return sum_copy(NULL, bytes, len);
+	return sum_up((struct sum_walk){ .from = bytes }, len);
 }
 
 /* What goes into a checksum field for a sum: to a UDP receiver 0 would say "none". */
@@ -155,12 +165,6 @@ static void put16(uint8_t *at, uint32_t v)
 {
 	at[0] = (uint8_t)(v >> 8);
 	at[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *at, uint32_t v)
-{
-	put16(at, v >> 16);
-	put16(at + 2, v);
 }
 
 /* In memory order, as sums are. */
@@ -358,6 +362,10 @@ bool offload_segments_init(struct offload_segments *s, const struct iovec *iov, 
 	s->l3 = (uint16_t)at.l3;
 	s->udp = at.proto == IPPROTO_UDP;
 	s->v6 = at.v6;
+	/* Once, here: in a segment the sum would wait for what has just been stored. */
+	s->ip_sum = fold((uint64_t)offload_sum(s->hdr + at.l3, at.l4 - at.l3) +
+			 (uint16_t)~get_sum(s->hdr + at.l3 + IPV4_CSUM_AT));
+	s->l4_sum = offload_sum(s->hdr + at.l4, l4_len);
 	seek(s, iov, s->hdr_len);
 	return plan(s, len - s->hdr_len);
 }
@@ -374,7 +382,7 @@ static uint16_t take_payload(struct offload_segments *s, uint8_t *to, uint32_t l
 		const uint8_t *from = (const uint8_t *)s->iov->iov_base + s->at;
 
 		if (sum) {
-			uint16_t of_part = sum_copy(to, from, part);
+			uint16_t of_part = sum_up((struct sum_walk){ to, from, true }, part);
 
 			total += odd ? __builtin_bswap16(of_part) : of_part;
 			odd ^= part & 1;
@@ -392,48 +400,63 @@ static uint16_t take_payload(struct offload_segments *s, uint8_t *to, uint32_t l
 	return fold(total);
 }
 
+/* Puts v into a header. What that adds to the header's sum. */
+static uint64_t change16(uint8_t *at, uint32_t v)
+{
+	uint16_t was = get_sum(at);
+
+	put16(at, v);
+	return (uint64_t)(uint16_t)~was + get_sum(at);
+}
+
 static void mend_ip(const struct offload_segments *s, uint8_t *ip, uint32_t len, uint32_t i)
 {
+	uint64_t sum = s->ip_sum;
 	uint16_t csum;
 
 	if (s->v6) {
 		put16(ip + IPV6_PAYLOAD_AT, len - IPV6_LEN);
 		return;
 	}
-	put16(ip + IPV4_LEN_AT, len);
-	put16(ip + IPV4_ID_AT, get16(ip + IPV4_ID_AT) + i);
-	put16(ip + IPV4_CSUM_AT, 0);
-	csum = finish(offload_sum(ip, (ip[0] & 0xf) * 4U), false);
+	sum += change16(ip + IPV4_LEN_AT, len);
+	sum += change16(ip + IPV4_ID_AT, get16(ip + IPV4_ID_AT) + i);
+	csum = (uint16_t)~fold(sum);
 	memcpy(ip + IPV4_CSUM_AT, &csum, sizeof(csum));
 }
 
-static void mend_tcp(const struct offload_segments *s, uint8_t *tcp, uint32_t i)
+static uint64_t mend_tcp(const struct offload_segments *s, uint8_t *tcp, uint32_t i)
 {
-	put32(tcp + TCP_SEQ_AT, get32(tcp + TCP_SEQ_AT) + i * s->gso_size);
+	uint32_t seq = get32(tcp + TCP_SEQ_AT) + i * s->gso_size;
+	uint16_t flags = get16(tcp + TCP_FLAGS_AT);
+
 	if (i)
-		tcp[TCP_FLAGS_AT] &= (uint8_t)~TCP_CWR;
+		flags &= (uint16_t)~TCP_CWR;
 	if (i + 1 < s->n)
-		tcp[TCP_FLAGS_AT] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+		flags &= (uint16_t) ~(TCP_FIN | TCP_PSH);
+	return change16(tcp + TCP_SEQ_AT, seq >> 16) + change16(tcp + TCP_SEQ_AT + 2, seq) +
+	       change16(tcp + TCP_FLAGS_AT, flags);
 }
 
 /*
  * The length in the pseudo-header's sum becomes that of the segment; a sum that was wrong stays so.
- * The former one is what the guest's UDP header says, and with TCP what the frame had.
+ * With UDP the guest's header says what it was, as the kernel has it; with TCP it was the frame's.
+ * What the changes add to the header's sum.
  */
-static void mend_l4(const struct offload_segments *s, uint8_t *l4, uint32_t len, uint32_t i)
+static uint64_t mend_l4(const struct offload_segments *s, uint8_t *l4, uint32_t len, uint32_t i)
 {
-	uint64_t sum = (uint64_t)get_sum(l4 + s->csum_offset) + htons((uint16_t)len);
-	uint16_t folded;
+	uint16_t field = get_sum(l4 + s->csum_offset);
+	uint64_t change, pseudo = htons((uint16_t)len);
 
 	if (s->udp) {
-		sum += (uint16_t)~get_sum(l4 + UDP_LEN_AT);
-		put16(l4 + UDP_LEN_AT, len);
+		pseudo += (uint16_t)~get_sum(l4 + UDP_LEN_AT);
+		change = change16(l4 + UDP_LEN_AT, len);
 	} else {
-		sum += htonl(~s->l4_len);
-		mend_tcp(s, l4, i);
+		pseudo += htonl(~s->l4_len);
+		change = mend_tcp(s, l4, i);
 	}
-	folded = fold(sum);
-	memcpy(l4 + s->csum_offset, &folded, sizeof(folded));
+	field = fold(field + pseudo);
+	memcpy(l4 + s->csum_offset, &field, sizeof(field));
+	return change + pseudo;
 }
 
 uint32_t offload_segment(struct offload_segments *s, void *to, bool partial)
@@ -441,19 +464,19 @@ uint32_t offload_segment(struct offload_segments *s, void *to, bool partial)
 	uint32_t part = s->left < s->gso_size ? s->left : s->gso_size, len = s->hdr_len + part;
 	uint8_t *frame = to, *l4 = frame + s->csum_start;
 	uint32_t i = s->next++;
-	uint16_t payload, csum;
+	uint64_t sum = s->l4_sum;
+	uint16_t csum;
 
 	memcpy(frame, s->hdr, s->hdr_len);
-	payload = take_payload(s, frame + s->hdr_len, part, !partial);
+	sum += take_payload(s, frame + s->hdr_len, part, !partial);
 	/* The kernel takes what fits into one segment for an ordinary frame: it stays as it is. */
 	if (s->n > 1) {
 		mend_ip(s, frame + s->l3, len - s->l3, i);
-		mend_l4(s, l4, len - s->csum_start, i);
+		sum += mend_l4(s, l4, len - s->csum_start, i);
 	}
 	if (partial)
 		return len;
-	csum = finish(fold((uint64_t)offload_sum(l4, s->hdr_len - s->csum_start) + payload),
-		      s->udp);
+	csum = finish(fold(sum), s->udp);
 	memcpy(l4 + s->csum_offset, &csum, sizeof(csum));
 	return len;
 }

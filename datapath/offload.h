@@ -61,6 +61,8 @@ struct offload_segments {
 	uint32_t left;   /* bytes of payload */
 	uint32_t l4_len; /* of the frame, from csum_start on */
 	uint16_t l3;     /* where the IP header starts */
+	uint16_t ip_sum; /* of the frame's IPv4 header, without its checksum */
+	uint16_t l4_sum; /* of its TCP or UDP header */
 	bool v6;
 	bool udp;
 	const struct iovec *iov;
