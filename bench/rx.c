@@ -138,7 +138,7 @@ static bool drain_xdp(struct rx_bench *b)
 	uint8_t *bufs = net->pairs[0].rx_bufs;
 	unsigned n = 0, ready;
 
-	while ((ready = xdp_ring_ready(&b->xsk.rx))) {
+	while ((ready = xdp_ring_ready(&b->xsk.rx, 1))) {
 		for (ready = min_u64(ready, XDP_BATCH); ready; ready--, n++)
 			copy_one(b, bufs + (size_t)(n % net->n_rx) * net->rx_stride);
 		xdp_ring_release(&b->xsk.rx);

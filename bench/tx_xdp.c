@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a frame costs on its way out through an AF_XDP socket in copy mode, in CPU time of the
- * iothread, beside a bare loop that copies the same buffers and kicks once for KICK of them. Each has a veth of its own, whose peer drops in native XDP. Headers are written for each frame on
- * the other CPU.
+ * iothread, beside a bare loop that copies the same buffers and kicks once for KICK of them. Each
+ * has a veth of its own, whose peer drops in native XDP. Headers are written for each frame on the
+ * other CPU.
  *
  * And what guest memory as UMEM would cost, so without the copy: a bare loop beside the bare loop.
  */

@@ -104,7 +104,7 @@ bool xsk_kick(struct xsk *x)
 	do {
 		code = sendto(x->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 ? errno : 0;
 	} while (code == EAGAIN && xdp_ring_pending(&x->tx));
-	x->completed += xdp_ring_ready(&x->comp);
+	x->completed += xdp_ring_ready(&x->comp, 1);
 	x->comp.idx = x->comp.seen;
 	xdp_ring_release(&x->comp);
 	return !code && !xdp_ring_pending(&x->tx);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The kernel's side of an AF_XDP socket, over plain memory: datapath/backend/xdp_{tx,rx}.c run on
- * it as on a real one; xdp_group.h's packet socket beside it. Link with -Wl,--wrap=sendto,--wrap=recvfrom,--wrap=getsockopt.
+ * it as on a real one; xdp_group.h's packet socket beside it. Link with
+ * -Wl,--wrap=sendto,--wrap=recvfrom,--wrap=getsockopt.
  *
  * On the way out it goes as __xsk_generic_xmit() of net/xdp/xsk.c: 32 descriptors a call, and a
  * consumer index that lags in one of three ways. It carries out the metadata in front of a frame by

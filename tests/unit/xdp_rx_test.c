@@ -370,7 +370,9 @@ static void test_group(void **state)
 		assert_memory_equal(r->got, i ? &none : &partial, NET_HDR_LEN_LEGACY);
 		check_frame(r, receive(r, 500, 1), done, sizeof(done));
 		assert_memory_equal(r->got, &none, NET_HDR_LEN_LEGACY);
-		/* The large one, the one that was too long, the interface that was down, nothing. */
+		/*
+		 * The large one, the one that was too long, the interface that was down, nothing.
+		 */
 		for (unsigned j = 0; j < 4; j++)
 			assert_int_equal(receive(r, 500, 1), 0);
 		assert_int_equal(r->stats.drop_backend, 2 * (i + 1));
