@@ -173,6 +173,31 @@ leaves_nothing --mtu "'9000'" "$tap" "set it beforehand, as root" -- \
 	--backend "tap:$tap" --mtu 9000
 ip link del "$tap"
 
+# AF_XDP's words, which come to the same line as all others; what the host says of them is not here.
+"$txringd" --help >"$scratch/help"
+if grep -qF "xdp:IFNAME" "$scratch/help"; then
+	grep -q "^xdp parameters" "$scratch/help" || fail "--help does not tell of xdp's parameters"
+	refuses --backend "'xdp:'" "1 to 15 characters" -- --backend xdp:
+	refuses --backend "'xdp'" xdp:IFNAME -- --backend xdp
+	for value in start-queue=-1 mode=drv copy=no busy-poll=0; do
+		refuses --backend "'xdp:lo,$value'" "${value%=*} '${value#*=}' must be" -- --backend "xdp:lo,$value"
+	done
+	refuses --backend "'speed'" start-queue mode copy -- --backend xdp:lo,speed=1
+	refuses --backend share "--mac MAC" -- --backend xdp:lo,share
+	refuses --backend queues --queues -- --backend xdp:lo,queues=2
+	refuses --backend "at most 64" --queues -- --backend xdp:lo --queues 65
+	refuses --backend "'x' is no file descriptor" xdp-fd:N -- --backend xdp-fd:x
+	refuses --backend ifname=IFNAME -- --backend xdp-fd:3
+	refuses --backend "2 sockets" --queues -- --backend xdp-fd:3,4,ifname=lo
+	refuses --backend "queue 1 of lo" nic0 nic1 -- --backend xdp:lo --queues 2 \
+		--nic --fd 0 --backend xdp:lo,start-queue=1
+	refuses --backend "both on lo" nic0 nic1 "one XDP program" -- --backend xdp:lo \
+		--nic --fd 0 --backend xdp:lo,start-queue=1
+else
+	refuses --backend "'xdp:lo'" "built without it" "tools/setup --build" -- --backend xdp:lo
+	refuses --backend "'xdp-fd:3'" "built without it" "tools/setup --build" -- --backend xdp-fd:3
+fi
+
 # A /dev/net of our own, in a mount namespace that ends with the command.
 # shellcheck disable=SC2016
 empty='mount -t tmpfs -o mode=755 none /dev/net && exec "$@"'

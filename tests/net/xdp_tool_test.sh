@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# usage: run.sh xdp_tool_test.sh TXRING_XDP XDP_RECEIVE
+# usage: run.sh xdp_tool_test.sh TXRING_XDP XDP_RECEIVE TXRINGD
 # txring-xdp: what a wrong command line gives; and what a command without privilege gets from it: sockets that it can
 # bind, frames in them, and a program that is on the interface as long as the command runs, however that ends.
 set -uo pipefail
@@ -70,8 +70,7 @@ refuses "'xv0,queues=0'" "queues '0'" "1 to 64" -- xv0,queues=0 -- true {}
 refuses "queues '65'" "1 to 64" -- xv0,queues=65 -- true {}
 refuses "start-queue 'x'" "0 to 65535" -- xv0,start-queue=x -- true {}
 refuses "mode 'drv'" "native, skb or auto" -- xv0,mode=drv -- true {}
-refuses share mac -- xv0,share -- true {}
-refuses "mac '1'" "52:54:00:12:34:56" -- xv0,share,mac=1 -- true {}
+refuses share broadcast -- xv0,share -- true {}
 refuses "unknown parameter 'copies'" start-queue -- xv0,copies=2 -- true {}
 refuses "copy" "{}" -- xv0,copy=force -- true {}
 refuses "xv9" -- xv9 -- true {}
@@ -130,11 +129,13 @@ for case in native: native:nobody skb:nobody skb:root; do
 	user=${case#*:}
 	start "$user" "$mode"
 	has_program || fail "$case: no program"
+	ip -d link show xv0 | grep "promiscuity 1" >/dev/null || fail "$case: frames for the guest's MAC may not come"
 	[ -z "$user" ] || is_plain "$user" || fail "$case: not this user alone, or with capabilities"
 	echo some-words >/dev/udp/10.9.0.2/9
 	wait "$command" || fail "$case: status $?"
 	grep -qx "got some-words" "$scratch/log" || fail "$case: no frame"
 	comes has_none || fail "$case: leaves a program"
+	ip -d link show xv0 | grep "promiscuity 0" >/dev/null || fail "$case: leaves it promiscuous"
 	start "$user" "$mode"
 	kill -KILL "$command"
 	wait "$command" 2>/dev/null
@@ -148,6 +149,20 @@ says_only xv0 -- "$tool" xv0 -- true {}
 has_program || fail "the first lost its program"
 echo some-words >/dev/udp/10.9.0.2/9
 wait "$command" || fail "the first: status $?"
+
+# txringd takes them with one capability, in place of a larger RLIMIT_MEMLOCK.
+command=
+"$tool" xv0,queues=2 -- setpriv --inh-caps=-all --bounding-set=-all,+ipc_lock "$3" --socket-path "$scratch/socket" \
+	--queues 2 --backend {} 2>"$scratch/log" &
+command=$!
+daemon=$command
+comes_up || fail "txringd does not come up"
+grep -q "backend xdp xv0 (queues 0 to 1, passed in" "$scratch/log" || fail "txringd has other sockets"
+has_program || fail "txringd: no program"
+kill "$command"
+wait "$command" || fail "SIGTERM: status $?"
+command=
+comes has_none || fail "txringd leaves a program"
 
 for arg in --help --version; do
 	"$tool" "$arg" >"$scratch/out" 2>"$scratch/err" || fail "$arg: status $?"

@@ -253,31 +253,25 @@ static void tool(void **state)
 	} wrong[] = {
 		{ "v0,queues=0", "queues '0' must be 1 to 64" },
 		{ "v0,queues=65", "queues '65' must be 1 to 64" },
-		{ "v0,share", "share needs the guest's address: mac=MAC" },
-		{ "v0,mac=52:54:00:12:34:56", "mac is for share only" },
-		{ "v0,share,mac=01:00:5e:00:00:01", "mac '01:00:5e:00:00:01' must be a unicast" },
+		{ "v0,share", "share is not said here" },
+		{ "v0,mac=52:54:00:12:34:56", "mac is not said here" },
 		{ "v0,copy=force", "that is for COMMAND, behind {}" },
 		{ "v0,busy-poll=5", "that is for COMMAND, behind {}" },
-		{ "v0,x", "valid are: start-queue, queues, mode, share, mac" },
+		{ "v0,x", "valid are: start-queue, queues, mode" },
 	};
 	char err[BACKEND_ERR_LEN];
 	struct xdp_words w;
 
 	(void)state;
-	assert_int_equal(xdp_words_parse(&w,
-					 "v0,share,mac=52:54:00:12:34:56,queues=64,"
-					 "start-queue=1,mode=skb",
-					 XDP_WORDS_TOOL, err),
-			 0);
+	assert_int_equal(
+		xdp_words_parse(&w, "v0,queues=64,start-queue=1,mode=skb", XDP_WORDS_TOOL, err), 0);
 	assert_ptr_equal(w.cfg.ifname, w.ifname);
 	assert_null(w.cfg.fds);
 	assert_int_equal(w.n_queues, 64);
 	assert_int_equal(w.cfg.start_queue, 1);
 	assert_string_equal(xdp_words_mode(w.cfg.mode), "skb");
-	assert_true(w.cfg.share && w.cfg.has_mac && w.cfg.mac[5] == 0x56);
 	assert_int_equal(xdp_words_parse(&w, "v1", XDP_WORDS_TOOL, err), 0);
 	assert_int_equal(w.n_queues, 1);
-	assert_false(w.cfg.share);
 	for (unsigned i = 0; i < array_size(wrong); i++) {
 		assert_int_equal(xdp_words_parse(&w, wrong[i].text, XDP_WORDS_TOOL, err), -EINVAL);
 		if (!strstr(err, wrong[i].says))

@@ -125,15 +125,9 @@ static bool set_share(struct xdp_words *w, const char *value)
 	return true;
 }
 
-static bool set_mac(struct xdp_words *w, const char *value)
-{
-	w->cfg.has_mac = values_mac(value, w->cfg.mac);
-	return w->cfg.has_mac;
-}
-
 struct param {
 	const char *name;
-	unsigned forms;     /* that take it */
+	unsigned forms;     /* that take it; 0: none, it is here for what elsewhere says */
 	const char *values; /* what is allowed; NULL: it has none */
 	const char *def;    /* NULL: there is no default */
 	const char *help;
@@ -184,16 +178,11 @@ static const struct param params[] = {
 	  .elsewhere = "that is for COMMAND, behind {}",
 	  .set = set_busy_poll },
 	{ .name = "share",
-	  .forms = XDP_WORDS_IFNAME | XDP_WORDS_TOOL,
+	  .forms = XDP_WORDS_IFNAME,
 	  .help = "take only what is for the guest's MAC, or for all; needs that address",
-	  .elsewhere = "that is for what attaches the XDP program, which is there already",
+	  .elsewhere = "sockets that are handed on get no broadcast of a shared interface",
 	  .set = set_share },
-	{ .name = "mac",
-	  .forms = XDP_WORDS_TOOL,
-	  .values = "a unicast address like 52:54:00:12:34:56",
-	  .help = "the guest's, for share",
-	  .elsewhere = "the guest's address is --mac",
-	  .set = set_mac },
+	{ .name = "mac", .elsewhere = "the guest's address is --mac" },
 };
 
 static const struct param *find_param(const char *name)
@@ -289,16 +278,6 @@ static int parse_words(struct xdp_words *w, char *words, enum xdp_words_form for
 	return error;
 }
 
-/* What the values together must be. */
-static int check(const struct xdp_words *w, enum xdp_words_form form, char err[BACKEND_ERR_LEN])
-{
-	if (form == XDP_WORDS_TOOL && w->cfg.share && !w->cfg.has_mac)
-		return invalid(err, "share needs the guest's address: mac=MAC");
-	if (form == XDP_WORDS_TOOL && w->cfg.has_mac && !w->cfg.share)
-		return invalid(err, "mac is for share only: without, all frames are the guest's");
-	return 0;
-}
-
 int xdp_words_parse(struct xdp_words *w, const char *text, enum xdp_words_form form,
 		    char err[BACKEND_ERR_LEN])
 {
@@ -312,7 +291,7 @@ int xdp_words_parse(struct xdp_words *w, const char *text, enum xdp_words_form f
 	*w = (struct xdp_words){ .cfg.ifname = w->ifname, .n_queues = 1 };
 	error = parse_words(w, copy, form, err);
 	free(copy);
-	return error ? error : check(w, form, err);
+	return error;
 }
 
 void xdp_words_help(char *buf, size_t len, unsigned forms)

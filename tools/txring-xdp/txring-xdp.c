@@ -4,13 +4,15 @@
  * program that fills them, and becomes that txringd.
  *
  * The sockets and the program's link stay open over the exec and are named in COMMAND in place of
- * {}. So the program is on the interface just as long as COMMAND's process has them open.
+ * {}. So the program is on the interface, which is promiscuous, just as long as COMMAND's process
+ * has them open.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <net/if.h>
+#include <netpacket/packet.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -172,14 +174,11 @@ static int attach(struct job *job, struct xdp_prog **prog)
 		.ifname = w->ifname,
 		.ifindex = if_nametoindex(w->ifname),
 		.mode = w->cfg.mode,
-		.share = w->cfg.share,
-		.has_mac = w->cfg.has_mac,
 		.n_queues = w->cfg.start_queue + w->n_queues,
 	};
 	char note[BACKEND_ERR_LEN] = "", err[BACKEND_ERR_LEN];
 	int code;
 
-	memcpy(cfg.mac, w->cfg.mac, sizeof(cfg.mac));
 	if (!cfg.ifindex) {
 		log_line("there is no interface %s", w->ifname);
 		return -ENODEV;
@@ -189,6 +188,23 @@ static int attach(struct job *job, struct xdp_prog **prog)
 		log_line("%s", err);
 	else if (note[0])
 		log_line("%s: mode %s: %s", w->ifname, xdp_words_mode(w->cfg.mode), note);
+	return code;
+}
+
+/* The guest's MAC is not the interface's: all frames come, for as long as a socket stays open. */
+static int open_to_all(const struct job *job)
+{
+	const char *ifname = job->words.ifname;
+	struct packet_mreq all = {
+		.mr_ifindex = (int)if_nametoindex(ifname),
+		.mr_type = PACKET_MR_PROMISC,
+	};
+	int fd = socket(AF_PACKET, SOCK_RAW, 0), code;
+
+	if (fd >= 0 && !setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)))
+		return 0;
+	code = -errno;
+	log_line("%s cannot be made promiscuous: %s", ifname, strerror(-code));
 	return code;
 }
 
@@ -266,6 +282,8 @@ static void run(struct job *job)
 		code = attach(job, &prog);
 	if (!code)
 		code = fill_map(job, prog);
+	if (!code)
+		code = open_to_all(job);
 	if (!code) {
 		describe(&job->words, spec);
 		code = put_in_place(job->command, spec);
