@@ -269,7 +269,7 @@ static void add_note(struct xdp_backend *x, const char *fmt, ...)
 static void note_missing_frames(struct xdp_backend *x)
 {
 	const struct xdp_link *l = &x->link;
-	int code = l->local || x->cfg.share ? 0 : xdp_link_promisc(&x->link);
+	int code = l->local || x->passed || x->cfg.share ? 0 : xdp_link_promisc(&x->link);
 
 	if (code)
 		add_note(x, "no promiscuous mode (%s): only frames for the MAC address of %s come",

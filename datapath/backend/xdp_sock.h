@@ -17,8 +17,12 @@
 #include "datapath/backend/xdp.h"
 #include "datapath/backend/xdp_ring.h"
 
-#define XDP_TX_CHUNKS 2048 /* a power of two; each of the four rings has as many entries */
-#define XDP_RX_CHUNKS 2048
+/*
+ * Powers of two: rings have as many entries. Together 6 MiB of small chunks, less than the 8 MiB
+ * that a user may lock unless told otherwise.
+ */
+#define XDP_TX_CHUNKS 2048 /* a frame of 64 KiB that is segmented, down to 33 bytes each */
+#define XDP_RX_CHUNKS 1024 /* as many as wait in a tap's queue */
 
 /* In front of a frame on its way out: room for what the kernel shall do to it, see xdp_tx.c. */
 #define XDP_TX_ROOM 64
