@@ -223,11 +223,24 @@ static void segments_lost(struct rig *r)
 	}
 }
 
-/* A frame counts once however many of its segments the device drops. */
+static void long_segments_lost(struct rig *r)
+{
+	unsigned i;
+
+	r->tx.max_len = 9018;
+	for (i = 1; i < 8; i++) {
+		r->k.drop = i;
+		assert_int_equal(send_one(r, 54 + 20000, 8000), 1);
+		expect(r, 1, i);
+	}
+}
+
+/* A frame counts once however many of its segments the device drops, and over how many chunks. */
 static void test_segments_lost(void **state)
 {
 	(void)state;
 	each(segments_lost, 11);
+	each(long_segments_lost, 12);
 }
 
 static void no_carrier(struct rig *r)
@@ -278,6 +291,33 @@ static void test_lost_between(void **state)
 {
 	(void)state;
 	each(lost_between, 11);
+}
+
+static void lost_behind_complete(struct rig *r)
+{
+	struct frame f[6];
+	unsigned i;
+
+	for (i = 0; i < 6; i++)
+		f[i] = frame_of(r, LEN, 0);
+	f[5].n_chains = 3;
+	/* One that shows what it took is asked again at once. */
+	if (r->k.shows != XDP_FAKE_LATE)
+		return;
+	r->k.code = ENOBUFS;
+	r->k.n_codes = 1;
+	r->k.code_after = 5;
+	assert_int_equal(xdp_tx_send(&r->tx, f, 6, &r->stats), 6);
+	expect(r, 5, 0);
+	r->k.drop = 1;
+	expect(r, 1, 3);
+}
+
+/* What is complete was taken, also where the kernel has not shown it: it is not what it lost. */
+static void test_lost_behind_complete(void **state)
+{
+	(void)state;
+	each(lost_behind_complete, 11);
 }
 
 /* ---- when the kernel is called ---- */
@@ -629,14 +669,23 @@ static void test_plain(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in_order),    cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_room),        cmocka_unit_test(test_segments_lost),
-		cmocka_unit_test(test_no_carrier),  cmocka_unit_test(test_lost_between),
-		cmocka_unit_test(test_budget),      cmocka_unit_test(test_stuck),
-		cmocka_unit_test(test_interrupted), cmocka_unit_test(test_zerocopy),
-		cmocka_unit_test(test_down),        cmocka_unit_test(test_goes_on),
-		cmocka_unit_test(test_cancel),      cmocka_unit_test(test_word),
-		cmocka_unit_test(test_restart),     cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_in_order),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_segments_lost),
+		cmocka_unit_test(test_no_carrier),
+		cmocka_unit_test(test_lost_between),
+		cmocka_unit_test(test_lost_behind_complete),
+		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_stuck),
+		cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_zerocopy),
+		cmocka_unit_test(test_down),
+		cmocka_unit_test(test_goes_on),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_word),
+		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_plain),
 	};
 
