@@ -34,6 +34,11 @@ static unsigned n_pairs(const struct lab *lab)
 	return lab->cfg.pairs ? lab->cfg.pairs : lab->cfg.queues;
 }
 
+static const char *host_if(const struct lab *lab)
+{
+	return lab->cfg.host_if ? lab->cfg.host_if : LAB_TAP;
+}
+
 static void start_daemon(struct lab *lab)
 {
 	const struct lab_config *cfg = &lab->cfg;
@@ -98,7 +103,7 @@ void lab_open(struct lab *lab, const struct lab_config *cfg)
 		lab->to_guest[i] = (struct stream){ .flow = i };
 	}
 	start_daemon(lab);
-	peer_open(&lab->peer, cfg->host_if ? cfg->host_if : LAB_TAP);
+	peer_open(&lab->peer, host_if(lab));
 	lab_connect(lab);
 }
 
@@ -258,7 +263,7 @@ void lab_restart(struct lab *lab, int signal)
 	if (err)
 		fail_msg("the front-end cannot go on: %s", strerror(-err));
 	/* In mid-traffic: what the host sends before is lost, and would be missed for ever. */
-	assert_true(peer_wait_link(&lab->peer, LAB_TAP));
+	assert_true(peer_wait_link(&lab->peer, host_if(lab)));
 }
 
 static bool all_complete(const struct lab *lab)
@@ -276,7 +281,7 @@ void lab_traffic(struct lab *lab, unsigned to_host, unsigned to_guest, unsigned 
 	unsigned idle = 0, n, sent;
 
 	/* The carrier follows the guest. */
-	assert_true(!to_guest || peer_wait_link(&lab->peer, LAB_TAP));
+	assert_true(!to_guest || peer_wait_link(&lab->peer, host_if(lab)));
 	while (to_host || to_guest || under_way(lab->to_host) || under_way(lab->to_guest) ||
 	       !all_complete(lab)) {
 		take_turn(lab);
@@ -299,7 +304,7 @@ void lab_traffic(struct lab *lab, unsigned to_host, unsigned to_guest, unsigned 
 
 void lab_host_sends(struct lab *lab, unsigned n)
 {
-	assert_true(!lab->net || peer_wait_link(&lab->peer, LAB_TAP));
+	assert_true(!lab->net || peer_wait_link(&lab->peer, host_if(lab)));
 	while (n)
 		n -= host_sends(lab, n, UINT32_MAX);
 }
@@ -332,7 +337,7 @@ void lab_ping(struct lab *lab, unsigned n)
 {
 	struct pollfd p = { .fd = lab->peer.fd, .events = POLLIN };
 
-	assert_true(peer_wait_link(&lab->peer, LAB_TAP));
+	assert_true(peer_wait_link(&lab->peer, host_if(lab)));
 	while (n--) {
 		take_turn(lab);
 		want_call(lab, 1);
