@@ -269,11 +269,7 @@ static void add_note(struct xdp_backend *x, const char *fmt, ...)
 static void note_missing_frames(struct xdp_backend *x)
 {
 	const struct xdp_link *l = &x->link;
-	int code = l->local || x->passed || x->cfg.share ? 0 : xdp_link_promisc(&x->link);
 
-	if (code)
-		add_note(x, "no promiscuous mode (%s): only frames for the MAC address of %s come",
-			 strerror(-code), l->name);
 	if (l->n_queues > x->base.n_queues)
 		add_note(x,
 			 "frames of %u of the %u queues of %s: those that come to others are the "
@@ -303,6 +299,20 @@ static void describe(struct xdp_backend *x)
 		 s->zerocopy ? "zero-copy" : "copy", s->meta ? ", csum by the kernel" : "");
 }
 
+/*
+ * A card passes on what is for its own address, and the guest has another. A veth passes on
+ * everything; on a shared interface xdp_group_open() sees to it, and with sockets that were passed
+ * in, whoever made them.
+ */
+static int take_all(struct xdp_backend *x, char err[BACKEND_ERR_LEN])
+{
+	int code = x->passed || x->link.local || x->cfg.share ? 0 : xdp_link_promisc(&x->link);
+
+	return code ? xdp_link_failed(err, code, "%s does not become promiscuous: %s", x->link.name,
+				      strerror(-code))
+		    : 0;
+}
+
 /* Program and sockets, new. On failure all are closed. */
 static int open_queues(struct xdp_backend *x, const int *fds, unsigned tries,
 		       char err[BACKEND_ERR_LEN])
@@ -314,6 +324,8 @@ static int open_queues(struct xdp_backend *x, const int *fds, unsigned tries,
 	x->note[0] = '\0';
 	if (!x->passed)
 		code = attach(x, err);
+	if (!code)
+		code = take_all(x, err);
 	for (i = 0; !code && i < x->base.n_queues; i++)
 		code = open_queue(x, i, fds ? fds[i] : -1, tries, note, err);
 	if (!code && x->cfg.share)
