@@ -34,7 +34,8 @@ enum backend_event {
  *
  * A backend may change its waits on the control thread while the queue is stopped or paused; the
  * queue reads them anew when it goes on. On the iothread, from the queue's own operations, it may
- * only set an fd to -1: it will never be ready again, and is not waited for any more.
+ * only set an fd to -1: it will never be ready again, and is not waited for any more; and change
+ * look_us, which is read when the queue begins to wait.
  */
 struct backend_wait {
 	int fd;           /* ready for events; -1: none */

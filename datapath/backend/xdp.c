@@ -27,8 +27,13 @@
 #include "datapath/backend/xdp_tx.h"
 #include "virtio/base.h"
 
-/* While frames are in flight that no system call completes, or that the kernel left waiting. */
-#define XDP_LOOK_US 50
+/*
+ * While frames are in flight that no system call completes, or that the kernel left waiting: looked
+ * for so often at first, and ever less often while nothing is found. A frame may stay in a shaped
+ * queue behind a veth for long.
+ */
+#define XDP_LOOK_US     50
+#define XDP_LOOK_MAX_US 1000
 
 #define XDP_BIND_TRIES 25 /* half a second */
 
@@ -417,7 +422,11 @@ static unsigned xdp_send_frames(struct backend_queue *q, const struct frame *fra
 
 static unsigned xdp_done(struct backend_queue *q)
 {
-	return xdp_tx_done(&xdp_queue_of(q)->tx);
+	unsigned n = xdp_tx_done(&xdp_queue_of(q)->tx);
+
+	q->done.look_us = n ? XDP_LOOK_US : (uint32_t)min_u64(2 * q->done.look_us, XDP_LOOK_MAX_US);
+	q->room.look_us = q->done.look_us;
+	return n;
 }
 
 static bool xdp_cancel(struct backend_queue *q, struct tx_stats *stats)

@@ -145,7 +145,9 @@ static uint32_t host_takes(uint8_t *frame, size_t cap)
 	return (uint32_t)len;
 }
 
-/* A frame of the cable has these bytes of u's payload, and sums that are right. Returns how many. */
+/*
+ * A frame of the cable has these bytes of u's payload, and sums that are right. Returns how many.
+ */
 static uint32_t check_segment(const struct unfinished *u, const uint8_t *frame, uint32_t len,
 			      uint32_t from)
 {
