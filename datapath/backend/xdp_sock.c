@@ -22,6 +22,7 @@
 /* Newer than Debian 12's <linux/if_xdp.h> and <sys/socket.h>. */
 #define XDP_SOCK_UMEM_TX_METADATA (1U << 2) /* XDP_UMEM_TX_METADATA_LEN */
 #define XDP_SOCK_SG               (1U << 4) /* XDP_USE_SG */
+#define XDP_SOCK_TX_BUDGET        9         /* XDP_MAX_TX_SKB_BUDGET */
 #ifndef SO_PREFER_BUSY_POLL
 #define SO_PREFER_BUSY_POLL 69
 #define SO_BUSY_POLL_BUDGET 70
@@ -290,6 +291,17 @@ static void set_sndbuf(const struct xdp_sock *s)
 		setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &len, sizeof(len));
 }
 
+/*
+ * All that waits in the tx ring is sent by one system call in copy mode, instead of 32 descriptors.
+ * A kernel before 6.17 refuses, and is called more often.
+ */
+static void set_tx_budget(const struct xdp_sock *s)
+{
+	int n = XDP_TX_CHUNKS;
+
+	setsockopt(s->fd, SOL_XDP, XDP_SOCK_TX_BUDGET, &n, sizeof(n));
+}
+
 static int set_busy_poll(const struct xdp_sock *s, unsigned us, char err[BACKEND_ERR_LEN])
 {
 	int on = 1, frames = XDP_SOCK_NAPI_FRAMES, time = (int)us;
@@ -317,6 +329,7 @@ static int set_up(struct xdp_sock *s, const struct xdp_sock_config *cfg, char no
 		return code;
 	fill(s);
 	set_sndbuf(s);
+	set_tx_budget(s);
 	return bind_best(s, cfg, note, err);
 }
 
