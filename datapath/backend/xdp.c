@@ -347,6 +347,19 @@ static int open_queues(struct xdp_backend *x, const int *fds, unsigned tries,
 	return 0;
 }
 
+static int check_queues(const struct xdp_backend *x, char err[BACKEND_ERR_LEN])
+{
+	unsigned last = x->cfg.start_queue + x->base.n_queues - 1;
+
+	if (!x->link.n_queues || last < x->link.n_queues)
+		return 0;
+	return xdp_link_failed(err, -EINVAL,
+			       "%s has %u queue%s, from 0 on: there is no queue %u (ethtool -L %s "
+			       "changes how many, --queues how many are used)",
+			       x->link.name, x->link.n_queues, x->link.n_queues == 1 ? "" : "s",
+			       last, x->link.name);
+}
+
 /* Has what was lost left the sockets as they were? */
 static bool is_unharmed(const struct xdp_backend *x)
 {
@@ -379,21 +392,33 @@ static int revive(struct xdp_backend *x)
 	return 0;
 }
 
+/*
+ * A new interface of the old one's name. It may take a while to be up: the sockets, which are the
+ * old one's, must not be taken for its own then.
+ */
+static int find_again(struct xdp_backend *x, char err[BACKEND_ERR_LEN])
+{
+	if (x->passed)
+		return xdp_link_failed(err, -EBADFD,
+				       "sockets that were passed in as fds cannot be made again");
+	close_queues(x);
+	return xdp_link_find(&x->link, err);
+}
+
 static int xdp_reopen(struct backend *backend, char err[BACKEND_ERR_LEN])
 {
 	struct xdp_backend *x = container_of(backend, struct xdp_backend, base);
-	bool gone = xdp_link_state(&x->link) == XDP_LINK_GONE;
-	int code;
+	int code = 0;
 
-	if (gone && x->passed)
-		return xdp_link_failed(err, -EBADFD,
-				       "sockets that were passed in as fds cannot be made again");
-	code = gone ? xdp_link_find(&x->link, err) : 0;
+	if (xdp_link_state(&x->link) == XDP_LINK_GONE)
+		code = find_again(x, err);
+	if (!code)
+		code = check_queues(x, err);
 	if (!code)
 		code = state_failed(x, err);
 	if (code)
 		return code;
-	if (!gone && (x->passed || is_unharmed(x)))
+	if (x->passed || is_unharmed(x))
 		return revive(x);
 	close_queues(x);
 	if (x->mtu)
@@ -516,19 +541,6 @@ static struct xdp_backend *make(const struct xdp_config *cfg, unsigned n)
 		return x;
 	xdp_free(&x->base);
 	return NULL;
-}
-
-static int check_queues(const struct xdp_backend *x, char err[BACKEND_ERR_LEN])
-{
-	unsigned last = x->cfg.start_queue + x->base.n_queues - 1;
-
-	if (!x->link.n_queues || last < x->link.n_queues)
-		return 0;
-	return xdp_link_failed(err, -EINVAL,
-			       "%s has %u queue%s, from 0 on: there is no queue %u (ethtool -L %s "
-			       "changes how many, --queues how many are used)",
-			       x->link.name, x->link.n_queues, x->link.n_queues == 1 ? "" : "s",
-			       last, x->link.name);
 }
 
 static int set_up(struct xdp_backend *x, const struct xdp_config *cfg, char err[BACKEND_ERR_LEN])
