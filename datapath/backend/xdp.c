@@ -35,7 +35,12 @@
 #define XDP_LOOK_US     50
 #define XDP_LOOK_MAX_US 1000
 
-#define XDP_BIND_TRIES 25 /* half a second */
+/*
+ * The kernel lets go of a queue a moment after its socket was closed: half a second at start, and
+ * less where queues stand still meanwhile.
+ */
+#define XDP_BIND_TRIES   25
+#define XDP_REBIND_TRIES 10
 
 struct xdp_queue {
 	struct backend_queue base;
@@ -423,7 +428,7 @@ static int xdp_reopen(struct backend *backend, char err[BACKEND_ERR_LEN])
 	close_queues(x);
 	if (x->mtu)
 		xdp_link_raise_mtu(&x->link, x->mtu);
-	return open_queues(x, NULL, 0, err);
+	return open_queues(x, NULL, XDP_REBIND_TRIES, err);
 }
 
 static void xdp_free(struct backend *backend)
