@@ -26,6 +26,12 @@ static void log_refusal(struct nic *nic, int code, const char *err)
 	snprintf(nic->refusal, sizeof(nic->refusal), "%s", err);
 }
 
+static void log_back(struct nic *nic)
+{
+	nic->refusal[0] = '\0';
+	nic_log_limited(nic, "backend %s: it is back", nic->backend->describe);
+}
+
 /* It may have been made again. */
 static enum nic_link take_again(struct nic *nic)
 {
@@ -36,8 +42,7 @@ static enum nic_link take_again(struct nic *nic)
 		log_refusal(nic, code, err);
 		return NIC_LINK_LOST;
 	}
-	nic->refusal[0] = '\0';
-	nic_log_limited(nic, "backend %s: it is back", nic->backend->describe);
+	log_back(nic);
 	return NIC_LINK_THERE;
 }
 
@@ -47,6 +52,9 @@ enum nic_link nic_check_link(struct nic *nic)
 
 	switch (device_check(nic->device)) {
 	case BACKEND_HEALTHY:
+		/* A carrier comes back by itself. */
+		if (was == NIC_LINK_LOST)
+			log_back(nic);
 		nic->link = NIC_LINK_THERE;
 		break;
 	case BACKEND_LOST:
