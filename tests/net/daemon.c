@@ -141,8 +141,9 @@ void daemon_cleanup(struct daemon *d, bool print_log)
 		waitpid(d->pid, NULL, 0);
 		unlink(d->path);
 	}
+	/* print_message() ends after a thousand bytes. */
 	if (print_log)
-		print_message("%s", read_log(d));
+		fputs(read_log(d), stderr);
 	if (d->log_fd > 0)
 		close(d->log_fd);
 	memset(d, 0, sizeof(*d));
