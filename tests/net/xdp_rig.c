@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <sched.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -81,26 +83,52 @@ static void set_far_up(const struct rig *rig)
 }
 
 /* As many queues as the card has pairs: what comes to others would be the host's. */
-void rig_link(struct rig *rig, const struct rig_config *cfg)
+void rig_make_veth(struct rig *rig)
 {
-	unsigned n = cfg->queues ? cfg->queues : 1;
+	unsigned n = rig->cfg.queues, mtu = rig->cfg.mtu;
 
-	memset(rig, 0, sizeof(*rig));
-	rig->cfg = *cfg;
-	rig->cfg.queues = n;
-	rig->here = open_ns();
-	assert_int_equal(unshare(CLONE_NEWNET), 0);
-	rig->there = open_ns();
-	enter(rig->here);
 	peer_ip("link add " RIG_NEAR " numtxqueues %u numrxqueues %u type veth peer name " RIG_FAR
 		" numtxqueues %u numrxqueues %u netns /proc/%d/fd/%d",
 		n, n, n, n, (int)getpid(), rig->there);
-	if (cfg->mtu) {
-		peer_ip("link set " RIG_NEAR " mtu %u", cfg->mtu);
-		rig_far_ip(rig, "link set " RIG_FAR " mtu %u", cfg->mtu);
+	if (mtu) {
+		peer_ip("link set " RIG_NEAR " mtu %u", mtu);
+		rig_far_ip(rig, "link set " RIG_FAR " mtu %u", mtu);
 	}
-	peer_ip("link set " RIG_NEAR " up");
 	set_far_up(rig);
+}
+
+/* The kernel tells of a carrier up to a second late. */
+static void wait_carrier(void)
+{
+	struct ifreq ifr = { .ifr_name = RIG_NEAR };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	for (unsigned i = 0; i < PATIENCE_MS && !(ifr.ifr_flags & IFF_RUNNING); i++) {
+		usleep(1000);
+		assert_int_equal(ioctl(fd, SIOCGIFFLAGS, &ifr), 0);
+	}
+	assert_true(ifr.ifr_flags & IFF_RUNNING);
+	close(fd);
+}
+
+void rig_make_namespace(struct rig *rig)
+{
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	rig->there = open_ns();
+	enter(rig->here);
+}
+
+void rig_link(struct rig *rig, const struct rig_config *cfg)
+{
+	memset(rig, 0, sizeof(*rig));
+	rig->cfg = *cfg;
+	rig->cfg.queues = cfg->queues ? cfg->queues : 1;
+	rig->here = open_ns();
+	rig_make_namespace(rig);
+	rig_make_veth(rig);
+	peer_ip("link set " RIG_NEAR " up");
+	wait_carrier();
 }
 
 void rig_connect(struct rig *rig)
@@ -109,7 +137,7 @@ void rig_connect(struct rig *rig)
 		.path = rig->daemon.path,
 		.fd = -1,
 		.features = DRIVER_NET_FEATURES & ~rig->cfg.without,
-		.protocol = DRIVER_NET_PROTOCOL,
+		.protocol = DRIVER_NET_PROTOCOL | FEATURE(VHOST_USER_PROTOCOL_F_CONFIG),
 		.n_pairs = rig->cfg.queues,
 		.ring_size = rig->cfg.ring_size ? rig->cfg.ring_size : 256,
 	};
@@ -123,15 +151,17 @@ void rig_start(struct rig *rig)
 {
 	char backend[256], queues[16];
 	const char *args[MAX_ARGS] = {
-		"--backend", backend,    "--queues",
-		queues,      "--txmode", rig->cfg.txmode ? rig->cfg.txmode : "iothread"
+		"--backend", backend,
+		"--queues",  queues,
+		"--mac",     "02:00:00:00:00:01",
+		"--txmode",  rig->cfg.txmode ? rig->cfg.txmode : "iothread"
 	};
 
 	snprintf(backend, sizeof(backend), "xdp:" RIG_NEAR "%s",
 		 rig->cfg.words ? rig->cfg.words : "");
 	snprintf(queues, sizeof(queues), "%u", rig->cfg.queues);
 	for (unsigned i = 0; rig->cfg.options && rig->cfg.options[i]; i++)
-		args[6 + i] = rig->cfg.options[i];
+		args[8 + i] = rig->cfg.options[i];
 	daemon_start(&rig->daemon, program, args);
 	rig_connect(rig);
 }
@@ -312,6 +342,15 @@ size_t rig_receive(struct rig *rig, struct virtio_net_hdr_v1 *hdr, unsigned time
 		usleep(20);
 	} while (monotonic_ns() < end_ns);
 	return 0;
+}
+
+bool rig_link_is_up(struct rig *rig)
+{
+	struct virtio_net_config config = { 0 };
+	int err = frontend_get_config(&rig->net->frontend, 0, &config, sizeof(config));
+
+	assert_int_equal(err, 0);
+	return config.status & VIRTIO_NET_S_LINK_UP;
 }
 
 uint64_t rig_counter(struct rig *rig, const char *kind, const char *name)

@@ -57,6 +57,12 @@ void rig_init(const char *txringd);
 void rig_link(struct rig *rig, const struct rig_config *cfg);
 void rig_start(struct rig *rig);
 void rig_open(struct rig *rig, const struct rig_config *cfg);
+/*
+ * The veth anew, after it was removed, the near end still down; the far end's namespace anew, which
+ * has none then.
+ */
+void rig_make_veth(struct rig *rig);
+void rig_make_namespace(struct rig *rig);
 /* Only the guest: for the first time, or after driver_net_free. */
 void rig_connect(struct rig *rig);
 /* The daemon must end well; then the veth is removed. */
@@ -86,6 +92,8 @@ void rig_wait_sent(struct rig *rig);
  * for so long.
  */
 size_t rig_receive(struct rig *rig, struct virtio_net_hdr_v1 *hdr, unsigned timeout_ms);
+/* As the guest sees it. */
+bool rig_link_is_up(struct rig *rig);
 /* Counters of all queues of a kind ("tx", "rx"). */
 uint64_t rig_counter(struct rig *rig, const char *kind, const char *name);
 
