@@ -107,5 +107,5 @@ bool xsk_kick(struct xsk *x)
 	x->completed += xdp_ring_ready(&x->comp, 1);
 	x->comp.idx = x->comp.seen;
 	xdp_ring_release(&x->comp);
-	return !code && !xdp_ring_pending(&x->tx);
+	return !code;
 }
