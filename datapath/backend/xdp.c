@@ -37,10 +37,10 @@
 
 /*
  * The kernel lets go of a queue a moment after its socket was closed: half a second at start, and
- * less where queues stand still meanwhile.
+ * 60 ms where other cards wait for the control thread.
  */
 #define XDP_BIND_TRIES   25
-#define XDP_REBIND_TRIES 10
+#define XDP_REBIND_TRIES 3
 
 struct xdp_queue {
 	struct backend_queue base;
