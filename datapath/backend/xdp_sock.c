@@ -96,7 +96,8 @@ static int memory_refused(int code, size_t len, char err[BACKEND_ERR_LEN])
 		return xdp_link_failed(
 			err, code,
 			"an AF_XDP socket locks %zu KiB of memory and RLIMIT_MEMLOCK is "
-			"%llu KiB: raise it (ulimit -l, LimitMEMLOCK=)",
+			"%llu KiB for all that this user locks: raise it (ulimit -l, "
+			"LimitMEMLOCK=), or add CAP_IPC_LOCK",
 			len >> 10, (unsigned long long)limit.rlim_cur >> 10);
 	return xdp_link_failed(err, code, "memory for an AF_XDP socket: %s", strerror(-code));
 }
