@@ -281,7 +281,7 @@ static void refuses_what_is_no_socket(void **state)
 
 	(void)state;
 	rig_link(&rig, &(struct rig_config){ 0 });
-	expect_refusal(77, RIG_NEAR, "fd 77 is no AF_XDP socket: Bad file descriptor");
+	expect_refusal(77, RIG_NEAR, "fd 77 is not open");
 	fd = open("/dev/null", O_RDWR);
 	expect_refusal(fd, RIG_NEAR, "is no AF_XDP socket: Socket operation on non-socket");
 	close(fd);
