@@ -21,6 +21,7 @@
 #include "bench/tapdev.h"
 #include "bench/veth.h"
 #include "bench/xsk.h"
+#include "datapath/backend/xdp_sock.h"
 #include "virtio/base.h"
 
 #define RING_SIZE 256
@@ -259,7 +260,7 @@ static void xdp_case(const struct bench_options *opt, unsigned len, const char *
 	veth_redirect(&b.bare_veth, b.xsk.fd);
 	b.packet = b.veth.packet;
 	b.bare_packet = b.bare_veth.packet;
-	b.n = XSK_RING - 96;
+	b.n = XDP_RX_CHUNKS - 96;
 	subject_start(&b.subject, &cfg);
 	compare(&b, opt, &row);
 	xsk_deinit(&b.xsk);
