@@ -73,9 +73,9 @@ static struct xdp_queue *xdp_queue_of(struct backend_queue *q)
 /* The longest frame that may come or go at an MTU. */
 static uint32_t max_len(const struct xdp_sock *s, int mtu)
 {
-	uint32_t len = (uint32_t)mtu + XDP_LINK_HEADERS;
+	uint32_t most = xdp_sock_piece(s) * (s->segments ? XDP_SOCK_PIECES : 1);
 
-	return s->segments ? len : (uint32_t)min_u64(len, xdp_sock_piece(s));
+	return (uint32_t)min_u64((uint32_t)mtu + XDP_LINK_HEADERS, most);
 }
 
 static void set_max_len(struct xdp_backend *x)
