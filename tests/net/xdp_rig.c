@@ -28,6 +28,7 @@
 #define PATIENCE_MS 30000
 #define MAX_ARGS    32
 #define RCVBUF      (64 << 20)
+#define NO_IPV6     "/proc/sys/net/ipv6/conf/" RIG_FAR "/disable_ipv6"
 
 static const char *program;
 
@@ -74,11 +75,14 @@ void rig_far_ip(const struct rig *rig, const char *fmt, ...)
 /* The guest answers nobody's question for its address, so it is known. */
 static void set_far_up(const struct rig *rig)
 {
+	rig_far_run(rig, rig->cfg.v6 ? "echo 0 >" NO_IPV6 : "echo 1 >" NO_IPV6);
 	rig_far_ip(rig, "link set lo up");
 	rig_far_ip(rig, "link set " RIG_FAR " address 02:00:00:00:00:02 up");
 	rig_far_ip(rig, "addr add " RIG_FAR_V4 "/24 dev " RIG_FAR);
-	rig_far_ip(rig, "addr add " RIG_FAR_V6 "/64 dev " RIG_FAR " nodad");
 	rig_far_ip(rig, "neigh add " RIG_GUEST_V4 " lladdr 02:00:00:00:00:01 dev " RIG_FAR);
+	if (!rig->cfg.v6)
+		return;
+	rig_far_ip(rig, "addr add " RIG_FAR_V6 "/64 dev " RIG_FAR " nodad");
 	rig_far_ip(rig, "neigh add " RIG_GUEST_V6 " lladdr 02:00:00:00:00:01 dev " RIG_FAR);
 }
 

@@ -37,6 +37,7 @@ struct rig_config {
 	const char *txmode; /* iothread */
 	unsigned queues;
 	unsigned mtu;     /* of both ends when txringd starts */
+	bool v6;          /* the far end speaks IPv6, also by itself, now and then */
 	uint64_t without; /* features that the guest does not take */
 	unsigned ring_size;
 	const char *const *options; /* more of the daemon's, up to a NULL */

@@ -23,7 +23,7 @@
 
 #define ETHERTYPE   0x88b5 /* for experiments */
 #define HEADER      18     /* Ethernet's, and the frame's length */
-#define MAX_LEN     9100
+#define MAX_LEN     41000
 #define PATIENCE_MS 10000
 #define BATCH       64
 
@@ -247,6 +247,27 @@ static void follows_the_mtu(void **state)
 	close_rig();
 }
 
+/* A frame has 18 chunks at most, here of 1792 bytes: the kernel would lose a longer one. */
+static void drops_what_has_too_many_chunks(void **state)
+{
+	uint8_t frame[MAX_LEN];
+
+	open_rig(*state);
+	peer_ip("link set " RIG_NEAR " mtu 40000");
+	rig_far_ip(&rig, "link set " RIG_FAR " mtu 40000");
+	usleep(300000);
+	both_ways(20000, 20002, 1);
+	guest_send(18 * 1792);
+	compare(frame, far_receive(frame, PATIENCE_MS), 18 * 1792, true);
+	guest_send(18 * 1792 + 1);
+	guest_send(40000);
+	guest_send(100);
+	compare(frame, far_receive(frame, PATIENCE_MS), 100, true);
+	rig_wait_sent(&rig);
+	assert_int_equal(rig_counter(&rig, "tx", "drop_backend"), 2);
+	close_rig();
+}
+
 static int tear_down(void **state)
 {
 	(void)state;
@@ -274,6 +295,10 @@ int main(int argc, char **argv)
 		  &generic },
 		{ "native, too long", drops_what_is_too_long, NULL, tear_down, &native },
 		{ "generic, too long", drops_what_is_too_long, NULL, tear_down, &generic },
+		{ "native, too many chunks", drops_what_has_too_many_chunks, NULL, tear_down,
+		  &native },
+		{ "generic, too many chunks", drops_what_has_too_many_chunks, NULL, tear_down,
+		  &generic },
 		{ "native, another MTU", follows_the_mtu, NULL, tear_down, &native },
 		{ "generic, another MTU", follows_the_mtu, NULL, tear_down, &generic },
 	};
