@@ -32,7 +32,9 @@
 /* Option of a descriptor: the frame goes on in the next one (XDP_PKT_CONTD). */
 #define XDP_SOCK_CONTINUES (1U << 0)
 
-/* How many pieces a frame may have: the kernel (MAX_SKB_FRAGS, 17) loses a longer one in silence. */
+/*
+ * How many pieces a frame may have: the kernel (MAX_SKB_FRAGS, 17) loses a longer one in silence.
+ */
 #define XDP_SOCK_PIECES 18
 
 struct xdp_sock {
