@@ -6,13 +6,30 @@
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# Every echo comes back. iputils checks their content as well.
+# How many answers to its pings the host's side has got so far.
+echo_replies()
+{
+	host awk '/^Icmp:/ && !n { n = split($0, name); next }
+		/^Icmp:/ { for (i = 2; i <= n; i++) value[name[i]] = $i }
+		END { print value["InEchoReps"] }' /proc/self/net/snmp
+}
+
+have_replies()
+{
+	[ "$(echo_replies)" -ge "$1" ]
+}
+
+# ping_all SIZE COUNT: all are answered, with the bytes that were sent. The kernel counts them: ping itself, whatever -W says, ends two round
+# trips after its last one, and calls lost what comes later, on a machine that is busy just then.
 ping_all()
 {
-	local size=$1 count=$2 back
+	local size=$1 count=$2 before said
 
-	back=$(ping_times "$count" "$size" 0.01 | wc -l)
-	[ "$back" -eq "$count" ] || fail "ping of $size bytes: $back of $count came back"
+	before=$(echo_replies)
+	said=$(host ping -c "$count" -s "$size" -i 0.01 -W 3 $guest_ip) || true
+	[[ $said != *"wrong data"* ]] || fail "ping of $size bytes: $said"
+	within 20 have_replies $((before + count)) ||
+		fail "ping of $size bytes: $(($(echo_replies) - before)) of $count came back"
 }
 
 # Round trips in us, sorted, one a line, of pings that each begin when the last one has ended: a kick for
