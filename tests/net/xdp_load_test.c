@@ -332,7 +332,7 @@ int main(int argc, char **argv)
 		TEST("slow far end, poll", far_end_is_slow, &poll),
 		TEST("resets, iothread", driver_resets, &native),
 		TEST("resets, timer", driver_resets, &timer),
-		TEST("resets, poll, generic", driver_resets, &generic),
+		TEST("resets, poll", driver_resets, &poll),
 		TEST("stops, iothread", driver_stops, &native),
 		TEST("stops, timer", driver_stops, &timer),
 		TEST("stops, poll", driver_stops, &poll),
@@ -341,7 +341,7 @@ int main(int argc, char **argv)
 		TEST("a front-end reconnects", front_end_reconnects, &native),
 		TEST("2 pairs", both_queues_send, &pairs),
 		TEST("2 pairs, timer", both_queues_send, &pairs_timer),
-		TEST("2 pairs, busy poll", front_end_leaves, &busy),
+		TEST("a front-end leaves, busy poll", front_end_leaves, &busy),
 	};
 
 	if (argc != 2)
