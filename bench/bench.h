@@ -33,8 +33,8 @@ bool bench_has_xdp(const struct bench_options *opt, const char *bench);
 /* Sets where report writes JSON to besides the table; NULL: nowhere. */
 void bench_report_begin(const char *json_path, const struct bench_options *opt);
 void bench_report(const struct bench_row *row);
-/* Ends the JSON and says how many targets were met. */
-void bench_report_end(void);
+/* Ends the JSON and says how many targets were met. How many figures there were. */
+unsigned bench_report_end(void);
 /* True: some figure was over three times its target. */
 bool bench_report_gross(void);
 

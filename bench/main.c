@@ -114,6 +114,7 @@ int main(int argc, char **argv)
 	}
 	for (; optind < argc; optind++)
 		benches[find(argv[optind])].run(&opt);
-	bench_report_end();
+	if (!bench_report_end())
+		return SKIPPED;
 	return bench_report_gross() ? EXIT_FAILURE : EXIT_SUCCESS;
 }

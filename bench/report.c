@@ -148,14 +148,15 @@ void bench_report(const struct bench_row *r)
 		json_row(r, !target[0] ? "null" : over <= 1 ? "true" : "false");
 }
 
-void bench_report_end(void)
+unsigned bench_report_end(void)
 {
 	printf("%u figures, %u of %u targets met\n", report.rows, report.met, report.targets);
 	if (!report.json)
-		return;
+		return report.rows;
 	fprintf(report.json, "\n  ]\n}\n");
 	if (fclose(report.json))
 		measure_die("JSON: %s", strerror(errno));
+	return report.rows;
 }
 
 bool bench_report_gross(void)
