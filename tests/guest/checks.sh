@@ -6,30 +6,56 @@
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# How many answers to its pings the host's side has got so far.
+snmp_of_host()
+{
+	host cat /proc/self/net/snmp
+}
+
+snmp_of_guest()
+{
+	guest "cat /proc/net/snmp"
+}
+
+# echo_replies host|guest: how many answers to its pings that side has got so far
 echo_replies()
 {
-	host awk '/^Icmp:/ && !n { n = split($0, name); next }
+	snmp_of_"$1" | awk '/^Icmp:/ && !n { n = split($0, name); next }
 		/^Icmp:/ { for (i = 2; i <= n; i++) value[name[i]] = $i }
-		END { print value["InEchoReps"] }' /proc/self/net/snmp
+		END { print value["InEchoReps"] }'
 }
 
 have_replies()
 {
-	[ "$(echo_replies)" -ge "$1" ]
+	[ "$(echo_replies "$1")" -ge "$2" ]
 }
 
-# ping_all SIZE COUNT: all are answered, with the bytes that were sent. The kernel counts them: ping itself, whatever -W says, ends two round
-# trips after its last one, and calls lost what comes later, on a machine that is busy just then.
+# all_replied host|guest BEFORE COUNT: so many more are there. The kernel counts them: ping itself, whatever -W says,
+# ends two round trips after its last one, and calls lost what comes later, on a machine that is busy just then.
+all_replied()
+{
+	within 20 have_replies "$1" $(($2 + $3)) ||
+		fail "pings of the $1: $(($(echo_replies "$1") - $2)) of $3 came back"
+}
+
+# ping_all SIZE COUNT: the host's pings are all answered, with the bytes that were sent
 ping_all()
 {
 	local size=$1 count=$2 before said
 
-	before=$(echo_replies)
+	before=$(echo_replies host)
 	said=$(host ping -c "$count" -s "$size" -i 0.01 -W 3 $guest_ip) || true
 	[[ $said != *"wrong data"* ]] || fail "ping of $size bytes: $said"
-	within 20 have_replies $((before + count)) ||
-		fail "ping of $size bytes: $(($(echo_replies) - before)) of $count came back"
+	all_replied host "$before" "$count"
+}
+
+# The same of the guest's.
+guest_ping_all()
+{
+	local size=$1 count=$2 before
+
+	before=$(echo_replies guest)
+	guest "ping -q -c $count -i 0.01 -s $size $host_ip" >/dev/null || true
+	all_replied guest "$before" "$count"
 }
 
 # Round trips in us, sorted, one a line, of pings that each begin when the last one has ended: a kick for

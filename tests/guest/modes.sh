@@ -18,8 +18,7 @@ features yes VERSION_1 MAC STATUS CTRL_VQ CSUM GUEST_CSUM HOST_TSO4 HOST_TSO6 GU
 	GUEST_TSO6 MRG_RXBUF INDIRECT_DESC EVENT_IDX
 
 traffic 100
-[[ $(guest "ping -q -c 20 -i 0.01 -s 4000 $host_ip") == *" 0% packet loss"* ]] ||
-	fail "the guest's pings are lost"
+guest_ping_all 4000 20
 case $mode in
 iothread)	ping_floor 0 2000 ;;
 timer)		ping_floor 150 4000 ;;

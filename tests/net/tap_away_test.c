@@ -427,6 +427,7 @@ static void macvtap_is_taken_again(void **state)
 		fail_msg("%s", err);
 	expect_health(w, BACKEND_HEALTHY, "");
 	peer_open(&w->peer, LOWER "1");
+	assert_true(peer_wait_link(&w->peer, NAME) && peer_wait_link(&w->peer, LOWER));
 	assert_int_equal(w->backend->ops->set_queue(w->backend, 1, false), 0);
 	carries_both_ways(w);
 }

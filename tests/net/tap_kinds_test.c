@@ -60,6 +60,7 @@ static void open_by_name(struct world *w, unsigned n_queues, const char *end)
 		fail_msg("%s", err);
 	assert_int_equal(w->backend->ops->start(w->backend, ALL, NET_HDR_LEN), 0);
 	peer_open(&w->peer, end);
+	assert_true(peer_wait_link(&w->peer, NAME) && peer_wait_link(&w->peer, end));
 }
 
 static void refused(int code, unsigned n_queues, const char *text)
