@@ -168,9 +168,9 @@ static const char *native_words(int code)
 /* One reason more why what was got is not the best. */
 static void add_note(char note[BACKEND_ERR_LEN], const char *words)
 {
-	size_t len = strlen(note);
-
-	snprintf(note + len, BACKEND_ERR_LEN - len, "%s%s", len ? "; " : "", words);
+	if (*note)
+		strncat(note, "; ", BACKEND_ERR_LEN - 1 - strlen(note));
+	strncat(note, words, BACKEND_ERR_LEN - 1 - strlen(note));
 }
 
 static int attach_failed(const struct xdp_prog_config *cfg, enum xdp_mode mode, int code,
