@@ -425,6 +425,8 @@ static void check_told(const struct attack *a, enum virtq_fault fault, unsigned 
 	snprintf(line, sizeof(line),
 		 "nic0: ring %u (%s of queue pair 0) is broken: %s, at available index %u\n", ring,
 		 a->rx ? "rx" : "tx", virtq_fault_name(fault), at);
+	/* One before may have said the same: this is for its own line. */
+	daemon_wait_log(&lab.daemon, "is broken", lab.n_broken + 1);
 	daemon_wait_log(&lab.daemon, line, 1);
 	for (unsigned i = 0; i < 20; i++)
 		ring_kick_now(driver_net_ring(lab.net, ring));
