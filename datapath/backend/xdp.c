@@ -21,6 +21,7 @@
 
 #include "datapath/backend/xdp_group.h"
 #include "datapath/backend/xdp_link.h"
+#include "datapath/backend/xdp_log.h"
 #include "datapath/backend/xdp_prog.h"
 #include "datapath/backend/xdp_rx.h"
 #include "datapath/backend/xdp_sock.h"
@@ -170,7 +171,7 @@ static int open_group(struct xdp_backend *x, char err[BACKEND_ERR_LEN])
 	q->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (q->epoll < 0 || epoll_ctl(q->epoll, EPOLL_CTL_ADD, q->sock.fd, &ready) ||
 	    epoll_ctl(q->epoll, EPOLL_CTL_ADD, q->rx.group_fd, &ready))
-		return xdp_link_failed(err, -errno, "epoll: %s", strerror(errno));
+		return xdp_log_failed(err, -errno, "epoll: %s", strerror(errno));
 	set_fds(q);
 	return 0;
 }
@@ -245,8 +246,8 @@ static int open_queue(struct xdp_backend *x, unsigned i, int fd, unsigned tries,
 	if (x->prog)
 		code = xdp_prog_set_socket(x->prog, cfg.queue, q->sock.fd);
 	if (code)
-		return xdp_link_failed(err, code, "queue %u of %s does not get its socket: %s",
-				       cfg.queue, x->link.name, strerror(-code));
+		return xdp_log_failed(err, code, "queue %u of %s does not get its socket: %s",
+				      cfg.queue, x->link.name, strerror(-code));
 	q->rx.local = x->link.local;
 	q->rx.dropped = 0;
 	set_fds(q);
@@ -318,8 +319,8 @@ static int take_all(struct xdp_backend *x, char err[BACKEND_ERR_LEN])
 {
 	int code = x->passed || x->link.local || x->cfg.share ? 0 : xdp_link_promisc(&x->link);
 
-	return code ? xdp_link_failed(err, code, "%s does not become promiscuous: %s", x->link.name,
-				      strerror(-code))
+	return code ? xdp_log_failed(err, code, "%s does not become promiscuous: %s", x->link.name,
+				     strerror(-code))
 		    : 0;
 }
 
@@ -358,11 +359,11 @@ static int check_queues(const struct xdp_backend *x, char err[BACKEND_ERR_LEN])
 
 	if (!x->link.n_queues || last < x->link.n_queues)
 		return 0;
-	return xdp_link_failed(err, -EINVAL,
-			       "%s has %u queue%s, from 0 on: there is no queue %u (ethtool -L %s "
-			       "changes how many, --queues how many are used)",
-			       x->link.name, x->link.n_queues, x->link.n_queues == 1 ? "" : "s",
-			       last, x->link.name);
+	return xdp_log_failed(err, -EINVAL,
+			      "%s has %u queue%s, from 0 on: there is no queue %u (ethtool -L %s "
+			      "changes how many, --queues how many are used)",
+			      x->link.name, x->link.n_queues, x->link.n_queues == 1 ? "" : "s",
+			      last, x->link.name);
 }
 
 /* Has what was lost left the sockets as they were? */
@@ -377,13 +378,13 @@ static int state_failed(const struct xdp_backend *x, char err[BACKEND_ERR_LEN])
 	case XDP_LINK_UP:
 		return 0;
 	case XDP_LINK_NO_CARRIER:
-		return xdp_link_failed(err, -ENODEV, "%s has no carrier", x->link.name);
+		return xdp_log_failed(err, -ENODEV, "%s has no carrier", x->link.name);
 	case XDP_LINK_DOWN:
-		return xdp_link_failed(err, -ENODEV, "%s is down", x->link.name);
+		return xdp_log_failed(err, -ENODEV, "%s is down", x->link.name);
 	case XDP_LINK_GONE:
 		break;
 	}
-	return xdp_link_failed(err, -ENODEV, "there is no interface %s", x->link.name);
+	return xdp_log_failed(err, -ENODEV, "there is no interface %s", x->link.name);
 }
 
 /* Sockets that were passed in go on; what waits in them leaves late, and was counted as lost. */
@@ -404,8 +405,8 @@ static int revive(struct xdp_backend *x)
 static int find_again(struct xdp_backend *x, char err[BACKEND_ERR_LEN])
 {
 	if (x->passed)
-		return xdp_link_failed(err, -EBADFD,
-				       "sockets that were passed in as fds cannot be made again");
+		return xdp_log_failed(err, -EBADFD,
+				      "sockets that were passed in as fds cannot be made again");
 	close_queues(x);
 	return xdp_link_find(&x->link, err);
 }
@@ -557,8 +558,8 @@ static int set_up(struct xdp_backend *x, const struct xdp_config *cfg, char err[
 	if (!code)
 		code = check_queues(x, err);
 	if (!code && xdp_link_state(&x->link) == XDP_LINK_DOWN)
-		code = xdp_link_failed(err, -ENETDOWN, "%s is down: ip link set %s up", cfg->ifname,
-				       cfg->ifname);
+		code = xdp_log_failed(err, -ENETDOWN, "%s is down: ip link set %s up", cfg->ifname,
+				      cfg->ifname);
 	return code ? code : open_queues(x, cfg->fds, XDP_BIND_TRIES, err);
 }
 
@@ -569,11 +570,11 @@ int xdp_backend_new(struct backend **backend, const struct xdp_config *cfg, unsi
 	int code;
 
 	if (!n_queues || n_queues > XDP_MAX_QUEUES)
-		return xdp_link_failed(err, -EINVAL, "an interface has 1 to %d queues, not %u",
-				       XDP_MAX_QUEUES, n_queues);
+		return xdp_log_failed(err, -EINVAL, "an interface has 1 to %d queues, not %u",
+				      XDP_MAX_QUEUES, n_queues);
 	x = make(cfg, n_queues);
 	if (!x)
-		return xdp_link_failed(err, -ENOMEM, "no memory for an interface's queues");
+		return xdp_log_failed(err, -ENOMEM, "no memory for an interface's queues");
 	code = set_up(x, cfg, err);
 	if (code) {
 		xdp_free(&x->base);

@@ -54,7 +54,10 @@ bool xdp_dispatch_is_possible(void)
 	return !statfs(XDP_DISPATCH_BPFFS, &fs) && fs.f_type == BPF_FS_MAGIC;
 }
 
-/* The socket whose name says that the program's process is alive; -EADDRINUSE: it exists. */
+/*
+ * A socket named after program id: as long as it is open the process that attached it lives.
+ * -EADDRINUSE: it does.
+ */
 static int take_name(uint32_t id)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };

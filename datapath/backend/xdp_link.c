@@ -3,8 +3,6 @@
 #include "datapath/backend/xdp_link.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -15,26 +13,18 @@
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
 
-int xdp_link_failed(char err[BACKEND_ERR_LEN], int code, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(err, BACKEND_ERR_LEN, fmt, args);
-	va_end(args);
-	return code;
-}
+#include "datapath/backend/xdp_log.h"
 
 int xdp_link_init(struct xdp_link *l, const char *name, char err[BACKEND_ERR_LEN])
 {
 	*l = (struct xdp_link){ .sock = -1, .promisc = -1 };
 	if (!*name || strlen(name) >= IFNAMSIZ)
-		return xdp_link_failed(err, -EINVAL,
-				       "'%s' is no name of an interface: 1 to %d characters", name,
-				       IFNAMSIZ - 1);
+		return xdp_log_failed(err, -EINVAL,
+				      "'%s' is no name of an interface: 1 to %d characters", name,
+				      IFNAMSIZ - 1);
 	memcpy(l->name, name, strlen(name));
 	l->sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return l->sock < 0 ? xdp_link_failed(err, -errno, "a socket: %s", strerror(errno)) : 0;
+	return l->sock < 0 ? xdp_log_failed(err, -errno, "a socket: %s", strerror(errno)) : 0;
 }
 
 void xdp_link_deinit(struct xdp_link *l)
@@ -94,11 +84,11 @@ int xdp_link_find(struct xdp_link *l, char err[BACKEND_ERR_LEN])
 
 	memcpy(ifr.ifr_name, l->name, IFNAMSIZ);
 	if (ioctl(l->sock, SIOCGIFINDEX, &ifr))
-		return xdp_link_failed(err, -errno, "there is no interface %s: ip link shows all",
-				       l->name);
+		return xdp_log_failed(err, -errno, "there is no interface %s: ip link shows all",
+				      l->name);
 	l->ifindex = (unsigned)ifr.ifr_ifindex;
 	if (ask(l, SIOCGIFHWADDR, &ifr) || ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER)
-		return xdp_link_failed(err, -EINVAL, "%s is no Ethernet interface", l->name);
+		return xdp_log_failed(err, -EINVAL, "%s is no Ethernet interface", l->name);
 	find_queues(l);
 	find_driver(l);
 	return 0;

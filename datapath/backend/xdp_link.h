@@ -51,8 +51,4 @@ int xdp_link_raise_mtu(const struct xdp_link *l, unsigned mtu);
  */
 int xdp_link_promisc(struct xdp_link *l);
 
-/* Writes err and returns code. */
-int xdp_link_failed(char err[BACKEND_ERR_LEN], int code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
 #endif

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "datapath/backend/xdp_link.h"
+#include "datapath/backend/xdp_log.h"
 
 /* Newer than Debian 12's <linux/if_xdp.h> and <sys/socket.h>. */
 #define XDP_SOCK_UMEM_TX_METADATA (1U << 2) /* XDP_UMEM_TX_METADATA_LEN */
@@ -60,16 +61,16 @@ static int make_socket(struct xdp_sock *s, char err[BACKEND_ERR_LEN])
 		return 0;
 	code = -errno;
 	if (code == -EPERM)
-		return xdp_link_failed(
+		return xdp_log_failed(
 			err, code,
 			"an AF_XDP socket needs CAP_NET_RAW: run as root, or pass sockets "
 			"in with xdp-fd:");
 	if (code == -EAFNOSUPPORT)
-		return xdp_link_failed(
+		return xdp_log_failed(
 			err, code,
 			"this kernel has no AF_XDP sockets (CONFIG_XDP_SOCKETS): use a "
 			"tap");
-	return xdp_link_failed(err, code, "an AF_XDP socket: %s", strerror(-code));
+	return xdp_log_failed(err, code, "an AF_XDP socket: %s", strerror(-code));
 }
 
 static int check_socket(int fd, char err[BACKEND_ERR_LEN])
@@ -79,12 +80,11 @@ static int check_socket(int fd, char err[BACKEND_ERR_LEN])
 
 	/* One that did not come with exec() is another file of our own. */
 	if (flags < 0 || flags & FD_CLOEXEC)
-		return xdp_link_failed(err, -EBADF, "fd %d is not open", fd);
+		return xdp_log_failed(err, -EBADF, "fd %d is not open", fd);
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
-		return xdp_link_failed(err, -errno, "fd %d is no AF_XDP socket: %s", fd,
-				       strerror(errno));
-	return domain == AF_XDP ? 0
-				: xdp_link_failed(err, -EINVAL, "fd %d is no AF_XDP socket", fd);
+		return xdp_log_failed(err, -errno, "fd %d is no AF_XDP socket: %s", fd,
+				      strerror(errno));
+	return domain == AF_XDP ? 0 : xdp_log_failed(err, -EINVAL, "fd %d is no AF_XDP socket", fd);
 }
 
 static int memory_refused(int code, size_t len, char err[BACKEND_ERR_LEN])
@@ -93,13 +93,13 @@ static int memory_refused(int code, size_t len, char err[BACKEND_ERR_LEN])
 
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	if (code == -ENOBUFS || code == -EPERM)
-		return xdp_link_failed(
+		return xdp_log_failed(
 			err, code,
 			"an AF_XDP socket locks %zu KiB of memory and RLIMIT_MEMLOCK is "
 			"%llu KiB for all that this user locks: raise it (ulimit -l, "
 			"LimitMEMLOCK=), or add CAP_IPC_LOCK",
 			len >> 10, (unsigned long long)limit.rlim_cur >> 10);
-	return xdp_link_failed(err, code, "memory for an AF_XDP socket: %s", strerror(-code));
+	return xdp_log_failed(err, code, "memory for an AF_XDP socket: %s", strerror(-code));
 }
 
 /* Register the UMEM, with metadata if s->meta asks for it and the kernel has it. */
@@ -120,7 +120,7 @@ static int register_umem(struct xdp_sock *s, char err[BACKEND_ERR_LEN])
 		return register_umem(s, err);
 	}
 	if (errno == EBUSY)
-		return xdp_link_failed(
+		return xdp_log_failed(
 			err, -EBUSY,
 			"fd %d is an AF_XDP socket that is set up already: pass one that "
 			"is in the map and not bound yet",
@@ -178,19 +178,19 @@ static int make_rings(struct xdp_sock *s, char err[BACKEND_ERR_LEN])
 	for (i = 0; i < array_size(rings); i++) {
 		*rings[i].ring = (struct xdp_ring){ .size = (uint32_t)rings[i].size };
 		if (setsockopt(s->fd, SOL_XDP, rings[i].option, &rings[i].size, sizeof(int)))
-			return xdp_link_failed(err, -errno, "rings of an AF_XDP socket: %s",
-					       strerror(errno));
+			return xdp_log_failed(err, -errno, "rings of an AF_XDP socket: %s",
+					      strerror(errno));
 	}
 	if (getsockopt(s->fd, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &len) || len != sizeof(offsets))
-		return xdp_link_failed(err, -ENOSYS,
-				       "this kernel's AF_XDP is older than 5.4 and not supported");
+		return xdp_log_failed(err, -ENOSYS,
+				      "this kernel's AF_XDP is older than 5.4 and not supported");
 	if (map_ring(s, &s->tx, &offsets.tx, sizeof(struct xdp_desc), XDP_PGOFF_TX_RING, 0) ||
 	    map_ring(s, &s->comp, &offsets.cr, sizeof(uint64_t), XDP_UMEM_PGOFF_COMPLETION_RING,
 		     1) ||
 	    map_ring(s, &s->rx, &offsets.rx, sizeof(struct xdp_desc), XDP_PGOFF_RX_RING, 2) ||
 	    map_ring(s, &s->fill, &offsets.fr, sizeof(uint64_t), XDP_UMEM_PGOFF_FILL_RING, 3))
-		return xdp_link_failed(err, -errno, "mapping rings of an AF_XDP socket: %s",
-				       strerror(errno));
+		return xdp_log_failed(err, -errno, "mapping rings of an AF_XDP socket: %s",
+				      strerror(errno));
 	return 0;
 }
 
@@ -207,27 +207,26 @@ static int bind_refused(int code, const struct xdp_sock_config *cfg, char err[BA
 {
 	switch (code) {
 	case -EBUSY:
-		return xdp_link_failed(
+		return xdp_log_failed(
 			err, code,
 			"queue %u of %s is another AF_XDP socket's: choose another with "
 			"start-queue=, or end what uses it",
 			cfg->queue, cfg->ifname);
 	case -EINVAL:
-		return xdp_link_failed(err, code, "%s has no queue %u, or fd %d is bound already",
-				       cfg->ifname, cfg->queue, cfg->fd);
+		return xdp_log_failed(err, code, "%s has no queue %u, or fd %d is bound already",
+				      cfg->ifname, cfg->queue, cfg->fd);
 	case -ENETDOWN:
-		return xdp_link_failed(err, code, "%s is down: ip link set %s up", cfg->ifname,
-				       cfg->ifname);
+		return xdp_log_failed(err, code, "%s is down: ip link set %s up", cfg->ifname,
+				      cfg->ifname);
 	case -EOPNOTSUPP:
-		return xdp_link_failed(err, code, "%s has no zero-copy: use copy=auto",
-				       cfg->ifname);
+		return xdp_log_failed(err, code, "%s has no zero-copy: use copy=auto", cfg->ifname);
 	default:
-		return xdp_link_failed(err, code, "binding an AF_XDP socket to queue %u of %s: %s",
-				       cfg->queue, cfg->ifname, strerror(-code));
+		return xdp_log_failed(err, code, "binding an AF_XDP socket to queue %u of %s: %s",
+				      cfg->queue, cfg->ifname, strerror(-code));
 	}
 }
 
-/* One way to bind; a queue whose last socket was closed just now stays busy for a moment. */
+/* Bind with these flags. A queue is busy for a moment after the socket that had it was closed. */
 static int bind_as(const struct xdp_sock *s, const struct xdp_sock_config *cfg, unsigned flags)
 {
 	const struct timespec pause = { .tv_nsec = XDP_SOCK_RETRY_NS };
@@ -274,7 +273,7 @@ static int bind_best(struct xdp_sock *s, const struct xdp_sock_config *cfg,
 	/* There the driver would have to make the sums, and does not tell whether it can. */
 	s->meta = s->meta && !s->zerocopy;
 	if (!s->segments && cfg->max_len > xdp_sock_piece(s))
-		return xdp_link_failed(
+		return xdp_log_failed(
 			err, -EMSGSIZE,
 			"without frames in several buffers, which this kernel has not, %s "
 			"can have an MTU of %u at most: ip link set %s mtu %u",
@@ -311,8 +310,8 @@ static int set_busy_poll(const struct xdp_sock *s, unsigned us, char err[BACKEND
 		    !setsockopt(s->fd, SOL_SOCKET, SO_BUSY_POLL, &time, sizeof(time)) &&
 		    !setsockopt(s->fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &frames, sizeof(frames))))
 		return 0;
-	return xdp_link_failed(err, -errno, "busy-poll=%u: %s%s", us, strerror(errno),
-			       errno == EPERM ? " (it needs CAP_NET_ADMIN)" : "");
+	return xdp_log_failed(err, -errno, "busy-poll=%u: %s%s", us, strerror(errno),
+			      errno == EPERM ? " (it needs CAP_NET_ADMIN)" : "");
 }
 
 static int set_up(struct xdp_sock *s, const struct xdp_sock_config *cfg, char note[BACKEND_ERR_LEN],
