@@ -34,10 +34,31 @@ struct frame {
 };
 
 /*
- * Bytes of frames after which the turn of a queue on its iothread ends, whatever its burst: on a
- * tap, nine frames of 60 KB take as long as 256 small ones.
+ * What of a queue's frames may move in one turn of its iothread, whatever its burst: the turn ends
+ * when either is used up. The other way of the same pair, and every other queue, waits for so much.
  */
-#define TURN_BYTES (512U << 10)
+#define TURN_FRAMES 64
+#define TURN_BYTES  (512U << 10)
+
+/* What is left of a queue's turn. */
+struct turn {
+	unsigned frames;
+	uint64_t bytes;
+};
+
+#define TURN_WHOLE ((struct turn){ TURN_FRAMES, TURN_BYTES })
+
+/* n frames of so many bytes together have moved; the last of them may exceed what was left. */
+static inline void turn_take(struct turn *turn, unsigned n, uint64_t bytes)
+{
+	turn->frames -= n;
+	turn->bytes -= bytes < turn->bytes ? bytes : turn->bytes;
+}
+
+static inline bool turn_over(const struct turn *turn)
+{
+	return !turn->frames || !turn->bytes;
+}
 
 /*
  * Where the end of a received frame goes that its room could not hold: private memory, so that no

@@ -19,9 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RX_BATCH       64  /* most frames of one call to the backend */
-#define RX_FIRST_BATCH 4   /* a queue that woke for one frame need not take 64 chains */
-#define RX_BURST       256 /* most frames of one run */
+#define RX_BATCH       64 /* most frames of one call to the backend */
+#define RX_FIRST_BATCH 4  /* a queue that woke for one frame need not take 64 chains */
 #define RX_GATHER      64
 #define RX_IOV         (CHAIN_MAX_IOV + 1 + 2 * RX_BATCH)
 #define RX_CHAINS      CHAIN_MAX_IOV
@@ -33,12 +32,6 @@ struct rx_window {
 	struct iov_pool pool;
 	unsigned n;
 	uint64_t room; /* bytes in all chains */
-};
-
-/* What is left of a run, which is one turn of the iothread. */
-struct rx_left {
-	unsigned frames;
-	uint64_t bytes; /* with headers */
 };
 
 enum rx_next {
@@ -210,20 +203,13 @@ static enum rx_next rx_queue_unpark(struct rx_queue *q)
 }
 
 /* How many chains to take for one call to the backend. */
-static unsigned rx_queue_expect(const struct rx_queue *q, unsigned n)
+static unsigned rx_queue_expect(const struct rx_queue *q)
 {
-	return q->bq->rx_waiting ? (unsigned)min_u64(*q->bq->rx_waiting, RX_BATCH) : n;
-}
-
-/* The backend gave n frames, of so many bytes with what spilled. */
-static void rx_left_take(struct rx_left *left, unsigned n, uint64_t bytes)
-{
-	left->frames -= n;
-	left->bytes -= min_u64(bytes, left->bytes);
+	return q->bq->rx_waiting ? (unsigned)min_u64(*q->bq->rx_waiting, RX_BATCH) : q->batch;
 }
 
 /* One frame into gathered chains. */
-static enum rx_next rx_queue_gather(struct rx_queue *q, struct rx_left *left)
+static enum rx_next rx_queue_gather(struct rx_queue *q, struct turn *turn)
 {
 	struct rx_window w;
 	struct frame f;
@@ -246,19 +232,19 @@ static enum rx_next rx_queue_gather(struct rx_queue *q, struct rx_left *left)
 		rx_queue_publish(q, 1, f.len);
 	if (got) {
 		q->gather = used == 1 ? q->gather - 1 : RX_GATHER;
-		rx_left_take(left, 1, f.len + q->spill.used);
+		turn_take(turn, 1, f.len + q->spill.used);
 	}
 	virtq_rewind(&q->vq, &w.chains[used], w.n - used);
 	return got ? RX_MORE : RX_DRAINED;
 }
 
 /*
- * Up to *n frames, each into a chain of its own. *n becomes how many to ask for the next time: more
- * and more, unless the room of so many is more than what is left.
+ * Some frames, each into a chain of its own. The next time it asks for more, and more again, unless
+ * the room of so many is more than what is left of the turn.
  */
-static enum rx_next rx_queue_batch(struct rx_queue *q, unsigned *n, struct rx_left *left)
+static enum rx_next rx_queue_batch(struct rx_queue *q, struct turn *turn)
 {
-	unsigned ask = (unsigned)min_u64(rx_queue_expect(q, *n), left->frames), got, done, i;
+	unsigned ask = (unsigned)min_u64(rx_queue_expect(q), turn->frames), got, done, i;
 	struct frame frames[RX_BATCH];
 	struct rx_window w;
 	uint64_t bytes = 0;
@@ -266,9 +252,9 @@ static enum rx_next rx_queue_batch(struct rx_queue *q, unsigned *n, struct rx_le
 	if (!ask)
 		return RX_DRAINED;
 	rx_window_init(&w);
-	if (!rx_window_add(&w, q, ask, left->bytes))
+	if (!rx_window_add(&w, q, ask, turn->bytes))
 		return RX_NO_BUFFERS;
-	*n = w.n < ask ? w.n : (unsigned)min_u64(2UL * *n, RX_BATCH);
+	q->batch = w.n < ask ? w.n : (unsigned)min_u64(2UL * q->batch, RX_BATCH);
 	for (i = 0; i < w.n; i++)
 		frames[i] = (struct frame){ .iov = w.chains[i].iov,
 					    .n_iov = w.chains[i].n_in,
@@ -287,7 +273,7 @@ static enum rx_next rx_queue_batch(struct rx_queue *q, unsigned *n, struct rx_le
 	if (q->spill.used)
 		rx_queue_park(q, &frames[done]);
 	virtq_rewind(&q->vq, &w.chains[done], w.n - done);
-	rx_left_take(left, got, bytes + (q->spill.used ? frames[done].len + q->spill.used : 0));
+	turn_take(turn, got, bytes + (q->spill.used ? frames[done].len + q->spill.used : 0));
 	return got == w.n || q->spill.used ? RX_MORE : RX_DRAINED;
 }
 
@@ -304,19 +290,20 @@ static bool rx_queue_await_buffers(struct rx_queue *q)
 
 static void rx_queue_run(struct rx_queue *q)
 {
-	struct rx_left left = { RX_BURST, TURN_BYTES };
-	unsigned n = RX_FIRST_BATCH;
+	struct turn turn = TURN_WHOLE;
 	enum rx_next next = RX_MORE;
 
 	count_add(&q->stats.runs, 1);
-	while (next == RX_MORE && left.frames && left.bytes && !q->vq.fault) {
+	while (next == RX_MORE && !turn_over(&turn) && !q->vq.fault) {
 		if (q->parked)
 			next = rx_queue_unpark(q);
 		else if (q->gather && q->mergeable)
-			next = rx_queue_gather(q, &left);
+			next = rx_queue_gather(q, &turn);
 		else
-			next = rx_queue_batch(q, &n, &left);
+			next = rx_queue_batch(q, &turn);
 	}
+	if (next != RX_MORE)
+		q->batch = RX_FIRST_BATCH;
 	if (q->vq.fault) {
 		/* The backend may have called within this run. */
 		iothread_work_cancel(q->thread, &q->run_work);
@@ -396,6 +383,7 @@ int rx_queue_start(struct rx_queue *q, const struct rx_queue_config *cfg)
 	q->hdr_len = cfg->hdr_len;
 	q->mergeable = feature_has(cfg->vq.features, VIRTIO_NET_F_MRG_RXBUF);
 	q->gather = 0;
+	q->batch = RX_FIRST_BATCH;
 	q->kick_watch.fd = cfg->kick_fd;
 	virtq_start(&q->vq, &cfg->vq);
 	if (cfg->kick_fd >= 0) {

@@ -30,6 +30,7 @@ struct rx_queue {
 	struct virtq vq;
 	bool running;
 	bool enabled;    /* false: frames stay in the backend */
+	unsigned batch;  /* frames to ask the backend for, where it does not tell how many wait */
 	unsigned gather; /* frames for which to gather chains, since a recent one needed several */
 	const uint8_t *parked; /* a whole frame in private memory that waits for buffers, or NULL */
 	uint32_t parked_len;

@@ -35,10 +35,10 @@ static void tx_queue_reap(struct tx_queue *q)
 }
 
 /*
- * Ring -> backend -> used: up to n chains, whose bytes are taken off *bytes. Returns how many left
- * the ring; *full: the backend took no more.
+ * Ring -> backend -> used: up to n chains, which are taken off turn. Returns how many left the
+ * ring; *full: the backend took no more.
  */
-static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, uint64_t *bytes, bool *full)
+static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, struct turn *turn, bool *full)
 {
 	unsigned room = q->vq.size - tx_flight_count(&q->flight), taken = 0;
 	struct tx_batch b;
@@ -46,12 +46,12 @@ static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, uint64_t *bytes, 
 	/* More chains than the ring has, those in flight included, do not fit the flight ring. */
 	if (!room && virtq_peek(&q->vq))
 		virtq_break(&q->vq, VIRTQ_FAULT_AVAIL_IDX);
-	tx_batch_pop(&b, &q->vq, &q->rules, &q->stats, n < room ? n : room, *bytes);
+	tx_batch_pop(&b, &q->vq, &q->rules, &q->stats, n < room ? n : room, turn->bytes);
 	if (b.n_frames)
 		taken = q->bq->ops->tx(q->bq, b.frames, b.n_frames, &q->stats);
 	*full = taken < b.n_frames;
 	tx_batch_settle(&b, &q->vq, &q->rules, &q->stats, taken);
-	*bytes -= min_u64(b.bytes, *bytes);
+	turn_take(turn, b.n_chains, b.bytes);
 	if (q->bq->ops->tx_done) {
 		tx_batch_fly(&b, &q->flight);
 		tx_queue_reap(q);
@@ -93,18 +93,18 @@ static void tx_queue_open_run(struct tx_queue *q, enum tx_event event)
 }
 
 /*
- * Go on with the run, with up to *bytes of frames. True: it is over, *view says how. False: it goes
+ * Go on with the run, for what is left of turn. True: it is over, *view says how. False: it goes
  * on in the next turn of the iothread, behind the work of others.
  */
-static bool tx_queue_run(struct tx_queue *q, uint64_t *bytes, struct tx_view *view)
+static bool tx_queue_run(struct tx_queue *q, struct turn *turn, struct tx_view *view)
 {
 	struct tx_run *run = &q->run;
 	bool full = false;
 	unsigned done = 1;
 
-	while (done && !full && run->sent < q->burst && *bytes) {
-		done = tx_queue_batch(q, (unsigned)min_u64(q->burst - run->sent, TX_BATCH), bytes,
-				      &full);
+	while (done && !full && run->sent < q->burst && !turn_over(turn)) {
+		done = (unsigned)min_u64(min_u64(q->burst - run->sent, turn->frames), TX_BATCH);
+		done = tx_queue_batch(q, done, turn, &full);
 		run->sent += done;
 	}
 	*view = (struct tx_view){ .sent = run->sent, .stop = TX_STOP_EMPTY };
@@ -198,10 +198,10 @@ static bool tx_queue_follow(struct tx_queue *q, struct tx_plan plan, enum tx_eve
 
 /*
  * Tell the engine of event and follow its plan, until the queue sleeps, waits for its turn, or
- * cannot go on. bytes are left of the turn.
+ * cannot go on.
  */
 static void tx_queue_go_on(struct tx_queue *q, enum tx_event event, struct tx_view view,
-			   uint64_t bytes)
+			   struct turn turn)
 {
 	struct tx_plan plan;
 
@@ -212,26 +212,26 @@ static void tx_queue_go_on(struct tx_queue *q, enum tx_event event, struct tx_vi
 		/* One burst a turn: what is found after a run gets what that left of it. */
 		q->burst -= (uint32_t)min_u64(view.sent, q->burst - 1);
 		tx_queue_open_run(q, event);
-	} while (tx_queue_run(q, &bytes, &view));
+	} while (tx_queue_run(q, &turn, &view));
 }
 
 static void tx_queue_event(struct tx_queue *q, enum tx_event event)
 {
-	tx_queue_go_on(q, event, (struct tx_view){ 0 }, TURN_BYTES);
+	tx_queue_go_on(q, event, (struct tx_view){ 0 }, TURN_WHOLE);
 }
 
 static void tx_queue_on_run(struct iothread_work *work)
 {
 	struct tx_queue *q = container_of(work, struct tx_queue, run_work);
-	uint64_t bytes = TURN_BYTES;
+	struct turn turn = TURN_WHOLE;
 	struct tx_view view;
 
 	if (!q->run.open)
 		tx_queue_open_run(q, TX_RAN);
 	if (q->run.rest)
 		iothread_work_queue(q->thread, &q->run_work);
-	else if (tx_queue_run(q, &bytes, &view))
-		tx_queue_go_on(q, q->run.told_as, view, bytes);
+	else if (tx_queue_run(q, &turn, &view))
+		tx_queue_go_on(q, q->run.told_as, view, turn);
 	/* What is queued from here on is for the next turn. */
 	q->run.rest = false;
 }

@@ -4,11 +4,11 @@
  *
  * Two cards on one iothread: the guest of one floods it in every way that it can, the other's sends
  * one frame at a time. How long that takes, from kick to used, must stay within what the flooder
- * may do in a turn, a burst or TURN_BYTES each way at the cost of a frame that is measured in the
+ * may do in a turn, TURN_FRAMES or TURN_BYTES each way at the cost of a frame that is measured in the
  * same run, over what it takes with nobody else there. Runs in a network namespace of its own.
  *
  * The quicker quarter is judged: the slower ones are the scheduler's, on a machine that does other
- * things. With bursts that know no bound it is late, too, for rings hold many bursts. Beside large
+ * things. With turns that know no bound it is late, too, for rings hold many turns. Beside large
  * frames it is also counted how many of them a ping meets, which needs no clock.
  */
 #include <errno.h>
@@ -30,9 +30,8 @@
 #include "virtio/base.h"
 
 #define TAP       "txring0"
-#define RING_SIZE 8192 /* of the flooder's rings: many bursts */
-#define BURST     256  /* of tx and rx alike */
-#define BURSTS    2    /* of a turn: tx and rx */
+#define RING_SIZE 8192 /* of the flooder's rings: many turns */
+#define WAYS      2    /* of a turn: tx and rx */
 /*
  * Turns that a ping may meet: kick, timer, its run and the way back are four; the others are for a
  * test thread that waits for its processor. Without a bound in bytes it meets 28 and more.
@@ -317,8 +316,8 @@ static void check_flood(void)
 	flood_start();
 	cost = frame_ns();
 	flooded = ping(lab.flood->fill || lab.flood->rx, &met);
-	turn = min_u64(BURST, (TURN_BYTES + frame_len() - 1) / frame_len());
-	bound = alone + BURSTS * turn * cost + WAKE_NS;
+	turn = min_u64(TURN_FRAMES, (TURN_BYTES + frame_len() - 1) / frame_len());
+	bound = alone + WAYS * turn * cost + WAKE_NS;
 	print_message("%s, %s: %u us alone, %u us of %u allowed, a frame costs %u ns, %u met\n",
 		      lab.mode, lab.flood->name, (unsigned)(alone / 1000),
 		      (unsigned)(flooded / 1000), (unsigned)(bound / 1000), (unsigned)cost,

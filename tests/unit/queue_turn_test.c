@@ -270,11 +270,14 @@ static void test_burst_of_many_bytes(void **state)
 	while (fake_iothread_turn(thread))
 		;
 	assert_int_equal(take_back(&r), 3 * A_TURN);
-	/* Of small frames: the burst, in one turn. */
-	told_reset(TX_SOON, 128);
-	offer(&r, 128, 1514);
+	/* Of small frames so many go in a turn. */
+	told_reset(TX_SOON, TURN_FRAMES + 20);
+	offer(&r, TURN_FRAMES + 20, 1514);
 	tx_queue_kick(&r.tx);
-	assert_int_equal(turn(&r), 128);
+	assert_int_equal(turn(&r), TURN_FRAMES);
+	assert_int_equal(told.n, 1);
+	assert_int_equal(turn(&r), 20);
+	assert_true(told.n == 2 && told.view.stop == TX_STOP_BURST);
 	tx_down(&r);
 	iothread_free(thread);
 }

@@ -116,7 +116,8 @@ static void ring_full_kick(struct rig *r)
 	add(r, SIZE - 1);
 	check(r, !ring_reserve(&r->guest.ring, 1));
 	ring_kick_now(&r->guest.ring);
-	turn(r);
+	for (unsigned i = 0; i < SIZE / TURN_FRAMES; i++)
+		turn(r);
 	check(r, r->q.stats.frames == SIZE);
 	settle(r);
 	check_all_out(r);
