@@ -237,6 +237,14 @@ static void offer(struct ring *r, const struct piece *pieces, unsigned n, uint16
 	store_release(&r->areas.avail->idx, (uint16_t)(at + jump));
 }
 
+/* One chain of one piece, behind those that were offered before. */
+static void offer_next(struct ring *r, const struct piece *p)
+{
+	offer(r, p, 1, 0, 1);
+	r->avail_idx = r->packed ? vring_packed_forward(r->avail_idx, 1, r->size)
+				 : (uint16_t)(r->avail_idx + 1);
+}
+
 static void write_table(const struct piece *pieces, unsigned n)
 {
 	void *table = lab.extra.regions[0].host + TABLE_AT;
@@ -761,24 +769,16 @@ static void frame_memory_is_removed(void **state)
 		/* With no rx ring the loop keeps them; else they are on their way. */
 		if (i % 2)
 			check_zero(driver_net_ring_stop(lab.net, 0), "GET_VRING_BASE");
-		if (tx->packed)
-			offer(tx, pieces, ECHO_RING, 0, 1);
-		else
-			for (unsigned k = 0; k < ECHO_RING; k++) {
-				offer(tx, pieces, 1, 0, 1);
-				tx->avail_idx++;
-			}
+		for (unsigned k = 0; k + 1 < ECHO_RING; k++)
+			offer_next(tx, &pieces[k]);
 		ring_kick_now(tx);
 		remove_extra(lab.net, 0);
 		check_others();
-		/* What it had not taken yet, or one that it is offered now. */
-		if (!tx->packed) {
-			offer(tx, pieces, 1, 0, 1);
-			ring_kick_now(tx);
-			assert_int_equal(tx_faults(30000), 1);
-		}
+		/* What it had not taken yet, or the one that it is offered now. */
+		offer_next(tx, &pieces[0]);
+		ring_kick_now(tx);
+		assert_int_equal(tx_faults(30000), 1);
 		check_zero(driver_net_ring_stop(lab.net, 1), "GET_VRING_BASE");
-		tx_faults(0);
 		add_extra(lab.net, 0);
 		if (!(i % 2))
 			check_zero(driver_net_ring_stop(lab.net, 0), "GET_VRING_BASE");
@@ -786,7 +786,6 @@ static void frame_memory_is_removed(void **state)
 		check_zero(driver_net_ring_restart(lab.net, 1), "restart");
 		check_pair_0(5);
 	}
-	assert_true(lab.n_broken > 0);
 	close_lab();
 }
 
