@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include "virtio/net_hdr.h"
@@ -71,5 +72,47 @@ struct spill {
 };
 
 #define SPILL_SIZE (NET_FRAME_MAX + NET_HDR_LEN_MAX)
+
+/* Where a backend copies a received frame: its room, then the spill buffer. */
+struct frame_cursor {
+	const struct iovec *iov;
+	size_t at;     /* in the first of iov */
+	uint32_t room; /* left in iov */
+	struct spill *spill;
+};
+
+/* The bytes may lie in guest memory, and so in the room itself. */
+static inline void frame_copy(struct frame_cursor *to, const uint8_t *from, size_t len)
+{
+	size_t part;
+
+	for (; len && to->room; len -= part, from += part) {
+		part = to->iov->iov_len - to->at;
+		part = len < part ? len : part;
+		part = to->room < part ? to->room : part;
+		memmove((uint8_t *)to->iov->iov_base + to->at, from, part);
+		to->room -= (uint32_t)part;
+		to->at += part;
+		if (to->at == to->iov->iov_len) {
+			to->iov++;
+			to->at = 0;
+		}
+	}
+	if (!len)
+		return;
+	memcpy(to->spill->buf + to->spill->used, from, len);
+	to->spill->used += (uint32_t)len;
+}
+
+/*
+ * The header of a frame whose room begins with one long piece. One that is there already, as it
+ * mostly is, is left alone: its cache line, which the driver reads, too, stays with both. The
+ * number of buffers is the queue's to write.
+ */
+static inline void frame_put_header(uint8_t *to, const struct virtio_net_hdr_v1 *hdr)
+{
+	if (memcmp(to, hdr, NET_HDR_LEN_LEGACY))
+		memcpy(to, hdr, NET_HDR_LEN_LEGACY);
+}
 
 #endif

@@ -116,46 +116,6 @@ static bool loop_tx_cancel(struct backend_queue *base, struct tx_stats *stats)
 	return true;
 }
 
-/* Where a copy goes: a frame's room, then the spill buffer. */
-struct loop_cursor {
-	const struct iovec *iov;
-	size_t at;
-	uint32_t room; /* left in iov */
-	struct spill *spill;
-};
-
-static void loop_copy(struct loop_cursor *to, const uint8_t *from, size_t len)
-{
-	size_t part;
-
-	for (; len && to->room; len -= part, from += part) {
-		part = min_u64(min_u64(len, to->room), to->iov->iov_len - to->at);
-		memmove((uint8_t *)to->iov->iov_base + to->at, from, part);
-		to->room -= (uint32_t)part;
-		to->at += part;
-		if (to->at == to->iov->iov_len) {
-			to->iov++;
-			to->at = 0;
-		}
-	}
-	if (!len)
-		return;
-	memcpy(to->spill->buf + to->spill->used, from, len);
-	to->spill->used += (uint32_t)len;
-}
-
-/*
- * A header that is there already, as it mostly is, is left alone: its cache line, which the driver
- * reads, too, stays with both.
- */
-static void loop_copy_simple(uint8_t *to, const struct loop_frame *f, const uint8_t *from,
-			     unsigned hdr_len)
-{
-	if (memcmp(to, &f->hdr, NET_HDR_LEN_LEGACY))
-		memcpy(to, &f->hdr, NET_HDR_LEN_LEGACY);
-	memmove(to + hdr_len, from, f->len);
-}
-
 /*
  * Frames of one piece that fit into the first piece of their room, as most are: how many were
  * delivered before one that is not.
@@ -171,8 +131,9 @@ static unsigned loop_deliver_simple(struct loop_queue *q, struct frame *frames, 
 
 		if (from->n_iov != 1 || from->len + q->hdr_len > room->iov_len)
 			break;
-		loop_copy_simple(room->iov_base, from, q->iov[(iov_head + i) % LOOP_IOVS].iov_base,
-				 q->hdr_len);
+		frame_put_header(room->iov_base, &from->hdr);
+		memmove((uint8_t *)room->iov_base + q->hdr_len,
+			q->iov[(iov_head + i) % LOOP_IOVS].iov_base, from->len);
 		frames[i].len = q->hdr_len + from->len;
 	}
 	q->frame_head += i;
@@ -186,14 +147,14 @@ static unsigned loop_deliver_simple(struct loop_queue *q, struct frame *frames, 
 static void loop_deliver(struct loop_queue *q, struct frame *f, struct spill *spill)
 {
 	const struct loop_frame *from = &q->frames[q->frame_head % LOOP_FRAMES];
-	struct loop_cursor to = { .iov = f->iov, .room = f->len, .spill = spill };
+	struct frame_cursor to = { .iov = f->iov, .room = f->len, .spill = spill };
 	unsigned i;
 
-	loop_copy(&to, (const uint8_t *)&from->hdr, q->hdr_len);
+	frame_copy(&to, (const uint8_t *)&from->hdr, q->hdr_len);
 	for (i = 0; i < from->n_iov; i++) {
 		const struct iovec *iov = &q->iov[(q->iov_head + i) % LOOP_IOVS];
 
-		loop_copy(&to, iov->iov_base, iov->iov_len);
+		frame_copy(&to, iov->iov_base, iov->iov_len);
 	}
 	f->len = q->hdr_len + from->len - spill->used;
 }

@@ -68,32 +68,6 @@ static void publish(struct xdp_rx *r)
 	xdp_ring_submit(&r->sock->fill);
 }
 
-/* Where a copy goes: a frame's room, then the spill buffer. */
-struct xdp_cursor {
-	const struct iovec *iov;
-	size_t at;
-	uint32_t room; /* left in iov */
-	struct spill *spill;
-};
-
-static void copy_in(struct xdp_cursor *to, const uint8_t *from, size_t len)
-{
-	size_t part;
-
-	for (; len && to->room; len -= part, from += part) {
-		part = min_u64(min_u64(len, to->room), to->iov->iov_len - to->at);
-		memcpy((uint8_t *)to->iov->iov_base + to->at, from, part);
-		to->room -= (uint32_t)part;
-		to->at += part;
-		if (to->at == to->iov->iov_len) {
-			to->iov++;
-			to->at = 0;
-		}
-	}
-	memcpy(to->spill->buf + to->spill->used, from, len);
-	to->spill->used += (uint32_t)len;
-}
-
 /* Put the pieces of a frame together. */
 static uint8_t *join(const struct xdp_rx *r, const struct xdp_rx_frame *f)
 {
@@ -121,26 +95,18 @@ static const uint8_t *describe(const struct xdp_rx *r, const struct xdp_rx_frame
 	return bytes;
 }
 
-/* A header that is there already is left alone: the driver reads its cache line, too. */
-static void copy_simple(uint8_t *to, const struct virtio_net_hdr_v1 *hdr, const uint8_t *from,
-			uint32_t len, unsigned hdr_len)
-{
-	if (memcmp(to, hdr, NET_HDR_LEN_LEGACY))
-		memcpy(to, hdr, NET_HDR_LEN_LEGACY);
-	memcpy(to + hdr_len, from, len);
-}
-
 /* len bytes and their header into `to`. */
 static void deliver(const struct xdp_rx *r, const struct virtio_net_hdr_v1 *hdr,
 		    const uint8_t *bytes, uint32_t len, struct frame *to, struct spill *spill)
 {
-	struct xdp_cursor cursor = { .iov = to->iov, .room = to->len, .spill = spill };
+	struct frame_cursor cursor = { .iov = to->iov, .room = to->len, .spill = spill };
 
 	if (r->hdr_len + len <= to->iov->iov_len) {
-		copy_simple(to->iov->iov_base, hdr, bytes, len, r->hdr_len);
+		frame_put_header(to->iov->iov_base, hdr);
+		memcpy((uint8_t *)to->iov->iov_base + r->hdr_len, bytes, len);
 	} else {
-		copy_in(&cursor, (const uint8_t *)hdr, r->hdr_len);
-		copy_in(&cursor, bytes, len);
+		frame_copy(&cursor, (const uint8_t *)hdr, r->hdr_len);
+		frame_copy(&cursor, bytes, len);
 	}
 	to->len = r->hdr_len + len - spill->used;
 }
