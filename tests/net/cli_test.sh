@@ -104,6 +104,8 @@ refuses_path()
 }
 refuses_path "" characters
 refuses_path "$scratch/$(printf 'x%.0s' {1..120})" characters
+refuses_path "$(printf 'x%.0s' {1..3000})" "xxx...'" characters
+refuses --queues "111...'" "1 to 128" -- --backend null --queues "$(printf '1%.0s' {1..3000})"
 refuses_path "$scratch/none/socket" "'$scratch/none/socket'" "No such file or directory"
 echo precious >"$scratch/file"
 refuses_path "$scratch/file" "'$scratch/file'" "no socket"
@@ -235,9 +237,10 @@ for fd in 0 2; do
 	[ "$(readlink "/proc/$daemon/fd/$fd")" = /dev/null ] ||
 		fail "closed fd $fd is now $(readlink "/proc/$daemon/fd/$fd")"
 done
-kill "$daemon"
+kill -HUP "$daemon"
 wait "$daemon" || fail "with stderr closed: status $?"
 daemon=
+[ ! -e "$sock" ] || fail "SIGHUP leaves the socket"
 
 # A socket that another process has put in the place of its own stays at its end.
 "$txringd" --socket-path "$sock" --backend null --control "$scratch/run/control" 2>"$scratch/log" &

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tools/config/txmode.h"
+#include "tools/config/values.h"
 
 void nic_config_init(struct nic_config *c, const char *mark)
 {
@@ -34,7 +35,8 @@ int nic_config_set(struct nic_config *c, const struct config_key *key, const cha
 	if (error == -ENOMEM)
 		snprintf(err, NIC_CONFIG_ERR_LEN, "out of memory");
 	else if (error)
-		snprintf(err, NIC_CONFIG_ERR_LEN, "%s%s '%s'%s", c->mark, key->name, value, reason);
+		snprintf(err, NIC_CONFIG_ERR_LEN, "%s%s '%.*s%s'%s", c->mark, key->name,
+			 VALUES_SHOWN, value, strlen(value) > VALUES_SHOWN ? "..." : "", reason);
 	return error;
 }
 

@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Characters of a value that a message shows, so that what is allowed has room behind it. */
+#define VALUES_SHOWN 160
+
 /* The highest number that a file descriptor may have here. */
 #define VALUES_MAX_FD 1048575
 

@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tools/config/values.h"
+
 #define RETRY_MS 200 /* between two attempts to connect */
 #define BACKLOG  64  /* connections that wait to be taken */
 
@@ -19,7 +21,8 @@ static int set_address(struct sockaddr_un *addr, const char *option, const char 
 {
 	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (!*path || strlen(path) >= sizeof(addr->sun_path)) {
-		snprintf(err, err_len, "--%s '%s' must be 1 to %zu characters long", option, path,
+		snprintf(err, err_len, "--%s '%.*s%s' must be 1 to %zu characters long", option,
+			 VALUES_SHOWN, path, strlen(path) > VALUES_SHOWN ? "..." : "",
 			 sizeof(addr->sun_path) - 1);
 		return -ENAMETOOLONG;
 	}

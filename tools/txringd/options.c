@@ -127,7 +127,8 @@ static void print_help(void)
 	       modes);
 	print_backend_params();
 	printf("\n"
-	       "SIGUSR1 logs the counters of all queues; SIGTERM and SIGINT end txringd.\n");
+	       "SIGUSR1 logs the counters of all queues; SIGTERM, SIGINT and SIGHUP end "
+	       "txringd.\n");
 }
 
 /* The card that the options from here on are about. */

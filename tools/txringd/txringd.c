@@ -67,6 +67,7 @@ static int signals_init(struct daemon *d)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
 	/* Blocked before any thread exists, so that all of them inherit it. */
 	sigprocmask(SIG_BLOCK, &set, NULL);
