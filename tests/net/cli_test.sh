@@ -137,6 +137,35 @@ says_only "--socket-path '$scratch/stale'" "cannot be removed: Permission denied
 	"${as_nobody[@]}" "$txringd" --backend null --socket-path "$scratch/stale"
 rm "$scratch/stale"
 
+# Who may open it. Without mode, owner and group the umask decides, else the group and the owner.
+refuses --socket-mode "'888'" octal 0660 -- --backend null --socket-mode 888
+refuses --socket-owner "'no such user'" -- --backend null --socket-owner "no such user"
+refuses --socket-mode --client -- --backend null --client --socket-mode 600
+leaves_nothing --socket-group --fd -- "$txringd" --backend null --fd 0 --socket-group 0
+leaves_nothing "--socket-path '$sock'" "owner or group" "not permitted" -- "${as_nobody[@]}" "$txringd" \
+	--backend null --socket-path "$sock" --socket-owner root
+
+# has_access WANT ARGUMENT...: the socket's mode, owner and group.
+has_access()
+{
+	local got
+	"$txringd" --socket-path "$sock" --backend null "${@:2}" 2>"$scratch/log" &
+	daemon=$!
+	comes_up || fail "${*:2}: does not come up"
+	got=$(stat -c %a:%u:%g "$sock")
+	[ "$got" = "$1" ] || fail "${*:2}: the socket is $got, not $1"
+	kill "$daemon"
+	wait "$daemon"
+	daemon=
+}
+umask 027
+has_access 750:0:0
+umask 077
+has_access 660:0:12345 --socket-group 12345
+has_access 660:54321:0 --socket-owner 54321
+has_access 622:54321:12345 --socket-owner 54321 --socket-mode 0622 --socket-group 12345
+umask 022
+
 # Inherited ones: neither of another kind, nor what is open in txringd for something else.
 says_only "--fd '7'" "neither listens nor is connected" -- \
 	"${with_socket[@]}" 's = socket.socket(socket.AF_UNIX)' "$txringd" --backend null --fd 7
@@ -174,6 +203,35 @@ leaves_nothing --mtu "'9000'" "$tap" "set it beforehand, as root" -- \
 	setpriv --inh-caps=-all --bounding-set=-net_admin "$txringd" --socket-path "$sock" \
 	--backend "tap:$tap" --mtu 9000
 ip link del "$tap"
+
+# Bridges. A tap that cannot be put into one is not made, or goes again.
+refuses --bridge "'br/0'" "1 to 15" -- --backend "tap:$tap" --bridge br/0
+refuses --bridge "'br0'" "ip link add br0 type bridge" -- --backend "tap:$tap" --bridge br0
+refuses --bridge "'lo'" "no bridge" -- --backend "tap:$tap" --bridge lo
+if ip link add br0 type bridge 2>/dev/null; then
+	refuses --bridge "'br0'" "backend null" "no tap" -- --backend null --bridge br0
+	ip tuntap add "$tap" mode tap vnet_hdr user 0
+	leaves_nothing --bridge "'br0'" "ip link set $tap master br0" CAP_NET_ADMIN -- \
+		setpriv --inh-caps=-all --bounding-set=-net_admin "$txringd" --socket-path "$sock" \
+		--backend "tap:$tap" --bridge br0
+	ip link del "$tap"
+	# It is put in and set up, and again when the administrator has made it anew.
+	"$txringd" --socket-path "$sock" --backend "tap:$tap" --bridge br0 2>"$scratch/log" &
+	daemon=$!
+	comes_up || fail "a daemon with a bridge does not come up"
+	in_bridge() { ip -o link show "$tap" master br0 up 2>/dev/null | grep -q .; }
+	in_bridge || fail "the tap is not in its bridge, or not up"
+	ip link del "$tap"
+	ip tuntap add "$tap" mode tap vnet_hdr
+	comes in_bridge || fail "a tap that is back is not put into its bridge"
+	kill "$daemon"
+	wait "$daemon"
+	daemon=
+	ip link del "$tap"
+	ip link del br0
+else
+	echo "left out: the kernel has no bridges"
+fi
 
 # AF_XDP's words, which come to the same line as all others; what the host says of them is not here.
 "$txringd" --help >"$scratch/help"

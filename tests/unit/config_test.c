@@ -47,6 +47,12 @@ static void refused(void **state)
 		    "52:54:00:12:34:5g", "52:54:00:12:34:5", "52-54-00-12-34-56",
 		    "52:54:00:12:34:56 ", "0x:54:00:12:34:56", "01:00:5e:00:00:01",
 		    "ff:ff:ff:ff:ff:ff" } },
+		{ "socket-mode",
+		  { "", "8", "0o660", "+660", " 660", "1000", "00660", "u=rw", "-1" } },
+		{ "socket-owner", { "", "no such user", "-1", "4294967295", "0x0" } },
+		{ "socket-group", { "", "no such group", "-1", "4294967295", " 0" } },
+		{ "bridge", { "", "sixteen-letters-", "a/b", "a b", ".", "..", "a:1" } },
+		{ "link", { "", "on", "Up", "down " } },
 		{ "vhost", { "", "qemu", "Default", "require " } },
 		{ "vhost-fd", { "", ",", "3,", ",3", "3,,4", "3, 4", "+3", "-1", "1048576" } },
 		{ "vhost-poll",
@@ -89,6 +95,12 @@ static void taken(void **state)
 		{ "backend", "tap:t0" },
 		{ "queues", "128" },
 		{ "mac", "52:54:00:aB:Cd:0f" },
+		{ "socket-mode", "0620" },
+		{ "socket-owner", "root" },
+		{ "socket-group", "4294967294" },
+		{ "bridge", "longer-than-br0" },
+		{ "bridge", "br0" },
+		{ "link", "down" },
 		{ "mtu", "0068" },
 		{ "vhost", "require" },
 		{ "vhost-fd", "0,1048575" },
@@ -109,6 +121,11 @@ static void taken(void **state)
 	assert_int_equal(c.pairs, 128);
 	assert_memory_equal(c.mac, mac, sizeof(mac));
 	assert_int_equal(c.mtu, 68);
+	assert_true(c.access.has_mode && c.link_down);
+	assert_int_equal(c.access.mode, 0620);
+	assert_int_equal(c.access.owner, 0);
+	assert_int_equal(c.access.group, 4294967294);
+	assert_string_equal(c.bridge, "br0");
 	assert_int_equal(c.vhost.policy, VHOST_REQUIRE);
 	assert_int_equal(c.vhost.n_fds, 2);
 	assert_int_equal(c.vhost.fds[1], 1048575);
@@ -144,6 +161,12 @@ static void together(void **state)
 	assert_true(nic_config_check(&c, err) < 0);
 	assert_int_equal(set(&c, "queues", "2", err), 0);
 	assert_int_equal(nic_config_check(&c, err), 0);
+	assert_int_equal(set(&c, "socket-group", "0", err), 0);
+	assert_int_equal(nic_config_check(&c, err), 0);
+	assert_int_equal(set(&c, "client", NULL, err), 0);
+	assert_true(nic_config_check(&c, err) < 0);
+	assert_string_equal(err,
+			    "--socket-group is for a socket that is made here: not with --client");
 	nic_config_deinit(&c);
 }
 

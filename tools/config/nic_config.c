@@ -15,6 +15,8 @@ void nic_config_init(struct nic_config *c, const char *mark)
 	char err[NIC_CONFIG_ERR_LEN];
 
 	*c = (struct nic_config){ .mark = mark, .fd = -1, .pairs = 1 };
+	c->access.owner = (uid_t)-1;
+	c->access.group = (gid_t)-1;
 	txmode_parse(&c->mode, "iothread", err, sizeof(err));
 }
 
@@ -65,6 +67,22 @@ static int check_vhost(const struct nic_config *c, char err[NIC_CONFIG_ERR_LEN])
 	return -EINVAL;
 }
 
+/* The mode, owner or group of a socket that is not made here cannot be chosen. */
+static bool check_access(const struct nic_config *c, char err[NIC_CONFIG_ERR_LEN])
+{
+	const char *given = c->access.has_mode             ? "mode"
+			    : c->access.owner != (uid_t)-1 ? "owner"
+			    : c->access.group != (gid_t)-1 ? "group"
+							   : NULL;
+
+	if (!given || (c->socket_path && !c->client))
+		return true;
+	snprintf(err, NIC_CONFIG_ERR_LEN,
+		 "%ssocket-%s is for a socket that is made here: not with %s%s", c->mark, given,
+		 c->mark, c->client ? "client" : "fd");
+	return false;
+}
+
 int nic_config_check(const struct nic_config *c, char err[NIC_CONFIG_ERR_LEN])
 {
 	const char *m = c->mark;
@@ -76,7 +94,7 @@ int nic_config_check(const struct nic_config *c, char err[NIC_CONFIG_ERR_LEN])
 		snprintf(err, NIC_CONFIG_ERR_LEN, "%sclient needs %ssocket-path PATH", m, m);
 	else if (!c->backend)
 		snprintf(err, NIC_CONFIG_ERR_LEN, "%sbackend is missing", m);
-	else
+	else if (check_access(c, err))
 		return check_vhost(c, err);
 	return -EINVAL;
 }

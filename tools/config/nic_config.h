@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "datapath/tx/engine.h"
 #include "virtio/vhost_user/session.h"
@@ -39,13 +40,27 @@ struct vhost_config {
 	unsigned poll_us; /* 0: not given */
 };
 
+/* Who may connect to a socket that is made. */
+struct socket_access {
+	bool has_mode;
+	mode_t mode; /* of its file */
+	uid_t owner; /* (uid_t)-1: not given */
+	gid_t group; /* (gid_t)-1: not given */
+};
+
+/* A longer name no interface has. */
+#define NIC_CONFIG_IFNAME_LEN 16
+
 struct nic_config {
 	const char *mark;  /* how its reader writes a key: "--" before its name; static */
 	char name[16];     /* "nic0" */
 	char *socket_path; /* NULL: fd */
 	bool client;       /* connect to socket_path, do not listen on it */
 	int fd;            /* -1: socket_path */
-	char *backend;     /* "tap:tap0", of a known kind; NULL: not given */
+	struct socket_access access;
+	char *backend;                      /* "tap:tap0", of a known kind; NULL: not given */
+	char bridge[NIC_CONFIG_IFNAME_LEN]; /* that the tap is put into; "": none */
+	bool link_down;                     /* the state at the start */
 	struct tx_mode mode;
 	unsigned pairs; /* queue pairs */
 	bool has_mac;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The keys of a card's configuration: their names, parsers and help; see nic_config.h. */
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 #define MIN_MTU     68 /* RFC 791 */
 #define MAX_MTU     65535
 #define MAX_POLL_NS 1000000000ull
+#define MAX_ID      (UINT32_MAX - 1)
 
 static const char *const policy_names[] = {
 	[VHOST_DEFAULT] = "default",
@@ -84,6 +87,51 @@ static int set_fd(struct nic_config *c, const char *value, char err[NIC_CONFIG_E
 	return error;
 }
 
+static int set_socket_mode(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	size_t len = strlen(value);
+
+	if (!len || len > 4 || strspn(value, "01234567") != len || strtoul(value, NULL, 8) > 0777)
+		return invalid(err, " must be octal digits, 0 to 0777; who shall connect needs w, "
+				    "as in 0660");
+	c->access.mode = (mode_t)strtoul(value, NULL, 8);
+	c->access.has_mode = true;
+	return 0;
+}
+
+/* A name of digits alone is a number. */
+static int set_socket_owner(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	const struct passwd *pw;
+	uint64_t id;
+
+	if (values_number(value, strlen(value), 0, MAX_ID, &id)) {
+		c->access.owner = (uid_t)id;
+		return 0;
+	}
+	pw = getpwnam(value);
+	if (!pw)
+		return invalid(err, " must be a user of this host (getent passwd), or a number");
+	c->access.owner = pw->pw_uid;
+	return 0;
+}
+
+static int set_socket_group(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	const struct group *gr;
+	uint64_t id;
+
+	if (values_number(value, strlen(value), 0, MAX_ID, &id)) {
+		c->access.group = (gid_t)id;
+		return 0;
+	}
+	gr = getgrnam(value);
+	if (!gr)
+		return invalid(err, " must be a group of this host (getent group), or a number");
+	c->access.group = gr->gr_gid;
+	return 0;
+}
+
 static void list_backends(char *buf, size_t len)
 {
 	const char *before = "";
@@ -108,6 +156,27 @@ static int set_backend(struct nic_config *c, const char *value, char err[NIC_CON
 		return set_string(&c->backend, value);
 	list_backends(valid, sizeof(valid));
 	return invalid(err, " must be one of: %s", valid);
+}
+
+/* As the kernel has names of interfaces. */
+static int set_bridge(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	size_t len = strlen(value);
+
+	if (!len || len >= sizeof(c->bridge) || strpbrk(value, "/: \t\n") || value[0] == '.')
+		return invalid(err, " must be the name of a bridge, 1 to %zu characters",
+			       sizeof(c->bridge) - 1);
+	memset(c->bridge, 0, sizeof(c->bridge));
+	memcpy(c->bridge, value, len);
+	return 0;
+}
+
+static int set_link(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	if (strcmp(value, "up") != 0 && strcmp(value, "down") != 0)
+		return invalid(err, " must be one of: up | down");
+	c->link_down = !strcmp(value, "down");
+	return 0;
 }
 
 static int set_txmode(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
@@ -241,11 +310,32 @@ const struct config_key nic_config_keys[] = {
 	  .arg = "N",
 	  .help = "an inherited socket: connected (served once) or listening",
 	  .set = set_fd },
+	{ .name = "socket-mode",
+	  .arg = "OCTAL",
+	  .help = "the mode of the socket at PATH: who has w may connect; default\n"
+		  "0660 with an owner or group, else by umask",
+	  .set = set_socket_mode },
+	{ .name = "socket-owner",
+	  .arg = "USER",
+	  .help = "whose that socket is, a name or number",
+	  .set = set_socket_owner },
+	{ .name = "socket-group",
+	  .arg = "GROUP",
+	  .help = "the same of its group",
+	  .set = set_socket_group },
 	{ .name = "backend",
 	  .arg = "BACKEND",
 	  .help = "where frames go and come from:\n",
 	  .list = list_backends,
 	  .set = set_backend },
+	{ .name = "bridge",
+	  .arg = "BRIDGE",
+	  .help = "put the tap into it, and set it up",
+	  .set = set_bridge },
+	{ .name = "link",
+	  .arg = "STATE",
+	  .help = "up (default) or down: the link at the start; later\ntxringctl link",
+	  .set = set_link },
 	{ .name = "txmode",
 	  .arg = "MODE",
 	  .help = "when a tx queue runs: NAME[,param=value...], default iothread",

@@ -308,6 +308,7 @@ void control_serve(struct control *control, const struct pollfd fds[CONTROL_FDS]
 
 int control_new(struct control **out, const struct control_config *cfg, char *err, size_t err_len)
 {
+	const struct socket_access private = { true, 0600, (uid_t)-1, (gid_t)-1 };
 	struct control *control = calloc(1, sizeof(*control));
 	int fd;
 
@@ -317,7 +318,7 @@ int control_new(struct control **out, const struct control_config *cfg, char *er
 		return -ENOMEM;
 	}
 	control->file.path = cfg->path;
-	fd = endpoint_bind(&control->file, "control", true, err, err_len);
+	fd = endpoint_bind(&control->file, "control", &private, err, err_len);
 	if (fd < 0) {
 		closer_free(control->closer);
 		free(control);

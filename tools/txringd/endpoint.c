@@ -108,40 +108,95 @@ void endpoint_unlink(struct endpoint_file *file)
 	file->path = NULL;
 }
 
-int endpoint_bind(struct endpoint_file *file, const char *option, bool private, char *err,
-		  size_t err_len)
+/*
+ * Open the file of a socket that this process has just made at path, with mode 0: by an fd, since
+ * whoever may write in the folder can put a link or another's file in its place. -1 and errno.
+ */
+static int open_own_file(const char *path)
 {
-	const char *path = file->path;
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && !(st.st_mode & 07777) &&
+	    st.st_uid == geteuid() && st.st_nlink == 1)
+		return fd;
+	close(fd);
+	errno = ESTALE;
+	return -1;
+}
+
+/* What the step that failed was about, for the line of the log. */
+static int set_access(const char *path, const struct socket_access *access, const char **step)
+{
+	mode_t mode = access->has_mode ? access->mode : 0660;
+	int fd = open_own_file(path), error = 0;
+	char link[32];
+
+	*step = "replaced while it was made";
+	if (fd < 0)
+		return -errno;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	*step = "cannot have that mode";
+	if (chmod(link, mode) < 0)
+		error = -errno;
+	if (!error && (access->owner != (uid_t)-1 || access->group != (gid_t)-1)) {
+		*step = "cannot have that owner or group (root may choose any, others a group of "
+			"theirs)";
+		if (fchownat(fd, "", access->owner, access->group, AT_EMPTY_PATH) < 0)
+			error = -errno;
+	}
+	close(fd);
+	return error;
+}
+
+static bool restricted(const struct socket_access *access)
+{
+	return access->has_mode || access->owner != (uid_t)-1 || access->group != (gid_t)-1;
+}
+
+int endpoint_bind(struct endpoint_file *file, const char *option,
+		  const struct socket_access *access, char *err, size_t err_len)
+{
+	const char *path = file->path, *step = "cannot listen";
 	struct sockaddr_un addr;
 	int error = set_address(&addr, option, path, err, err_len), fd;
 
 	file->path = NULL;
-
 	if (!error)
 		error = remove_stale(&addr, option, err, err_len);
 	if (error)
 		return error;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0) {
+	/* The file has no more rights than the socket has before it gets a name. */
+	if (fd >= 0 && (!restricted(access) || fchmod(fd, 0) == 0) &&
+	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0) {
 		remember(file, path);
 		/* Nobody can connect before it listens. */
-		if ((!private || chmod(path, S_IRUSR | S_IWUSR) == 0) && listen(fd, BACKLOG) == 0)
+		if (restricted(access))
+			error = set_access(path, access, &step);
+		if (!error && listen(fd, BACKLOG) == 0)
 			return fd;
-		error = -errno;
+		if (!error) {
+			error = -errno;
+			step = "cannot listen";
+		}
 		endpoint_unlink(file);
 	} else {
 		error = -errno;
 	}
-	snprintf(err, err_len, "--%s '%s': cannot listen: %s", option, path, strerror(-error));
+	snprintf(err, err_len, "--%s '%s': %s: %s", option, path, step, strerror(-error));
 	if (fd >= 0)
 		close(fd);
 	return error;
 }
 
-int endpoint_listen(struct endpoint *e, const char *path, char *err, size_t err_len)
+int endpoint_listen(struct endpoint *e, const char *path, const struct socket_access *access,
+		    char *err, size_t err_len)
 {
 	*e = (struct endpoint){ .path = path, .listening = true, .file.path = path };
-	e->fd = endpoint_bind(&e->file, "socket-path", false, err, err_len);
+	e->fd = endpoint_bind(&e->file, "socket-path", access, err, err_len);
 	return e->fd < 0 ? e->fd : 0;
 }
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "tools/config/nic_config.h"
 #include "tools/txringd/closer.h"
 
 /* A socket's file, told from one that another process has put in its place since. */
@@ -30,16 +31,19 @@ struct endpoint {
 };
 
 /*
- * A listening socket at file->path, which --option named; private: for this user only. A socket
- * there that nobody listens on is replaced. Its fd, or negative errno with a reason in err.
+ * A listening socket at file->path, which --option named, with the mode, owner and group of access;
+ * without a mode 0660 where it has an owner or group, else by umask. There is no moment in which
+ * anybody else can connect. A socket there that nobody listens on is replaced. Its fd, or negative
+ * errno with a reason in err.
  */
-int endpoint_bind(struct endpoint_file *file, const char *option, bool private, char *err,
-		  size_t err_len);
+int endpoint_bind(struct endpoint_file *file, const char *option,
+		  const struct socket_access *access, char *err, size_t err_len);
 /* Removes the file, unless it is another process's by now. */
 void endpoint_unlink(struct endpoint_file *file);
 
 /* All three: 0, or negative errno with a reason in err. Nothing is left behind on failure. */
-int endpoint_listen(struct endpoint *e, const char *path, char *err, size_t err_len);
+int endpoint_listen(struct endpoint *e, const char *path, const struct socket_access *access,
+		    char *err, size_t err_len);
 int endpoint_connect(struct endpoint *e, const char *path, char *err, size_t err_len);
 /*
  * fd must be one that came with exec(), not one of our own. A listening one is made non-blocking,

@@ -66,7 +66,8 @@ static int endpoint_init(struct nic *nic)
 	else if (cfg->client)
 		error = endpoint_connect(&nic->endpoint, cfg->socket_path, err, sizeof(err));
 	else
-		error = endpoint_listen(&nic->endpoint, cfg->socket_path, err, sizeof(err));
+		error = endpoint_listen(&nic->endpoint, cfg->socket_path, &cfg->access, err,
+					sizeof(err));
 	if (error)
 		log_line("%s", err);
 	return error;
@@ -81,6 +82,16 @@ static const char *mtu_remedy(int error)
 		return ": the interface is in another network namespace; set its MTU there, and "
 		       "leave this out";
 	return "";
+}
+
+static int bridge_init(const struct nic *nic)
+{
+	char err[BACKEND_ERR_LEN];
+	int error = nic_join_bridge(nic, err);
+
+	if (error)
+		log_line("%sbridge '%s': %s", nic->cfg->mark, nic->cfg->bridge, err);
+	return error;
 }
 
 static int backend_init(struct nic *nic)
@@ -197,6 +208,8 @@ int nic_new(struct nic **out, const struct nic_config *cfg, bool named,
 		err = endpoint_init(nic);
 	if (!err)
 		err = backend_init(nic);
+	if (!err)
+		err = bridge_init(nic);
 	if (!err)
 		err = device_init(nic, threads, n_threads, first);
 	if (!err)

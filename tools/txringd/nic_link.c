@@ -43,6 +43,8 @@ static enum nic_link take_again(struct nic *nic)
 		return NIC_LINK_LOST;
 	}
 	log_back(nic);
+	if (nic_join_bridge(nic, err))
+		nic_log_limited(nic, "bridge '%s': %s", nic->cfg->bridge, err);
 	return NIC_LINK_THERE;
 }
 

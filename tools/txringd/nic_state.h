@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a card remembers, and how its parts call each other: nic.c makes it and tells of it,
- * nic_serve.c takes its front-ends, nic_link.c sees to it that its interface is there. Not for
- * others.
+ * nic_serve.c takes its front-ends, nic_link.c sees to it that its interface is there, nic_bridge.c
+ * that it is in its bridge. Not for others.
  */
 #ifndef TOOLS_TXRINGD_NIC_STATE_H
 #define TOOLS_TXRINGD_NIC_STATE_H
@@ -54,6 +54,12 @@ void nic_log_limited(struct nic *nic, const char *fmt, ...) __attribute__((forma
  * names, and without what needs one of the latter.
  */
 uint64_t nic_offer(const struct nic *nic);
+
+/*
+ * Put the backend's tap into the bridge of the configuration, if that names one, and set it up. 0,
+ * or a negative errno and the reason, without the bridge's name, in err.
+ */
+int nic_join_bridge(const struct nic *nic, char err[BACKEND_ERR_LEN]);
 
 /* Tell the session's front-end, which may be new, whether there is a link. */
 void nic_show_link(struct nic *nic);
