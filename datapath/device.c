@@ -22,8 +22,10 @@ struct device {
 	struct handover handover;
 	bool changed;       /* a ring, since the last device_hand_over() */
 	uint64_t unused_ns; /* when what no driver uses is let go of; DEVICE_NEVER: not due */
-	bool link_up;
+	bool carrier_up;    /* of the backend's interface */
+	bool down;          /* device_set_link(): no ring is enabled */
 	enum backend_health health; /* of the last device_check() */
+	char lost[BACKEND_ERR_LEN]; /* why it is not healthy */
 };
 
 static struct pair *pair_of(struct device *dev, unsigned ring)
@@ -57,11 +59,11 @@ static int dev_set_features(void *ctx, uint64_t features)
 	return 0;
 }
 
-static void set_link(struct device *dev, bool up)
+static void set_carrier(struct device *dev, bool up)
 {
 	struct backend *b = dev->cfg.backend;
 
-	dev->link_up = up;
+	dev->carrier_up = up;
 	if (b->ops->set_link)
 		b->ops->set_link(b, up);
 }
@@ -79,8 +81,8 @@ static bool in_use(const struct device *dev)
 static void ring_changed(struct device *dev)
 {
 	dev->changed = true;
-	if (!dev->link_up && in_use(dev))
-		set_link(dev, true);
+	if (!dev->carrier_up && in_use(dev))
+		set_carrier(dev, true);
 }
 
 static int dev_ring_start(void *ctx, unsigned ring, const struct virtq_config *cfg, int kick_fd)
@@ -109,15 +111,26 @@ static uint32_t dev_ring_stop(void *ctx, unsigned ring)
 	return base;
 }
 
+/* As the session wishes, unless the link is down. */
+static void enable_ring(struct device *dev, unsigned ring)
+{
+	struct pair *p = pair_of(dev, ring);
+	struct pair_ring *r = &p->rings[ring % PAIR_RINGS];
+	bool enabled = r->wanted && !dev->down;
+
+	if (enabled && r->started)
+		pair_attach(p, true);
+	pair_enable(p, ring % PAIR_RINGS, enabled);
+}
+
 static void dev_ring_enable(void *ctx, unsigned ring, bool enabled)
 {
 	struct device *dev = ctx;
 	struct pair *p = pair_of(dev, ring);
 
 	handover_take_back(&dev->handover, p->index);
-	if (enabled && p->rings[ring % PAIR_RINGS].started)
-		pair_attach(p, true);
-	pair_enable(p, ring % PAIR_RINGS, enabled);
+	p->rings[ring % PAIR_RINGS].wanted = enabled;
+	enable_ring(dev, ring);
 	ring_changed(dev);
 }
 
@@ -175,7 +188,7 @@ static void dev_send_rarp(void *ctx, const uint8_t mac[6])
 {
 	struct device *dev = ctx;
 	struct backend *b = dev->cfg.backend;
-	int err = b->ops->send ? rarp_send(b, dev->pairs[0].thread, mac) : 0;
+	int err = b->ops->send && !dev->down ? rarp_send(b, dev->pairs[0].thread, mac) : 0;
 
 	if (err)
 		device_log(&dev->cfg, "backend %s: a RARP is lost: %s", b->describe,
@@ -231,7 +244,7 @@ int device_new(struct device **out, const struct device_config *cfg)
 	}
 	handover_init(&dev->handover, &dev->cfg, dev->pairs, dev->n_pairs);
 	dev->unused_ns = DEVICE_NEVER;
-	set_link(dev, false);
+	set_carrier(dev, false);
 	*out = dev;
 	return 0;
 
@@ -290,8 +303,8 @@ static void let_go(struct device *dev)
 		if (!pair_in_use(&dev->pairs[i]))
 			pair_attach(&dev->pairs[i], false);
 	}
-	if (dev->link_up && !in_use(dev))
-		set_link(dev, false);
+	if (dev->carrier_up && !in_use(dev))
+		set_carrier(dev, false);
 }
 
 enum device_driver device_hand_over(struct device *dev, uint64_t now_ns)
@@ -313,19 +326,53 @@ uint64_t device_due_ns(const struct device *dev)
 	return dev->changed ? 0 : due_ns;
 }
 
+/* The kernel does not get a device without a backend, nor one that is to pass on no frames. */
+static void tell_handover(struct device *dev)
+{
+	const char *down = dev->down ? "the link is down" : NULL;
+
+	handover_set_lost(&dev->handover, dev->health == BACKEND_HEALTHY ? down : dev->lost);
+}
+
 enum backend_health device_check(struct device *dev)
 {
 	struct backend *b = dev->cfg.backend;
 	enum backend_health was = dev->health;
-	char why[BACKEND_ERR_LEN] = "";
 
-	dev->health = b->ops->check ? b->ops->check(b, why) : BACKEND_HEALTHY;
+	dev->health = b->ops->check ? b->ops->check(b, dev->lost) : BACKEND_HEALTHY;
 	if (dev->health == was)
 		return was;
 	if (dev->health != BACKEND_HEALTHY)
-		device_log(&dev->cfg, "backend %s: %s", b->describe, why);
-	handover_set_lost(&dev->handover, dev->health == BACKEND_HEALTHY ? NULL : why);
+		device_log(&dev->cfg, "backend %s: %s", b->describe, dev->lost);
+	tell_handover(dev);
 	return dev->health;
+}
+
+/* What has come from the network while the link was down is nobody's. */
+static void forget_frames(struct device *dev)
+{
+	struct backend *b = dev->cfg.backend;
+	int err;
+
+	dev_quiesce(dev);
+	err = b->ops->start(b, dev->features, net_hdr_len(dev->features));
+	dev_resume(dev);
+	if (err)
+		device_log(&dev->cfg, "backend %s: old frames cannot be thrown away: %s",
+			   b->describe, strerror(-err));
+}
+
+void device_set_link(struct device *dev, bool up)
+{
+	if (dev->down == !up)
+		return;
+	dev->down = !up;
+	tell_handover(dev);
+	if (up)
+		forget_frames(dev);
+	for (unsigned i = 0; i < dev->n_pairs * PAIR_RINGS; i++)
+		enable_ring(dev, i);
+	ring_changed(dev);
 }
 
 int device_reopen(struct device *dev, char err[BACKEND_ERR_LEN])
@@ -337,7 +384,7 @@ int device_reopen(struct device *dev, char err[BACKEND_ERR_LEN])
 	code = b->ops->reopen(b, err);
 	if (!code) {
 		dev->health = BACKEND_HEALTHY;
-		handover_set_lost(&dev->handover, NULL);
+		tell_handover(dev);
 		/*
 		 * All queues of a new one are attached: let_go() detaches those that are not in
 		 * use.
@@ -345,7 +392,7 @@ int device_reopen(struct device *dev, char err[BACKEND_ERR_LEN])
 		for (unsigned i = 0; i < dev->n_pairs; i++)
 			dev->pairs[i].attached = true;
 		dev->changed = true;
-		set_link(dev, dev->link_up);
+		set_carrier(dev, dev->carrier_up);
 	}
 	dev_resume(dev);
 	return code;

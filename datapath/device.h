@@ -87,6 +87,13 @@ enum backend_health device_check(struct device *dev);
  */
 int device_reopen(struct device *dev, char err[BACKEND_ERR_LEN]);
 
+/*
+ * Whether the device has a link; at first it has. Without, it is as if all rings were disabled: the
+ * driver's frames are dropped and counted, it gets none, and what has come by then is thrown away
+ * when there is a link again. Whoever tells the driver is the caller. device_hand_over() follows.
+ */
+void device_set_link(struct device *dev, bool up);
+
 /* Counters of a pair's queues; may be read at any time with load_relaxed. */
 const struct tx_stats *device_tx_stats(const struct device *dev, unsigned pair);
 const struct rx_stats *device_rx_stats(const struct device *dev, unsigned pair);

@@ -55,6 +55,7 @@ enum pair_op {
 
 struct pair_ring {
 	bool started; /* by the session */
+	bool wanted;  /* enabled by it; the device's, which may want otherwise */
 	bool enabled;
 	/* while started */
 	struct virtq_config vq;

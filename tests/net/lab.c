@@ -65,7 +65,7 @@ void lab_connect(struct lab *lab)
 		.path = lab->daemon.path,
 		.fd = -1,
 		.features = (DRIVER_NET_FEATURES | cfg->with) & ~cfg->without,
-		.protocol = DRIVER_NET_PROTOCOL,
+		.protocol = DRIVER_NET_PROTOCOL | lab->cfg.protocol,
 		.n_pairs = n_pairs(lab),
 		.ring_size = cfg->ring_size ? cfg->ring_size : 256,
 		.base = cfg->base,

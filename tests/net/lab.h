@@ -26,6 +26,7 @@ struct lab_config {
 	unsigned pairs;  /* that the guest uses; 0: as many */
 	unsigned iothreads;
 	uint64_t with;      /* features that the guest takes besides DRIVER_NET_FEATURES */
+	uint64_t protocol;  /* protocol features besides DRIVER_NET_PROTOCOL */
 	uint64_t without;   /* features that the guest does not take */
 	unsigned flags;     /* enum driver_net_flag, for each frame */
 	unsigned table_len; /* see struct driver_net_config */

@@ -16,6 +16,7 @@
 struct nic {
 	const char *name;
 	enum nic_vhost outcome;
+	bool deaf;
 };
 
 const char *nic_name(const struct nic *nic)
@@ -39,12 +40,18 @@ void status_deinit(struct status *s)
 	s->name = NULL;
 }
 
-enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_VHOST_LEN])
+enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_SAID_LEN])
 {
 	static const char *const words[] = { "done", "later", "cannot" };
 
-	snprintf(said, NIC_VHOST_LEN, "%s %s", on ? "on" : "off", words[nic->outcome]);
+	snprintf(said, NIC_SAID_LEN, "%s %s", on ? "on" : "off", words[nic->outcome]);
 	return nic->outcome;
+}
+
+bool nic_set_link(struct nic *nic, bool up, char said[NIC_SAID_LEN])
+{
+	snprintf(said, NIC_SAID_LEN, "%s %s", up ? "up" : "down", nic->deaf ? "cannot" : "done");
+	return !nic->deaf;
 }
 
 static struct nic first = { .name = "nic0" }, second = { .name = "nic1" };
@@ -103,11 +110,43 @@ static void verdicts(void **state)
 	assert_answer("vhost on", false, "nic1: on cannot\nerror: nic0: on later\n");
 }
 
+/* The link of each card, or of one; one that cannot be set down keeps no other from it. */
+static void links(void **state)
+{
+	(void)state;
+	assert_answer("link down", false, "nic0: down done\nnic1: down done\nok\n");
+	assert_answer("link up nic1", false, "nic1: up done\nok\n");
+	assert_answer("link up nic2", false, "error: there is no card 'nic2'\n");
+	first.deaf = true;
+	assert_answer("link down", false, "nic1: down done\nerror: nic0: down cannot\n");
+	second.deaf = true;
+	assert_answer("link down", false, "nic1: down cannot\nerror: nic0: down cannot\n");
+	first.deaf = second.deaf = false;
+}
+
+/* What is no command is told which there are. */
+static void no_commands(void **state)
+{
+	static const char *const wrong[] = {
+		"", "link", "link on", "link up a b", "link up nic0 x y z", "vhost up"
+	};
+	char *answer;
+
+	(void)state;
+	for (unsigned i = 0; i < array_size(wrong); i++) {
+		assert_false(run(wrong[i], &answer));
+		assert_ptr_equal(strstr(answer, "error: a command is 'show [NIC]'"), answer);
+		free(answer);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(which_cards),
 		cmocka_unit_test(verdicts),
+		cmocka_unit_test(links),
+		cmocka_unit_test(no_commands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -509,6 +509,7 @@ static void test_config_change(void **state)
 	assert_int_equal(shown_status(f), VIRTIO_NET_S_LINK_UP);
 	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | FEATURE(VIRTIO_NET_F_STATUS));
 	assert_events(f, "features 110018000; ");
+	assert_false(vhost_user_session_is_deaf(f->session));
 	tell_table(f);
 	/* While all rings are stopped nothing is sent: then at the first start. */
 	vhost_user_session_set_link(f->session, false);
@@ -534,6 +535,7 @@ static void test_channel(void **state)
 	struct fixture *f = *state;
 	int sock = connect_channel(f, PROTOCOL), other, i;
 
+	assert_true(vhost_user_session_is_deaf(f->session));
 	/* Not without CONFIG. */
 	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30);
 	tell_table(f);
@@ -545,6 +547,15 @@ static void test_channel(void **state)
 	assert_int_equal(recv(sock, &i, 1, MSG_DONTWAIT), 0);
 	close(sock);
 	connect_session(f, true);
+	/* Nothing is known yet; then, once a ring runs, that no socket came. */
+	assert_false(vhost_user_session_is_deaf(f->session));
+	tell_u64(f, VHOST_USER_SET_PROTOCOL_FEATURES, PROTOCOL | P(CONFIG));
+	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30);
+	tell_table(f);
+	lay_ring(f, 0);
+	assert_false(vhost_user_session_is_deaf(f->session));
+	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
+	assert_true(vhost_user_session_is_deaf(f->session));
 
 	sock = connect_channel(f, PROTOCOL | P(CONFIG));
 	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30);

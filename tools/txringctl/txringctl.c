@@ -35,6 +35,8 @@ static void print_help(void)
 	     "  show [NIC]          what runs: backend, tx mode, front-end, features, driver "
 	     "(kernel\n"
 	     "                      or user, and why), counters, hand-overs\n"
+	     "  link up [NIC]       the guest has a link; down: it has none, and its frames are\n"
+	     "  link down [NIC]     dropped, until it is up again\n"
 	     "  vhost on [NIC]      let the kernel's vhost-net move the frames\n"
 	     "  vhost off [NIC]     let txringd do it\n"
 	     "  --help, --version\n"

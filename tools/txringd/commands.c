@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* show [NIC], vhost on|off [NIC]; see commands.h. */
+/* show [NIC], link up|down [NIC], vhost on|off [NIC]; see commands.h. */
 #include "tools/txringd/commands.h"
 
 #include <string.h>
 
-#define USAGE     "'show [NIC]' or 'vhost on|off [NIC]'"
+#define USAGE     "'show [NIC]', 'link up|down [NIC]' or 'vhost on|off [NIC]'"
 #define MAX_WORDS 4
 
 /* The next card of this name, or of any if it is NULL, from *i on; NULL: none. */
@@ -51,7 +51,7 @@ static void show(const struct commands *c, const char *name, FILE *out)
  */
 static bool vhost(const struct commands *c, bool on, const char *name, FILE *out)
 {
-	char said[NIC_VHOST_LEN], verdict[NIC_VHOST_LEN + 32] = "ok";
+	char said[NIC_SAID_LEN], verdict[NIC_SAID_LEN + 32] = "ok";
 	unsigned i = 0, found = 0, later = 0, cannot = 0;
 	enum nic_vhost outcome;
 	struct nic *nic;
@@ -70,6 +70,28 @@ static bool vhost(const struct commands *c, bool on, const char *name, FILE *out
 	else
 		no_nic(name, out);
 	return later && !cannot;
+}
+
+/* The first card that cannot is the verdict; the others have a line each. */
+static void set_link(const struct commands *c, bool up, const char *name, FILE *out)
+{
+	char said[NIC_SAID_LEN], verdict[NIC_SAID_LEN + 32] = "ok";
+	unsigned i = 0, found = 0;
+	bool failed = false;
+	struct nic *nic;
+
+	for (; (nic = next_nic(c, name, &i)); found++) {
+		if (nic_set_link(nic, up, said) || failed) {
+			fprintf(out, "%s: %s\n", nic_name(nic), said);
+			continue;
+		}
+		failed = true;
+		snprintf(verdict, sizeof(verdict), "error: %s: %s", nic_name(nic), said);
+	}
+	if (found)
+		fprintf(out, "%s\n", verdict);
+	else
+		no_nic(name, out);
 }
 
 static unsigned split(char *line, const char *words[MAX_WORDS])
@@ -96,6 +118,11 @@ bool commands_run(void *ctx, char *line, FILE *out)
 	if (n >= 2 && n <= 3 && !strcmp(words[0], "vhost") &&
 	    (!strcmp(words[1], "on") || !strcmp(words[1], "off")))
 		return vhost(ctx, !strcmp(words[1], "on"), words[2], out);
+	if (n >= 2 && n <= 3 && !strcmp(words[0], "link") &&
+	    (!strcmp(words[1], "up") || !strcmp(words[1], "down"))) {
+		set_link(ctx, !strcmp(words[1], "up"), words[2], out);
+		return false;
+	}
 	fprintf(out, "error: a command is " USAGE "\n");
 	return false;
 }

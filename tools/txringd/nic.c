@@ -135,9 +135,13 @@ static int device_init(struct nic *nic, struct iothread *const *threads, unsigne
 	};
 	int err = device_new(&nic->device, &cfg);
 
-	if (err)
+	if (err) {
 		log_line("cannot make a device: %s", strerror(-err));
-	return err;
+		return err;
+	}
+	nic->down = nic->cfg->link_down;
+	device_set_link(nic->device, !nic->down);
+	return 0;
 }
 
 /* Without those that need one that is not there; why says which. */
@@ -264,8 +268,9 @@ void nic_log_what_runs(const struct nic *nic)
 			 nic->backend->note);
 		nic_log(nic, line);
 	}
-	snprintf(line, sizeof(line), "backend %s, tx mode %s, %s", nic->backend->describe,
-		 txmode_text(device_mode(nic->device), mode), where);
+	snprintf(line, sizeof(line), "backend %s, tx mode %s, %s%s", nic->backend->describe,
+		 txmode_text(device_mode(nic->device), mode), where,
+		 nic->down ? ", the link is down" : "");
 	nic_log(nic, line);
 }
 
@@ -291,6 +296,8 @@ int nic_status(const struct nic *nic, struct status *s)
 		.backend = nic->backend->describe,
 		.note = nic->backend->note ? nic->backend->note : "",
 		.mode = *device_mode(nic->device),
+		.down = nic->down,
+		.lost = nic->link != NIC_LINK_THERE,
 		.connected = nic->session,
 		.features = device_negotiated(nic->device),
 		.policy = nic->cfg->vhost.policy,
@@ -321,7 +328,7 @@ static void open_vhost(struct nic *nic)
 	device_set_kernel(nic->device, nic->vhost.nets, nic->vhost.why);
 }
 
-enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_VHOST_LEN])
+enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_SAID_LEN])
 {
 	bool was_kernel = device_driver_status(nic->device).driver == DEVICE_KERNEL;
 	struct device_driver_status s;
@@ -332,13 +339,13 @@ enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_VHOST_LEN])
 	device_hand_over(nic->device, monotonic_ns());
 	s = device_driver_status(nic->device);
 	if (s.driver == DEVICE_KERNEL)
-		snprintf(said, NIC_VHOST_LEN, "driver kernel, blackout %" PRIu64 " us",
+		snprintf(said, NIC_SAID_LEN, "driver kernel, blackout %" PRIu64 " us",
 			 s.to_kernel.last_us);
 	else if (was_kernel)
-		snprintf(said, NIC_VHOST_LEN, "driver user, blackout %" PRIu64 " us",
+		snprintf(said, NIC_SAID_LEN, "driver user, blackout %" PRIu64 " us",
 			 s.to_user.last_us);
 	else
-		snprintf(said, NIC_VHOST_LEN, "driver user: %s", s.why);
+		snprintf(said, NIC_SAID_LEN, "driver user: %s", s.why);
 	/* Where the kernel is required, a front-end that it cannot serve goes. */
 	nic_hand_over(nic);
 	if (on && s.driver == DEVICE_RETRY)

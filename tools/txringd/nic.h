@@ -71,12 +71,19 @@ enum nic_vhost {
 	NIC_VHOST_CANNOT, /* the user datapath goes on */
 };
 
-#define NIC_VHOST_LEN 512
+#define NIC_SAID_LEN 512
 
 /*
  * Let the kernel move the frames, or the user datapath. said: which of them does so afterwards, and
  * why it is not the kernel.
  */
-enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_VHOST_LEN]);
+enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_SAID_LEN]);
+
+/*
+ * Set the link up or down, for this front-end and those that come. Down, no frame is passed on; a
+ * front-end that cannot be told is given up, and refused until the link is up again. said: what
+ * became of it. False: it cannot be done, for the reason in said; nothing has changed.
+ */
+bool nic_set_link(struct nic *nic, bool up, char said[NIC_SAID_LEN]);
 
 #endif

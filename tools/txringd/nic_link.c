@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What becomes of a card whose interface was removed from the host; see nic.h. The device drops and
- * counts the guest's frames meanwhile.
+ * What becomes of a card whose interface was removed from the host, or whose link is set down; see
+ * nic.h. The device drops and counts the guest's frames meanwhile.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +14,33 @@
 void nic_show_link(struct nic *nic)
 {
 	if (nic->session)
-		vhost_user_session_set_link(nic->session, nic->link == NIC_LINK_THERE);
+		vhost_user_session_set_link(nic->session,
+					    nic->link == NIC_LINK_THERE && !nic->down);
+}
+
+bool nic_set_link(struct nic *nic, bool up, char said[NIC_SAID_LEN])
+{
+	bool deaf = nic_is_deaf(nic);
+	const char *how = !nic->session ? "there is no front-end"
+			  : !deaf       ? "the front-end is told"
+			  : up          ? "the front-end is served"
+					: "the front-end cannot be told, and is given up";
+
+	if (!up && deaf && nic->endpoint.once) {
+		snprintf(said, NIC_SAID_LEN,
+			 "the front-end cannot be told, and would not come again if it were given "
+			 "up: its connection was passed in (%sfd)",
+			 nic->cfg->mark);
+		return false;
+	}
+	snprintf(said, NIC_SAID_LEN, "link %s: %s", up ? "up" : "down", how);
+	nic->down = !up;
+	nic->refusal_logged = false;
+	device_set_link(nic->device, up);
+	nic_show_link(nic);
+	nic_drop_deaf(nic);
+	nic_hand_over(nic);
+	return true;
 }
 
 /* A reason that stays the same is logged once; that it is not there is no news. */

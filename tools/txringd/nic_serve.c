@@ -2,6 +2,7 @@
 /* Serving one front-end after the other; see nic.h. */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "datapath/device.h"
 #include "tools/txringd/nic_state.h"
@@ -26,6 +27,28 @@ static void next_after(struct nic *nic, int timeout_ms)
 	nic->next_ms = timeout_ms < 0 ? -1 : nic_now_ms() + timeout_ms;
 }
 
+/*
+ * The link is down, and no front-end that could come would hear of it: one that QEMU connects again
+ * and again. To leave it waiting would make it wait for our answers.
+ */
+static bool refuses(const struct nic *nic)
+{
+	return nic->down && !nic->endpoint.once && (nic->cfg->client || !nic->cfg->has_mac);
+}
+
+static void refuse(struct nic *nic)
+{
+	int fd = nic->cfg->client ? -1 : endpoint_next(&nic->endpoint);
+
+	if (fd < 0)
+		return;
+	if (!nic->refusal_logged)
+		nic_log_limited(nic, "front-ends are refused while the link is down");
+	nic->refusal_logged = true;
+	shutdown(fd, SHUT_RDWR);
+	closer_release(nic->closer, fd, NULL, 0);
+}
+
 /* False: there was none, or it could not be taken. */
 static bool session_begin(struct nic *nic)
 {
@@ -38,8 +61,13 @@ static bool session_begin(struct nic *nic)
 		.mtu = nic->cfg->mtu,
 		.watcher = &nic->guard.watcher,
 	};
-	int fd = endpoint_next(&nic->endpoint), err;
+	int fd, err;
 
+	if (refuses(nic)) {
+		refuse(nic);
+		return false;
+	}
+	fd = endpoint_next(&nic->endpoint);
 	if (fd < 0)
 		return false;
 	memcpy(cfg.mac, nic->cfg->mac, sizeof(cfg.mac));
@@ -65,6 +93,19 @@ static void session_end(struct nic *nic, bool failed)
 	device_hand_over(nic->device, monotonic_ns());
 	next_after(nic, failed ? RETRY_AFTER_FAILURE_MS : endpoint_timeout_ms(&nic->endpoint));
 	nic_log_limited(nic, "front-end gone, device reset");
+}
+
+bool nic_is_deaf(const struct nic *nic)
+{
+	return nic->session && (!nic->cfg->has_mac || vhost_user_session_is_deaf(nic->session));
+}
+
+void nic_drop_deaf(struct nic *nic)
+{
+	if (!nic->down || nic->endpoint.once || !nic_is_deaf(nic))
+		return;
+	nic_log_limited(nic, "the link is down, and the front-end cannot be told: it is given up");
+	session_end(nic, true);
 }
 
 void nic_hand_over(struct nic *nic)
@@ -156,6 +197,8 @@ static void serve_session(struct nic *nic, const struct pollfd fds[NIC_FDS])
 	} else if (fds[NIC_FD_ENDPOINT].revents && gives_way(nic)) {
 		nic_log_limited(nic, "front-end has said nothing: it gives way to the next");
 		session_end(nic, false);
+	} else {
+		nic_drop_deaf(nic);
 	}
 }
 

@@ -29,6 +29,8 @@ struct nic {
 	struct sigbus_guard guard; /* of the session's memory */
 	struct log_limit limit;    /* of lines that a front-end or its guest causes */
 	struct vhost vhost;
+	bool down;                     /* by the administrator: --link, txringctl link */
+	bool refusal_logged;           /* of front-ends, since it is down */
 	enum nic_link link;            /* as of the last nic_check_link() */
 	char refusal[BACKEND_ERR_LEN]; /* why it was not taken again; empty: it has not been lost */
 	struct closer *closer;         /* of what front-ends sent, and of their sockets */
@@ -63,6 +65,15 @@ int nic_join_bridge(const struct nic *nic, char err[BACKEND_ERR_LEN]);
 
 /* Tell the session's front-end, which may be new, whether there is a link. */
 void nic_show_link(struct nic *nic);
+
+/* There is a front-end, and it is known that it cannot be told of the link. */
+bool nic_is_deaf(const struct nic *nic);
+
+/*
+ * While the link is down and the session's front-end cannot be told so, it is given up: to its
+ * guest that is no carrier. Does nothing else.
+ */
+void nic_drop_deaf(struct nic *nic);
 
 /*
  * To be called after whatever may have changed whether the kernel can have the device. Where it

@@ -39,6 +39,10 @@ void status_print(const struct status *s, FILE *out)
 	if (*s->note)
 		fprintf(out, "  without: %s\n", s->note);
 	fprintf(out, "%s: tx mode %s\n", s->name, txmode_text(&s->mode, mode));
+	fprintf(out, "%s: link %s\n", s->name,
+		s->down   ? "down: it was set down"
+		: s->lost ? "down: the interface was removed"
+			  : "up");
 	fprintf(out, "%s: front-end %s\n", s->name, s->connected ? "connected" : "none");
 	features_names(s->features, names);
 	if (s->connected)

@@ -23,6 +23,8 @@ struct status {
 	const char *backend;
 	const char *note; /* what the backend has to do without; "": nothing */
 	struct tx_mode mode;
+	bool down;         /* the link was set down */
+	bool lost;         /* the host's interface was removed */
 	bool connected;    /* there is a front-end */
 	uint64_t features; /* negotiated; of a front-end that is connected */
 	enum vhost_policy policy;

@@ -29,15 +29,20 @@ enum vhost_user_answer vhost_user_backend_req_set_fd(struct vhost_user_session *
 	return ANSWER_DONE;
 }
 
-static bool may_tell(const struct vhost_user_session *s)
+static bool any_started(const struct vhost_user_session *s)
 {
 	unsigned i;
 
 	for (i = 0; i < s->n_rings && !s->rings[i].started; i++)
 		;
-	return i < s->n_rings && s->backend_req_fd >= 0 &&
-	       feature_has(s->protocol_features, VHOST_USER_PROTOCOL_F_BACKEND_REQ) &&
-	       feature_has(s->protocol_features, VHOST_USER_PROTOCOL_F_CONFIG);
+	return i < s->n_rings;
+}
+
+bool vhost_user_backend_req_listens(const struct vhost_user_session *s)
+{
+	return feature_has(s->protocol_features, VHOST_USER_PROTOCOL_F_BACKEND_REQ) &&
+	       feature_has(s->protocol_features, VHOST_USER_PROTOCOL_F_CONFIG) &&
+	       (s->backend_req_fd >= 0 || !any_started(s));
 }
 
 void vhost_user_backend_req_tell(struct vhost_user_session *s)
@@ -45,7 +50,7 @@ void vhost_user_backend_req_tell(struct vhost_user_session *s)
 	const struct vhost_user_header hdr = { VHOST_USER_BACKEND_CONFIG_CHANGE, VHOST_USER_VERSION,
 					       0 };
 
-	if (!s->config_changed || !may_tell(s))
+	if (!s->config_changed || !any_started(s) || !vhost_user_backend_req_listens(s))
 		return;
 	s->config_changed = false;
 	/* A socket that is full holds such messages already, which say no less. */

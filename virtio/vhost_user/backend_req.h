@@ -9,6 +9,9 @@
 enum vhost_user_answer vhost_user_backend_req_set_fd(struct vhost_user_session *s,
 						     struct vhost_user_msg *msg);
 
+/* Whether it has said that it wants to be told; before a ring starts the socket may be missing. */
+bool vhost_user_backend_req_listens(const struct vhost_user_session *s);
+
 /*
  * Tell the front-end of s->config_changed, and clear it, if it wants to be told and may be: not
  * while all rings are stopped ("Suspended device state" in the specification). Never waits.

@@ -116,6 +116,12 @@ bool vhost_user_session_has_spoken(const struct vhost_user_session *session);
  */
 void vhost_user_session_set_link(struct vhost_user_session *session, bool up);
 
+/*
+ * It is known by now that the front-end will not be told of that: it did not acknowledge both, or
+ * has started a ring and sent no socket for it.
+ */
+bool vhost_user_session_is_deaf(const struct vhost_user_session *session);
+
 enum vhost_user_outcome {
 	/* Wait for the fd again. */
 	VHOST_USER_GO_ON,
