@@ -177,6 +177,45 @@ for fd in {3..12}; do
 		--nic --socket-path "$sock.1" --backend "tap-fd:$fd"
 done
 
+# From systemd: a listening socket as fd 3, which a .socket unit would have opened. The process stays the same.
+activated=(python3 -c 'import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+if s.fileno() != 3:
+	os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="vm0")
+os.environ.update(a.split("=", 1) for a in sys.argv[2].split())
+os.execvp(sys.argv[3], sys.argv[3:])' "$scratch/run/activated")
+leaves_nothing "--fd systemd" LISTEN_PID ".socket unit" -- "$txringd" --backend null --fd systemd
+refuses_activated()
+{
+	local env=$1
+	shift
+	leaves_nothing "$@" -- "${activated[@]}" "$env" "$txringd" --backend null --fd systemd:vm0
+	rm -f "$scratch/run/activated"
+}
+refuses_activated LISTEN_PID=1 "LISTEN_PID '1'" "this process"
+refuses_activated LISTEN_FDS=one "LISTEN_FDS 'one'" "a number"
+refuses_activated LISTEN_FDNAMES=vm0:vm1 "LISTEN_FDNAMES 'vm0:vm1'" "1 name"
+refuses_activated LISTEN_FDNAMES=vm1 "systemd:vm0" nic0 vm1
+refuses_activated "LISTEN_FDS=2 LISTEN_FDNAMES=vm0:vm1" "socket 2 'vm1'" "no card's"
+"${activated[@]}" "LISTEN_FDS=1" "$txringd" --backend null --fd systemd:vm0 2>"$scratch/log" &
+daemon=$!
+serves() { grep -q "on fd 3" "$scratch/log"; }
+comes serves || fail "a socket from systemd is not served"
+python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b"\1\0\0\0\1\0\0\0\0\0\0\0")
+assert len(s.recv(100)) == 20' "$scratch/run/activated" || fail "nobody answers on a socket from systemd"
+kill "$daemon"
+wait "$daemon" || fail "with a socket from systemd: status $?"
+daemon=
+[ -S "$scratch/run/activated" ] || fail "systemd's socket was removed"
+rm -f "$scratch/run/activated"
+
 # Taps.
 refuses --backend "'tap:'" name -- --backend tap:
 refuses --backend "'tap:sixteen-letters-'" "15 characters" -- --backend tap:sixteen-letters-

@@ -39,7 +39,9 @@ static void refused(void **state)
 		const char *key;
 		const char *values[12];
 	} wrong[] = {
-		{ "fd", { "", "-1", "+1", " 1", "1 ", "0x1", "1048576", "18446744073709551617" } },
+		{ "fd",
+		  { "", "-1", "+1", " 1", "1 ", "0x1", "1048576", "18446744073709551617",
+		    "systemd:", "systemd:a:b", "Systemd" } },
 		{ "queues", { "", "0", "129", "+1", " 1", "1x", "01x" } },
 		{ "mtu", { "", "67", "65536", "+1500", " 1500", "1500 " } },
 		{ "mac",
@@ -152,6 +154,15 @@ static void together(void **state)
 	assert_true(nic_config_check(&c, err) < 0);
 	assert_string_equal(err, "give one of socket-path PATH and fd N");
 	c.mark = "--";
+	assert_int_equal(set(&c, "fd", "systemd:vm0", err), 0);
+	assert_string_equal(c.listen_name, "vm0");
+	assert_true(nic_config_check(&c, err) < 0);
+	assert_string_equal(err, "--backend is missing");
+	assert_int_equal(set(&c, "fd", "systemd", err), 0);
+	assert_string_equal(c.listen_name, "");
+	assert_int_equal(set(&c, "fd", "3", err), 0);
+	assert_null(c.listen_name);
+	c.fd = -1;
 	assert_int_equal(set(&c, "socket-path", "/a", err), 0);
 	assert_true(nic_config_check(&c, err) < 0);
 	assert_string_equal(err, "--backend is missing");

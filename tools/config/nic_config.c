@@ -23,9 +23,10 @@ void nic_config_init(struct nic_config *c, const char *mark)
 void nic_config_deinit(struct nic_config *c)
 {
 	free(c->socket_path);
+	free(c->listen_name);
 	free(c->backend);
 	free(c->vhost.device);
-	c->socket_path = c->backend = c->vhost.device = NULL;
+	c->socket_path = c->listen_name = c->backend = c->vhost.device = NULL;
 }
 
 int nic_config_set(struct nic_config *c, const struct config_key *key, const char *value,
@@ -85,9 +86,10 @@ static bool check_access(const struct nic_config *c, char err[NIC_CONFIG_ERR_LEN
 
 int nic_config_check(const struct nic_config *c, char err[NIC_CONFIG_ERR_LEN])
 {
+	bool has_fd = c->fd >= 0 || c->listen_name;
 	const char *m = c->mark;
 
-	if (!c->socket_path == (c->fd < 0))
+	if (!c->socket_path != has_fd)
 		snprintf(err, NIC_CONFIG_ERR_LEN, "give one of %ssocket-path PATH and %sfd N", m,
 			 m);
 	else if (c->client && !c->socket_path)

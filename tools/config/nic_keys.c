@@ -77,14 +77,29 @@ static int set_client(struct nic_config *c, const char *value, char err[NIC_CONF
 	return 0;
 }
 
+#define SYSTEMD "systemd"
+
 static int set_fd(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
 {
+	size_t len = strlen(SYSTEMD);
 	uint64_t n;
-	int error = parse_number(value, 0, VALUES_MAX_FD, &n, err);
+	int error;
 
-	if (!error)
-		c->fd = (int)n;
-	return error;
+	if (!strcmp(value, SYSTEMD) || (!strncmp(value, SYSTEMD ":", len + 1) && value[len + 1] &&
+					!strchr(value + len + 1, ':'))) {
+		error = set_string(&c->listen_name, value[len] ? value + len + 1 : "");
+		if (!error)
+			c->fd = -1;
+		return error;
+	}
+	if (!values_number(value, strlen(value), 0, VALUES_MAX_FD, &n))
+		return invalid(err,
+			       " must be a number from 0 to %d, " SYSTEMD " or " SYSTEMD ":NAME",
+			       VALUES_MAX_FD);
+	free(c->listen_name);
+	c->listen_name = NULL;
+	c->fd = (int)n;
+	return 0;
 }
 
 static int set_socket_mode(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
@@ -308,7 +323,8 @@ const struct config_key nic_config_keys[] = {
 	  .set = set_client },
 	{ .name = "fd",
 	  .arg = "N",
-	  .help = "an inherited socket: connected (served once) or listening",
+	  .help = "an inherited socket: connected (served once) or listening;\n"
+		  "systemd or systemd:NAME: one that a .socket unit opened",
 	  .set = set_fd },
 	{ .name = "socket-mode",
 	  .arg = "OCTAL",

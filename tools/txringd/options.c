@@ -17,6 +17,7 @@
 #include "tools/config/txmode.h"
 #include "tools/config/values.h"
 #include "tools/log.h"
+#include "tools/txringd/activation.h"
 #include "tools/version.h"
 #include "virtio/base.h"
 
@@ -202,7 +203,8 @@ static bool check(struct options *o)
 		}
 		queues += o->nics[i].pairs;
 	}
-	if (nic_config_check_all(o->nics, o->n_nics, err)) {
+	if (activation_resolve(o->nics, o->n_nics, err) ||
+	    nic_config_check_all(o->nics, o->n_nics, err)) {
 		log_line("%s", err);
 		return false;
 	}
