@@ -45,6 +45,13 @@ static enum vhost_user_answer unresolved(struct vhost_user_session *s, unsigned 
 {
 	const struct vhost_user_ring *ring = &s->rings[idx];
 
+	/* The session ends with it, so this is said once. */
+	if (err == -EFAULT && !s->mem.n)
+		vhost_user_report_line(
+			s, "the guest's memory is not shared with us: in libvirt's XML that is "
+			   "<memoryBacking><source type='memfd'/><access mode='shared'/>"
+			   "</memoryBacking>, for QEMU -object memory-backend-memfd,id=mem,"
+			   "size=SIZE,share=on -machine memory-backend=mem");
 	return vhost_user_report_fault(
 		s, ANSWER_BROKEN,
 		"ring %u of %u entries, descriptors 0x%" PRIx64 ", available 0x%" PRIx64
