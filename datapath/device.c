@@ -411,6 +411,11 @@ struct device_driver_status device_driver_status(const struct device *dev)
 	};
 }
 
+bool device_pair_in_use(const struct device *dev, unsigned pair)
+{
+	return pair_in_use(&dev->pairs[pair]);
+}
+
 bool device_pair_in_kernel(const struct device *dev, unsigned pair)
 {
 	return dev->pairs[pair].owner == PAIR_KERNEL;

@@ -72,6 +72,8 @@ struct device_driver_status {
 };
 
 struct device_driver_status device_driver_status(const struct device *dev);
+/* Whether a driver uses a pair, and there is a link. */
+bool device_pair_in_use(const struct device *dev, unsigned pair);
 /* Whether the kernel moves this pair's frames: a pair that no driver uses stays here. */
 bool device_pair_in_kernel(const struct device *dev, unsigned pair);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The control socket's commands, over cards that only say how it went. No socket, no device. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,12 +12,17 @@
 #include <cmocka.h>
 
 #include "tools/txringd/commands.h"
+#include "tools/txringd/domifstat.h"
+#include "tools/txringd/dumpxml.h"
 #include "virtio/base.h"
 
 struct nic {
 	const char *name;
 	enum nic_vhost outcome;
 	bool deaf;
+	uint64_t n_to_kernel;
+	int tap_error;
+	bool unspeakable; /* in XML */
 };
 
 const char *nic_name(const struct nic *nic)
@@ -26,8 +32,32 @@ const char *nic_name(const struct nic *nic)
 
 int nic_status(const struct nic *nic, struct status *s)
 {
-	*s = (struct status){ .name = nic->name };
+	*s = (struct status){ .name = nic->name, .driver.to_kernel.n = nic->n_to_kernel };
 	return 0;
+}
+
+int nic_tap(const struct nic *nic, struct ifstate *tap)
+{
+	*tap = (struct ifstate){ .mtu = 1400 };
+	snprintf(tap->name, sizeof(tap->name), "tap-%s", nic->name);
+	return nic->tap_error;
+}
+
+/* The status has no card: its name tells. */
+static bool unspeakable(const char *name);
+
+bool dumpxml_print(const struct status *s, FILE *out, char err[NIC_CONFIG_ERR_LEN])
+{
+	snprintf(err, NIC_CONFIG_ERR_LEN, "cannot be written");
+	if (unspeakable(s->name))
+		return false;
+	fprintf(out, "<%s mtu='%u'/>\n", s->name, s->tap_mtu);
+	return true;
+}
+
+void domifstat_print(const struct status *s, const struct ifstate *tap, FILE *out)
+{
+	fprintf(out, "%s by %s\n", s->name, tap ? tap->name : "us");
 }
 
 void status_print(const struct status *s, FILE *out)
@@ -55,6 +85,11 @@ bool nic_set_link(struct nic *nic, bool up, char said[NIC_SAID_LEN])
 }
 
 static struct nic first = { .name = "nic0" }, second = { .name = "nic1" };
+
+static bool unspeakable(const char *name)
+{
+	return strcmp(name, second.name) ? first.unspeakable : second.unspeakable;
+}
 
 static bool run(const char *command, char **answer)
 {
@@ -124,6 +159,34 @@ static void links(void **state)
 	first.deaf = second.deaf = false;
 }
 
+/* A card's tap tells of its MTU; a card that cannot be written ends the answer. */
+static void xml(void **state)
+{
+	(void)state;
+	first.tap_error = -EOPNOTSUPP;
+	assert_answer("dumpxml", false, "<nic0 mtu='0'/>\n<nic1 mtu='1400'/>\nok\n");
+	second.unspeakable = true;
+	assert_answer("dumpxml nic1", false, "error: nic1: cannot be written\n");
+	assert_answer("dumpxml nic2", false, "error: there is no card 'nic2'\n");
+	second.unspeakable = false;
+	first.tap_error = 0;
+}
+
+/* The tap is asked once the kernel has had a card, since ours do not count its frames. */
+static void counters(void **state)
+{
+	(void)state;
+	first.tap_error = -ENODEV;
+	second.n_to_kernel = 1;
+	assert_answer("domifstat", false, "nic0 by us\nnic1 by tap-nic1\nok\n");
+	second.tap_error = -ENODEV;
+	assert_answer("domifstat", false,
+		      "nic0 by us\nerror: nic1: the kernel has moved its frames, and the tap's "
+		      "counters are not to be had: No such device\n");
+	first.tap_error = second.tap_error = 0;
+	second.n_to_kernel = 0;
+}
+
 /* What is no command is told which there are. */
 static void no_commands(void **state)
 {
@@ -143,10 +206,9 @@ static void no_commands(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(which_cards),
-		cmocka_unit_test(verdicts),
-		cmocka_unit_test(links),
-		cmocka_unit_test(no_commands),
+		cmocka_unit_test(which_cards), cmocka_unit_test(verdicts),
+		cmocka_unit_test(links),       cmocka_unit_test(xml),
+		cmocka_unit_test(counters),    cmocka_unit_test(no_commands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

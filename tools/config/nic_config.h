@@ -57,7 +57,7 @@ struct nic_config {
 	char *socket_path; /* NULL: fd or listen_name */
 	bool client;       /* connect to socket_path, do not listen on it */
 	int fd;            /* -1: socket_path, or not known yet */
-	char *listen_name; /* fd is a socket of this name from systemd, "": of any; NULL: it is not */
+	char *listen_name; /* fd is systemd's socket of this name, "": any; NULL: it is not */
 	struct socket_access access;
 	char *backend;                      /* "tap:tap0", of a known kind; NULL: not given */
 	char bridge[NIC_CONFIG_IFNAME_LEN]; /* that the tap is put into; "": none */

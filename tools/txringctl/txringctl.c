@@ -35,6 +35,8 @@ static void print_help(void)
 	     "  show [NIC]          what runs: backend, tx mode, front-end, features, driver "
 	     "(kernel\n"
 	     "                      or user, and why), counters, hand-overs\n"
+	     "  dumpxml [NIC]       the card as libvirt's <interface>, as it is now\n"
+	     "  domifstat [NIC]     what the guest received and sent, in virsh's words\n"
 	     "  link up [NIC]       the guest has a link; down: it has none, and its frames are\n"
 	     "  link down [NIC]     dropped, until it is up again\n"
 	     "  vhost on [NIC]      let the kernel's vhost-net move the frames\n"

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* show [NIC], link up|down [NIC], vhost on|off [NIC]; see commands.h. */
+/* show, dumpxml, domifstat [NIC], link up|down [NIC], vhost on|off [NIC]; see commands.h. */
 #include "tools/txringd/commands.h"
 
 #include <string.h>
 
-#define USAGE     "'show [NIC]', 'link up|down [NIC]' or 'vhost on|off [NIC]'"
+#include "tools/txringd/domifstat.h"
+#include "tools/txringd/dumpxml.h"
+
+#define USAGE \
+	"'show [NIC]', 'dumpxml [NIC]', 'domifstat [NIC]', 'link up|down [NIC]' or 'vhost on|off " \
+	"[NIC]'"
 #define MAX_WORDS 4
 
 /* The next card of this name, or of any if it is NULL, from *i on; NULL: none. */
@@ -25,19 +30,73 @@ static void no_nic(const char *name, FILE *out)
 		fprintf(out, "error: all cards have ended\n");
 }
 
-static void show(const struct commands *c, const char *name, FILE *out)
+/* What a card says of itself. False: it cannot, and has said "error: ". */
+struct telling {
+	const char *name;
+	bool (*tell)(const struct nic *nic, struct status *s, FILE *out);
+};
+
+static bool show(const struct nic *nic, struct status *s, FILE *out)
+{
+	(void)nic;
+	status_print(s, out);
+	return true;
+}
+
+static bool dumpxml(const struct nic *nic, struct status *s, FILE *out)
+{
+	char err[NIC_CONFIG_ERR_LEN];
+	struct ifstate tap;
+
+	s->tap_mtu = nic_tap(nic, &tap) ? 0 : tap.mtu;
+	if (dumpxml_print(s, out, err))
+		return true;
+	fprintf(out, "error: %s: %s\n", s->name, err);
+	return false;
+}
+
+/* Once the kernel has had a card, its tap alone knows all frames, and goes on to. */
+static bool domifstat(const struct nic *nic, struct status *s, FILE *out)
+{
+	bool by_tap = s->driver.to_kernel.n;
+	struct ifstate tap;
+	int err = by_tap ? nic_tap(nic, &tap) : 0;
+
+	if (err) {
+		fprintf(out,
+			"error: %s: the kernel has moved its frames, and the tap's counters are "
+			"not to be had: %s\n",
+			s->name, strerror(-err));
+		return false;
+	}
+	domifstat_print(s, by_tap ? &tap : NULL, out);
+	return true;
+}
+
+/* The last one has no name. */
+static const struct telling tellings[] = {
+	{ "show", show },
+	{ "dumpxml", dumpxml },
+	{ "domifstat", domifstat },
+	{ 0 },
+};
+
+static void tell(const struct commands *c, const struct telling *what, const char *name, FILE *out)
 {
 	unsigned i = 0, found = 0;
 	struct status s;
 	struct nic *nic;
+	bool ok;
 
 	for (; (nic = next_nic(c, name, &i)); found++) {
 		if (nic_status(nic, &s)) {
 			fprintf(out, "error: out of memory\n");
 			return;
 		}
-		status_print(&s, out);
+		ok = what->tell(nic, &s, out);
 		status_deinit(&s);
+		if (!ok)
+			return;
 	}
 	if (found)
 		fprintf(out, "ok\n");
@@ -111,9 +170,11 @@ bool commands_run(void *ctx, char *line, FILE *out)
 	const char *words[MAX_WORDS] = { NULL };
 	unsigned n = split(line, words);
 
-	if (n >= 1 && n <= 2 && !strcmp(words[0], "show")) {
-		show(ctx, words[1], out);
-		return false;
+	for (const struct telling *t = tellings; t->name && n >= 1 && n <= 2; t++) {
+		if (!strcmp(words[0], t->name)) {
+			tell(ctx, t, words[1], out);
+			return false;
+		}
 	}
 	if (n >= 2 && n <= 3 && !strcmp(words[0], "vhost") &&
 	    (!strcmp(words[1], "on") || !strcmp(words[1], "off")))

@@ -293,6 +293,7 @@ int nic_status(const struct nic *nic, struct status *s)
 {
 	*s = (struct status){
 		.name = nic->cfg->name,
+		.cfg = nic->cfg,
 		.backend = nic->backend->describe,
 		.note = nic->backend->note ? nic->backend->note : "",
 		.mode = *device_mode(nic->device),
@@ -308,6 +309,7 @@ int nic_status(const struct nic *nic, struct status *s)
 	if (!s->pairs)
 		return -ENOMEM;
 	for (unsigned i = 0; i < s->n_pairs; i++) {
+		s->pairs[i].in_use = device_pair_in_use(nic->device, i);
 		s->pairs[i].in_kernel = device_pair_in_kernel(nic->device, i);
 		stats_copy(&s->pairs[i].tx, device_tx_stats(nic->device, i),
 			   sizeof(struct tx_stats));
@@ -315,6 +317,13 @@ int nic_status(const struct nic *nic, struct status *s)
 			   sizeof(struct rx_stats));
 	}
 	return 0;
+}
+
+int nic_tap(const struct nic *nic, struct ifstate *tap)
+{
+	int fd = nic->backend->queues[0]->vhost_fd;
+
+	return fd < 0 ? -EOPNOTSUPP : ifstate_of_tap(fd, tap);
 }
 
 /* The kernel's vhost-net may not have been there at the start, or have been closed. */

@@ -13,6 +13,7 @@
 
 #include "datapath/iothread.h"
 #include "tools/config/nic_config.h"
+#include "tools/txringd/ifstate.h"
 #include "tools/txringd/status.h"
 
 struct nic;
@@ -64,6 +65,8 @@ const char *nic_name(const struct nic *nic);
  * or -ENOMEM.
  */
 int nic_status(const struct nic *nic, struct status *s);
+/* The interface of its tap. 0, -EOPNOTSUPP: it has none; else as ifstate_of_tap(). */
+int nic_tap(const struct nic *nic, struct ifstate *tap);
 
 enum nic_vhost {
 	NIC_VHOST_DONE,

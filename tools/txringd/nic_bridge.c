@@ -54,17 +54,15 @@ int nic_join_bridge(const struct nic *nic, char err[BACKEND_ERR_LEN])
 
 	if (!nic->cfg->bridge[0])
 		return 0;
-	if (b->queues[0]->vhost_fd < 0) {
+	error = nic_tap(nic, &tap);
+	if (error == -EOPNOTSUPP)
 		snprintf(err, BACKEND_ERR_LEN, "backend %s is no tap, which alone can be in one",
 			 b->describe);
-		return -EOPNOTSUPP;
-	}
-	error = ifstate_of_tap(b->queues[0]->vhost_fd, &tap);
-	if (error) {
+	else if (error)
 		snprintf(err, BACKEND_ERR_LEN,
 			 "backend %s: its interface is not in this network namespace: %s",
 			 b->describe, strerror(-error));
+	if (error)
 		return error;
-	}
 	return join(&tap, nic->cfg->bridge, err);
 }

@@ -12,6 +12,7 @@
 #include "tools/config/nic_config.h"
 
 struct status_pair {
+	bool in_use;    /* a driver uses it */
 	bool in_kernel; /* the kernel moves its frames: they are not in these counters */
 	struct tx_stats tx;
 	struct rx_stats rx;
@@ -20,10 +21,12 @@ struct status_pair {
 /* The strings are the card's, valid until it is touched again. */
 struct status {
 	const char *name;
+	const struct nic_config *cfg;
 	const char *backend;
 	const char *note; /* what the backend has to do without; "": nothing */
 	struct tx_mode mode;
 	bool down;         /* the link was set down */
+	uint32_t tap_mtu;  /* as nic_tap() has it; 0: not asked for, or there is none */
 	bool lost;         /* the host's interface was removed */
 	bool connected;    /* there is a front-end */
 	uint64_t features; /* negotiated; of a front-end that is connected */
