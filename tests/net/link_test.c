@@ -131,7 +131,10 @@ static void deaf_is_given_up(void **state)
 		cpu = daemon_cpu_ns(&lab.daemon);
 		usleep(500000);
 		assert_in_range(daemon_cpu_ns(&lab.daemon) - cpu, 0, 20000000);
-		daemon_wait_log(&lab.daemon, "front-ends are refused while the link is down", i);
+		daemon_wait_log(&lab.daemon,
+				"front-ends that cannot be told are refused "
+				"while the link is down",
+				i);
 		assert_int_equal(daemon_log_count(&lab.daemon, "are refused"), i);
 		expect_answer("link up\n", "nic0: link up: there is no front-end\nok\n");
 		lab_connect(&lab);
@@ -157,11 +160,21 @@ static void mac_makes_no_ears(void **state)
 	daemon_start(&lab.daemon, program, args);
 	daemon_wait_log(&lab.daemon, ", the link is down", 1);
 	net.path = lab.daemon.path;
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_not_equal(driver_net_new(&guest, &net), 0);
+	daemon_wait_log(&lab.daemon, "cannot be told are refused", 1);
+	assert_int_equal(daemon_log_count(&lab.daemon, "front-end"), 1);
+	/* One that says that it listens is served, until a ring runs and it has sent no socket. */
+	net.protocol |= FEATURE(VHOST_USER_PROTOCOL_F_CONFIG) |
+			FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ);
+	net.timeout_ms = 10000;
 	assert_int_not_equal(driver_net_new(&guest, &net), 0);
+	daemon_wait_log(&lab.daemon, "front-end connected", 1);
 	daemon_wait_log(&lab.daemon, "the front-end cannot be told: it is given up", 1);
 	expect_answer("link up\n", "ok\n");
 	assert_int_equal(driver_net_new(&guest, &net), 0);
 	driver_net_free(guest);
+	daemon_wait_log(&lab.daemon, "front-end gone", 2);
 	daemon_stop(&lab.daemon);
 	daemon_cleanup(&lab.daemon, false);
 }

@@ -509,7 +509,7 @@ static void test_config_change(void **state)
 	assert_int_equal(shown_status(f), VIRTIO_NET_S_LINK_UP);
 	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30 | FEATURE(VIRTIO_NET_F_STATUS));
 	assert_events(f, "features 110018000; ");
-	assert_false(vhost_user_session_is_deaf(f->session));
+	assert_int_equal(vhost_user_session_hearing(f->session), VHOST_USER_HEARS);
 	tell_table(f);
 	/* While all rings are stopped nothing is sent: then at the first start. */
 	vhost_user_session_set_link(f->session, false);
@@ -535,7 +535,7 @@ static void test_channel(void **state)
 	struct fixture *f = *state;
 	int sock = connect_channel(f, PROTOCOL), other, i;
 
-	assert_true(vhost_user_session_is_deaf(f->session));
+	assert_int_equal(vhost_user_session_hearing(f->session), VHOST_USER_DEAF);
 	/* Not without CONFIG. */
 	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30);
 	tell_table(f);
@@ -548,14 +548,14 @@ static void test_channel(void **state)
 	close(sock);
 	connect_session(f, true);
 	/* Nothing is known yet; then, once a ring runs, that no socket came. */
-	assert_false(vhost_user_session_is_deaf(f->session));
+	assert_int_equal(vhost_user_session_hearing(f->session), VHOST_USER_HEARING_UNKNOWN);
 	tell_u64(f, VHOST_USER_SET_PROTOCOL_FEATURES, PROTOCOL | P(CONFIG));
 	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30);
 	tell_table(f);
 	lay_ring(f, 0);
-	assert_false(vhost_user_session_is_deaf(f->session));
+	assert_int_equal(vhost_user_session_hearing(f->session), VHOST_USER_HEARS);
 	tell_fd(f, VHOST_USER_SET_VRING_KICK, 0, f->event);
-	assert_true(vhost_user_session_is_deaf(f->session));
+	assert_int_equal(vhost_user_session_hearing(f->session), VHOST_USER_DEAF);
 
 	sock = connect_channel(f, PROTOCOL | P(CONFIG));
 	tell_u64(f, VHOST_USER_SET_FEATURES, OFFERED | BIT30);

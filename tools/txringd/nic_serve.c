@@ -36,15 +36,22 @@ static bool refuses(const struct nic *nic)
 	return nic->down && !nic->endpoint.once && (nic->cfg->client || !nic->cfg->has_mac);
 }
 
+/* Once: such a front-end comes again and again. */
+static void log_refusal(struct nic *nic)
+{
+	if (!nic->refusal_logged)
+		nic_log_limited(nic, "front-ends that cannot be told are refused while the link is "
+				     "down");
+	nic->refusal_logged = true;
+}
+
 static void refuse(struct nic *nic)
 {
 	int fd = nic->cfg->client ? -1 : endpoint_next(&nic->endpoint);
 
 	if (fd < 0)
 		return;
-	if (!nic->refusal_logged)
-		nic_log_limited(nic, "front-ends are refused while the link is down");
-	nic->refusal_logged = true;
+	log_refusal(nic);
 	shutdown(fd, SHUT_RDWR);
 	closer_release(nic->closer, fd, NULL, 0);
 }
@@ -78,7 +85,9 @@ static bool session_begin(struct nic *nic)
 		return false;
 	}
 	nic->silence_ms = nic_now_ms() + SILENCE_MS;
-	nic_log_limited(nic, "front-end connected");
+	nic->quiet = nic->down && !nic->endpoint.once;
+	if (!nic->quiet)
+		nic_log_limited(nic, "front-end connected");
 	/* The kernel does not tell us of an interface in another namespace. */
 	nic_check_link(nic);
 	nic_show_link(nic);
@@ -92,20 +101,30 @@ static void session_end(struct nic *nic, bool failed)
 	nic->session = NULL;
 	device_hand_over(nic->device, monotonic_ns());
 	next_after(nic, failed ? RETRY_AFTER_FAILURE_MS : endpoint_timeout_ms(&nic->endpoint));
-	nic_log_limited(nic, "front-end gone, device reset");
+	if (!nic->quiet)
+		nic_log_limited(nic, "front-end gone, device reset");
 }
 
 bool nic_is_deaf(const struct nic *nic)
 {
-	return nic->session && (!nic->cfg->has_mac || vhost_user_session_is_deaf(nic->session));
+	return nic->session &&
+	       (!nic->cfg->has_mac || vhost_user_session_hearing(nic->session) == VHOST_USER_DEAF);
 }
 
 void nic_drop_deaf(struct nic *nic)
 {
-	if (!nic->down || nic->endpoint.once || !nic_is_deaf(nic))
-		return;
-	nic_log_limited(nic, "the link is down, and the front-end cannot be told: it is given up");
-	session_end(nic, true);
+	if (nic->down && !nic->endpoint.once && nic_is_deaf(nic)) {
+		if (nic->quiet)
+			log_refusal(nic);
+		else
+			nic_log_limited(nic, "the link is down, and the front-end cannot be told: "
+					     "it is given up");
+		session_end(nic, true);
+	} else if (nic->session && nic->quiet &&
+		   (!nic->down || vhost_user_session_hearing(nic->session) == VHOST_USER_HEARS)) {
+		nic->quiet = false;
+		nic_log_limited(nic, "front-end connected");
+	}
 }
 
 void nic_hand_over(struct nic *nic)

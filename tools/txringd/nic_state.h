@@ -31,6 +31,7 @@ struct nic {
 	struct vhost vhost;
 	bool down;                     /* by the administrator: --link, txringctl link */
 	bool refusal_logged;           /* of front-ends, since it is down */
+	bool quiet;                    /* the session began while it was down, and may be refused */
 	enum nic_link link;            /* as of the last nic_check_link() */
 	char refusal[BACKEND_ERR_LEN]; /* why it was not taken again; empty: it has not been lost */
 	struct closer *closer;         /* of what front-ends sent, and of their sockets */
@@ -71,7 +72,7 @@ bool nic_is_deaf(const struct nic *nic);
 
 /*
  * While the link is down and the session's front-end cannot be told so, it is given up: to its
- * guest that is no carrier. Does nothing else.
+ * guest that is no carrier. To be called when either may have changed.
  */
 void nic_drop_deaf(struct nic *nic);
 

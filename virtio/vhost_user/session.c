@@ -104,11 +104,11 @@ void vhost_user_session_set_link(struct vhost_user_session *s, bool up)
 	vhost_user_backend_req_tell(s);
 }
 
-bool vhost_user_session_is_deaf(const struct vhost_user_session *s)
+enum vhost_user_hearing vhost_user_session_hearing(const struct vhost_user_session *s)
 {
-	bool settled = s->protocol_features || s->has_features;
-
-	return settled && !vhost_user_backend_req_listens(s);
+	if (!s->protocol_features && !s->has_features)
+		return VHOST_USER_HEARING_UNKNOWN;
+	return vhost_user_backend_req_listens(s) ? VHOST_USER_HEARS : VHOST_USER_DEAF;
 }
 
 /* 0 or negative errno: a front-end that asks and does not read the answers is not waited for. */

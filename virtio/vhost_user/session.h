@@ -117,10 +117,13 @@ bool vhost_user_session_has_spoken(const struct vhost_user_session *session);
 void vhost_user_session_set_link(struct vhost_user_session *session, bool up);
 
 /*
- * It is known by now that the front-end will not be told of that: it did not acknowledge both, or
- * has started a ring and sent no socket for it.
+ * Whether the front-end will be told of that. Nothing is known before it has acknowledged features;
+ * then it is one or the other: deaf is one that did not acknowledge both, or that has started a
+ * ring and sent no socket for it.
  */
-bool vhost_user_session_is_deaf(const struct vhost_user_session *session);
+enum vhost_user_hearing { VHOST_USER_HEARING_UNKNOWN, VHOST_USER_DEAF, VHOST_USER_HEARS };
+
+enum vhost_user_hearing vhost_user_session_hearing(const struct vhost_user_session *session);
 
 enum vhost_user_outcome {
 	/* Wait for the fd again. */
