@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A document of XML, read strictly, and where in its text each element stands. The one door to
- * libxml2. Entities, DTDs, XInclude and network access are refused or off; a document is UTF-8,
- * of XML_MAX_LEN bytes and XML_MAX_DEPTH levels at most. Names are local, with the namespace beside.
+ * libxml2. Entities, DTDs, XInclude and network access are refused or off; a document is UTF-8, of
+ * XML_MAX_LEN bytes and XML_MAX_DEPTH levels at most. Names are local, the namespace beside.
  *
  * Owner: the caller, of one thread. What the functions return is the document's, until xml_free().
  */
@@ -39,6 +39,8 @@ const char *xml_path(const struct xml_doc *doc);
 /* The bytes that were read, and a zero behind them. */
 const char *xml_text(const struct xml_doc *doc, size_t *len);
 
+/* Holds the root and the instructions beside it. No element: it has no name and no place. */
+const struct xml_node *xml_top(const struct xml_doc *doc);
 const struct xml_node *xml_root(const struct xml_doc *doc);
 /* The first child of parent behind after, or, after NULL, the first; NULL: there is no more. */
 const struct xml_node *xml_next(const struct xml_node *parent, const struct xml_node *after);
@@ -55,7 +57,7 @@ const char *xml_ns(const struct xml_node *node);
 /* Counted from 1. */
 unsigned xml_line(const struct xml_node *node);
 
-/* The n-th attribute, from 0; NULL: there are no more. ns "": none. Namespace declarations are none. */
+/* The n-th attribute, from 0, of which xmlns is none; NULL: there are no more. ns "": none. */
 const char *xml_attr_at(const struct xml_node *node, unsigned n, const char **ns,
 			const char **value);
 /* The value of an attribute without a namespace; NULL: it has none. */
