@@ -40,8 +40,10 @@ enum iface_form {
 	IFACE_ON_OFF, /* on off */
 	IFACE_YES_NO, /* yes no */
 	IFACE_NUMBER, /* min to max, decimal digits only */
+	IFACE_POWER,  /* of two, min to max */
 	IFACE_MAC,    /* unicast */
 	IFACE_ABS_PATH,
+	IFACE_TREE, /* an element and all in it, which is not looked at; there may be several */
 };
 
 /* What becomes of a setting. */
@@ -58,15 +60,19 @@ struct iface_key {
 	const char *attribute; /* "": the element's presence or its content */
 	enum iface_form form;
 	const char *words; /* of IFACE_WORD: "iothread timer" */
-	uint64_t min, max; /* of IFACE_NUMBER */
+	uint64_t min, max; /* of IFACE_NUMBER, IFACE_POWER */
+	unsigned types;    /* of <interface> that have it, as 1u << enum iface_type; 0: all */
 	const char
 		*unless; /* a value that asks for nothing, with which it is never refused: "off" */
 	enum iface_fate nic;       /* at txringd --interface */
 	enum iface_fate vhostuser; /* converted to type='vhostuser' */
-	const char *why;           /* of a refusal or warning: what is lost, and what to do */
-	const char *qemu;          /* the property of virtio-net-pci; NULL: it has none */
-	const char *
-		key; /* the name in nic_config_keys[] that it sets as it is; NULL: see iface_nic.c */
+	/* Of a refusal or warning: what is lost, what to do. IFACE_KEPT: with a wrong value. */
+	const char *why;
+	const char *qemu; /* the property of virtio-net-pci; NULL: it has none */
+	const char
+		*feature; /* of virtio: off does not offer it, on is an error where it cannot be */
+	/* The name in nic_config_keys[] that it sets as it is; NULL: none, or see iface_nic.c. */
+	const char *key;
 };
 
 /* The last one has no element. */
@@ -123,13 +129,27 @@ int iface_read(struct iface *iface, const struct xml_doc *doc, const struct ifac
 /* May run twice. */
 void iface_deinit(struct iface *iface);
 
-/* The text of a setting, "driver", "txmode"; NULL: it was not written. */
+/* A setting, "driver", "txmode"; NULL: it was not written. */
+const struct iface_value *iface_find(const struct iface *iface, const char *element,
+				     const char *attribute);
+/* Its text, or NULL. */
 const char *iface_get(const struct iface *iface, const char *element, const char *attribute);
+/* What is ours under this key of nic_config_keys[], the last of several; NULL: nothing. */
+const struct iface_own *iface_own(const struct iface *iface, const char *key);
+
+/*
+ * Write "FILE:LINE: <driver txmode='foo'>: " and what follows into err. attribute NULL: the
+ * element alone; "": its content is value. Returns -EINVAL.
+ */
+__attribute__((format(printf, 6, 7))) int
+iface_refuse(char err[IFACE_ERR_LEN], const struct xml_doc *doc, const struct xml_node *node,
+	     const char *attribute, const char *value, const char *fmt, ...);
 
 /*
  * Fill in a card's configuration, which was initialised, by the table and by what is our own, which
- * goes before. warn is called for each setting that is IFACE_IGNORED, with a whole line. 0, or a
- * negative errno and a line in err.
+ * goes before. A backend or fd that c has already stays, and nothing else is taken for it. warn is
+ * called for each setting that is IFACE_IGNORED, with a whole line. 0, or a negative errno and a
+ * line in err.
  */
 int iface_to_nic(const struct iface *iface, struct nic_config *c,
 		 void (*warn)(void *ctx, const char *line), void *ctx, char err[IFACE_ERR_LEN]);
