@@ -147,9 +147,8 @@ iface_refuse(char err[IFACE_ERR_LEN], const struct xml_doc *doc, const struct xm
 
 /*
  * Fill in a card's configuration, which was initialised, by the table and by what is our own, which
- * goes before. A backend or fd that c has already stays, and nothing else is taken for it. warn is
- * called for each setting that is IFACE_IGNORED, with a whole line. 0, or a negative errno and a
- * line in err.
+ * goes before; but where c has a backend already, no tap is looked for. warn is called for each
+ * setting that is IFACE_IGNORED, with a whole line. 0, or a negative errno and a line in err.
  */
 int iface_to_nic(const struct iface *iface, struct nic_config *c,
 		 void (*warn)(void *ctx, const char *line), void *ctx, char err[IFACE_ERR_LEN]);

@@ -85,8 +85,7 @@ const struct iface_key iface_keys[] = {
 	TEXT("source", "portgroup", .types = OF(BRIDGE) | OF(NETWORK) | OF(DIRECT),
 	     REFUSED("what the network's port group says (bandwidth, vlan ...) is not applied "
 		     "here: take it out")),
-	TEXT("source", "portid", .types = OF(BRIDGE) | OF(NETWORK) | OF(DIRECT),
-	     IGNORED("no port of libvirt's network is taken")),
+	TEXT("source", "portid", .types = OF(BRIDGE) | OF(NETWORK) | OF(DIRECT), FRONTEND),
 	TEXT("source", "dev", .types = OF(DIRECT)),
 	WORD("source", "mode", "vepa bridge private passthrough", .types = OF(DIRECT),
 	     IGNORED("the mode is that of the macvtap that is there")),
