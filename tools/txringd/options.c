@@ -13,11 +13,10 @@
 
 #include "datapath/device.h"
 #include "datapath/iothread.h"
-#include "tools/config/backends.h"
-#include "tools/config/txmode.h"
 #include "tools/config/values.h"
 #include "tools/log.h"
 #include "tools/txringd/activation.h"
+#include "tools/txringd/options_xml.h"
 #include "tools/version.h"
 #include "virtio/base.h"
 
@@ -33,6 +32,7 @@
 enum option_id {
 	OPT_IOTHREADS = 256,
 	OPT_NIC,
+	OPT_INTERFACE,
 	OPT_CONTROL,
 	OPT_HELP,
 	OPT_VERSION,
@@ -43,6 +43,7 @@ enum option_id {
 static const struct option own_options[] = {
 	{ "iothreads", required_argument, NULL, OPT_IOTHREADS },
 	{ "nic", no_argument, NULL, OPT_NIC },
+	{ "interface", required_argument, NULL, OPT_INTERFACE },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -66,90 +67,145 @@ static void collect_options(struct option all[array_size(own_options) + MAX_KEYS
 	all[n] = (struct option){ 0 };
 }
 
-/* "  --NAME ARG" and the help, of which each line begins in the same column. */
-static void print_option(const char *name, const char *arg, const char *help)
-{
-	char left[32];
+/* An option of a card that a file describes: kept until the file is read. */
+struct given {
+	const struct config_key *key;
+	const char *value;
+};
 
-	snprintf(left, sizeof(left), "--%s%s%s", name, arg ? " " : "", arg ? arg : "");
-	printf("  %-19s", left);
-	for (size_t len; *help; help += len + (help[len] == '\n')) {
-		len = strcspn(help, "\n");
-		printf(" %.*s\n", (int)len, help);
-		if (help[len])
-			printf("%21s", "");
-	}
+/* argv being read. */
+struct parser {
+	struct options *o;
+	struct options_xml xml;
+	bool untouched;        /* the last card: nothing was said of it */
+	const char *interface; /* which file describes it; NULL: none */
+	struct given *given;   /* n_given, of a card that a file describes */
+	unsigned n_given;
+};
+
+static void *grow(void *array, unsigned n, size_t size)
+{
+	void *larger = realloc(array, n * size);
+
+	if (!larger)
+		log_line("out of memory");
+	return larger;
 }
 
-static void print_keys(void)
+static bool append_nic(struct options *o)
 {
-	char help[512];
-
-	for (const struct config_key *key = nic_config_keys; key->name; key++) {
-		snprintf(help, sizeof(help), "%s", key->help);
-		if (key->list)
-			key->list(help, sizeof(help));
-		print_option(key->name, key->arg, help);
-	}
-}
-
-static void print_backend_params(void)
-{
-	char params[2048];
-
-	for (const struct backend_kind *kind = backends_known; kind->name; kind++) {
-		if (!kind->params)
-			continue;
-		params[0] = '\0';
-		kind->params(params, sizeof(params));
-		printf("\n%s parameters, with defaults:\n%s", kind->name, params);
-	}
-}
-
-static void print_help(void)
-{
-	char modes[2048];
-
-	txmode_help(modes, sizeof(modes));
-	printf("usage: txringd [--iothreads N] [--control PATH] NIC [--nic NIC]...\n"
-	       "   NIC: (--socket-path PATH [--client] | --fd N) --backend BACKEND [option...]\n"
-	       "A vhost-user back-end for virtio-net with selectable tx scheduling.\n"
-	       "\n");
-	print_keys();
-	print_option("nic", NULL, "what follows is about one more network card");
-	printf("\n");
-	print_option("iothreads", "N",
-		     "threads that run the queue pairs of all cards in turn, default 1");
-	print_option("control", "PATH", "listen on PATH for txringctl");
-	printf("  --help, --version, --print-capabilities\n"
-	       "\n"
-	       "tx modes, with defaults and ranges:\n"
-	       "%s",
-	       modes);
-	print_backend_params();
-	printf("\n"
-	       "SIGUSR1 logs the counters of all queues; SIGTERM, SIGINT and SIGHUP end "
-	       "txringd.\n");
-}
-
-/* The card that the options from here on are about. */
-static bool add_nic(struct options *o)
-{
+	struct options_origin *origins;
 	struct nic_config *nics;
 
 	if (o->n_nics == MAX_NICS) {
 		log_line("--nic: more than %d network cards", MAX_NICS);
 		return false;
 	}
-	nics = realloc(o->nics, (o->n_nics + 1) * sizeof(*nics));
-	if (!nics) {
-		log_line("out of memory");
+	nics = grow(o->nics, o->n_nics + 1, sizeof(*nics));
+	if (!nics)
 		return false;
-	}
 	o->nics = nics;
+	origins = grow(o->origins, o->n_nics + 1, sizeof(*origins));
+	if (!origins)
+		return false;
+	o->origins = origins;
 	nic_config_init(&nics[o->n_nics], "--");
 	snprintf(nics[o->n_nics].name, sizeof(nics->name), "nic%u", o->n_nics);
+	origins[o->n_nics].text[0] = '\0';
 	o->n_nics++;
+	return true;
+}
+
+static bool set_key(struct nic_config *c, const struct config_key *key, const char *value)
+{
+	char err[NIC_CONFIG_ERR_LEN];
+
+	if (!nic_config_set(c, key, value, err))
+		return true;
+	log_line("%s", err);
+	return false;
+}
+
+static bool set_given(const struct parser *p, struct nic_config *c)
+{
+	for (unsigned i = 0; i < p->n_given; i++) {
+		if (!set_key(c, p->given[i].key, p->given[i].value))
+			return false;
+	}
+	return true;
+}
+
+/* Of a socket that an option names nothing stays that the file says of another. */
+static void drop_socket(struct nic_config *c, bool by_path, bool by_fd)
+{
+	if (by_path) {
+		c->fd = -1;
+		free(c->listen_name);
+		c->listen_name = NULL;
+	}
+	if (by_fd) {
+		c->client = false;
+		free(c->socket_path);
+		c->socket_path = NULL;
+	}
+}
+
+/*
+ * The last card has all its options. If a file describes it they are set before the file is read,
+ * which need not say what they do, and again behind it, as they go before.
+ */
+static bool finish_nic(struct parser *p)
+{
+	struct nic_config *c = &p->o->nics[p->o->n_nics - 1];
+	bool by_path, by_fd;
+
+	if (!p->interface)
+		return true;
+	if (!set_given(p, c))
+		return false;
+	by_path = c->socket_path;
+	by_fd = c->fd >= 0 || c->listen_name;
+	if (!options_xml_fill(&p->xml, p->interface, c, &p->o->origins[p->o->n_nics - 1]))
+		return false;
+	drop_socket(c, by_path, by_fd);
+	if (!set_given(p, c))
+		return false;
+	p->interface = NULL;
+	p->n_given = 0;
+	return true;
+}
+
+/* The card that the options from here on are about. */
+static bool add_nic(struct parser *p)
+{
+	if (!finish_nic(p) || !append_nic(p->o))
+		return false;
+	p->untouched = true;
+	return true;
+}
+
+/* One that nothing was said of is that card, so that the first may be one. */
+static bool add_interface(struct parser *p, const char *spec)
+{
+	if (!p->untouched && !add_nic(p))
+		return false;
+	p->untouched = false;
+	p->interface = spec;
+	return true;
+}
+
+static bool parse_key(struct parser *p, const struct config_key *key, const char *value)
+{
+	struct given *given;
+
+	p->untouched = false;
+	if (!p->interface)
+		return set_key(&p->o->nics[p->o->n_nics - 1], key, value);
+	given = grow(p->given, p->n_given + 1, sizeof(*given));
+	if (!given)
+		return false;
+	p->given = given;
+	given[p->n_given++] = (struct given){ key, value };
 	return true;
 }
 
@@ -166,22 +222,41 @@ static bool parse_iothreads(struct options *o, const char *text)
 }
 
 /* False when it was refused. */
-static bool parse_option(struct options *o, int id, const char *arg)
+static bool parse_option(struct parser *p, int id, const char *arg)
 {
-	char err[NIC_CONFIG_ERR_LEN];
-
 	if (id == OPT_NIC)
-		return add_nic(o);
+		return add_nic(p);
+	if (id == OPT_INTERFACE)
+		return add_interface(p, arg);
 	if (id == OPT_IOTHREADS)
-		return parse_iothreads(o, arg);
+		return parse_iothreads(p->o, arg);
 	if (id == OPT_CONTROL) {
-		o->control_path = arg;
+		p->o->control_path = arg;
 		return true;
 	}
-	if (!nic_config_set(&o->nics[o->n_nics - 1], &nic_config_keys[id - OPT_KEYS], arg, err))
-		return true;
-	log_line("%s", err);
-	return false;
+	return parse_key(p, &nic_config_keys[id - OPT_KEYS], arg);
+}
+
+/* Two cards of one MAC, of which a file describes one: libvirt's guest cannot tell them apart. */
+static bool check_macs(const struct options *o)
+{
+	for (unsigned i = 0; i < o->n_nics; i++) {
+		const struct nic_config *c = &o->nics[i];
+
+		for (unsigned k = 0; k < i; k++) {
+			if (!c->has_mac || !o->nics[k].has_mac ||
+			    memcmp(c->mac, o->nics[k].mac, sizeof(c->mac)) != 0 ||
+			    !(*o->origins[i].text || *o->origins[k].text))
+				continue;
+			log_line("%s%s%s: mac '%02x:%02x:%02x:%02x:%02x:%02x' is that of %s, too: "
+				 "each card needs its own",
+				 o->origins[i].text, *o->origins[i].text ? ": " : "", c->name,
+				 c->mac[0], c->mac[1], c->mac[2], c->mac[3], c->mac[4], c->mac[5],
+				 o->nics[k].name);
+			return false;
+		}
+	}
+	return true;
 }
 
 static bool check(struct options *o)
@@ -190,9 +265,12 @@ static bool check(struct options *o)
 	unsigned queues = 0, i;
 
 	for (i = 0; i < o->n_nics; i++) {
+		const char *origin = o->origins[i].text;
+
 		if (nic_config_check(&o->nics[i], err)) {
-			log_line("%s%s%s (see --help)", o->n_nics > 1 ? o->nics[i].name : "",
-				 o->n_nics > 1 ? ": " : "", err);
+			log_line("%s%s%s%s%s (see --help)", origin, *origin ? ": " : "",
+				 o->n_nics > 1 ? o->nics[i].name : "", o->n_nics > 1 ? ": " : "",
+				 err);
 			return false;
 		}
 		if (o->control_path && o->nics[i].socket_path &&
@@ -208,6 +286,8 @@ static bool check(struct options *o)
 		log_line("%s", err);
 		return false;
 	}
+	if (!check_macs(o))
+		return false;
 	if ((queues + PAIRS_PER_IOTHREAD - 1) / PAIRS_PER_IOTHREAD > o->iothreads) {
 		log_line("--iothreads '%u' must be more for %u queue pairs: one runs %u at most",
 			 o->iothreads, queues, PAIRS_PER_IOTHREAD);
@@ -238,25 +318,23 @@ void options_deinit(struct options *o)
 	for (unsigned i = 0; i < o->n_nics; i++)
 		nic_config_deinit(&o->nics[i]);
 	free(o->nics);
+	free(o->origins);
 	*o = (struct options){ 0 };
 }
 
-enum options_outcome options_parse(struct options *o, int argc, char **argv)
+static enum options_outcome parse(struct parser *p, int argc, char **argv)
 {
 	struct option long_options[array_size(own_options) + MAX_KEYS + 1];
 	char letter[] = "-?";
 	int id;
 
-	*o = (struct options){ .iothreads = 1 };
 	collect_options(long_options);
-	if (answered(argc, argv))
-		return OPTIONS_DONE;
-	if (!add_nic(o))
+	if (!add_nic(p))
 		return OPTIONS_BAD;
 	opterr = 0;
 	while ((id = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
 		if (id == OPT_HELP) {
-			print_help();
+			options_help();
 			return OPTIONS_DONE;
 		}
 		if (id == OPT_VERSION) {
@@ -272,12 +350,26 @@ enum options_outcome options_parse(struct options *o, int argc, char **argv)
 				 optopt && optopt < OPT_IOTHREADS ? letter : argv[optind - 1]);
 			return OPTIONS_BAD;
 		}
-		if (!parse_option(o, id, optarg))
+		if (!parse_option(p, id, optarg))
 			return OPTIONS_BAD;
 	}
 	if (optind < argc) {
 		log_line("unexpected argument '%s' (see --help)", argv[optind]);
 		return OPTIONS_BAD;
 	}
-	return check(o) ? OPTIONS_RUN : OPTIONS_BAD;
+	return finish_nic(p) && check(p->o) ? OPTIONS_RUN : OPTIONS_BAD;
+}
+
+enum options_outcome options_parse(struct options *o, int argc, char **argv)
+{
+	struct parser p = { .o = o };
+	enum options_outcome outcome;
+
+	*o = (struct options){ .iothreads = 1 };
+	if (answered(argc, argv))
+		return OPTIONS_DONE;
+	outcome = parse(&p, argc, argv);
+	options_xml_deinit(&p.xml);
+	free(p.given);
+	return outcome;
 }

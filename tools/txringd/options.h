@@ -5,8 +5,14 @@
 
 #include "tools/config/nic_config.h"
 
+/* What of a card's configuration a file said: "FILE:LINE: <interface>"; "": nothing. */
+struct options_origin {
+	char text[192];
+};
+
 struct options {
-	struct nic_config *nics; /* n_nics */
+	struct nic_config *nics;        /* n_nics */
+	struct options_origin *origins; /* of each */
 	unsigned n_nics;
 	unsigned iothreads;
 	const char *control_path; /* of argv; NULL: no control socket */
@@ -21,5 +27,7 @@ enum options_outcome {
 /* To be given back with options_deinit, whatever comes of it. */
 enum options_outcome options_parse(struct options *o, int argc, char **argv);
 void options_deinit(struct options *o);
+/* On stdout. */
+void options_help(void);
 
 #endif
