@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * txringctl: asks a running txringd over its control socket, and prints what it answers. What the
- * commands are txringd knows (tools/txringd/commands.c).
+ * commands are txringd knows (tools/txringd/commands.c); but for those of the table here, which
+ * need no txringd and have a file of their own each.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -13,12 +14,22 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tools/txringctl/probe.h"
 #include "tools/txringd/control.h"
 #include "tools/log.h"
 #include "tools/version.h"
 
 /* Longer than txringd takes for anything. */
 #define PATIENCE_S (2 * CONTROL_PATIENCE_MS / 1000)
+
+/* A command that needs no txringd. argv[0] is its name; the status is what run() returns. */
+static const struct local {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} locals[] = {
+	{ "probe", probe_run, "what this host, and QEMUs on it, can do" },
+};
 
 static const struct option long_options[] = {
 	{ "control", required_argument, NULL, 'c' },
@@ -30,6 +41,7 @@ static const struct option long_options[] = {
 static void print_help(void)
 {
 	puts("usage: txringctl --control PATH COMMAND\n"
+	     "       txringctl LOCAL-COMMAND [ARGUMENT...]\n"
 	     "Asks the txringd that was started with --control PATH.\n"
 	     "\n"
 	     "  show [NIC]          what runs: backend, tx mode, front-end, features, driver "
@@ -44,7 +56,20 @@ static void print_help(void)
 	     "  --help, --version\n"
 	     "\n"
 	     "NIC is a card's name, nic0 and so on; without it the command is for all cards.\n"
-	     "The status is 0 if it was done; else 1, and a line on stderr says why.");
+	     "The status is 0 if it was done; else 1, and a line on stderr says why.\n"
+	     "\n"
+	     "Local commands need no txringd; each has a --help of its own:\n");
+	for (size_t i = 0; i < sizeof(locals) / sizeof(*locals); i++)
+		printf("  %-18s  %s\n", locals[i].name, locals[i].help);
+}
+
+static const struct local *find_local(const char *name)
+{
+	for (size_t i = 0; i < sizeof(locals) / sizeof(*locals); i++) {
+		if (!strcmp(name, locals[i].name))
+			return &locals[i];
+	}
+	return NULL;
 }
 
 static int connect_to(const char *path)
@@ -166,8 +191,23 @@ static int run(const char *path, char *const *words, int n)
 	return ok ? printed() : EXIT_FAILURE;
 }
 
+static int run_local(const struct local *local, const char *path, int argc, char **argv)
+{
+	int status;
+
+	if (path) {
+		log_line("--control '%s': %s asks no txringd; leave it out", path, local->name);
+		return EXIT_FAILURE;
+	}
+	/* The command has options of its own. */
+	optind = 0;
+	status = local->run(argc, argv);
+	return status == EXIT_SUCCESS ? printed() : status;
+}
+
 int main(int argc, char **argv)
 {
+	const struct local *local;
 	const char *path = NULL;
 	int id, at = 1;
 
@@ -189,6 +229,9 @@ int main(int argc, char **argv)
 			return EXIT_FAILURE;
 		}
 	}
+	local = optind < argc ? find_local(argv[optind]) : NULL;
+	if (local)
+		return run_local(local, path, argc - optind, argv + optind);
 	if (!path || optind == argc) {
 		log_line("usage: txringctl --control PATH COMMAND (see --help)");
 		return EXIT_FAILURE;
