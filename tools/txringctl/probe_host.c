@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "datapath/iothread.h"
+#include "virtio/base.h"
 #include "virtio/vhost_net.h"
 
 /* UMEM of a queue pair (docs/af-xdp.md). */
@@ -288,7 +289,7 @@ unsigned probe_host(struct probe_line lines[PROBE_HOST_MAX])
 	};
 	unsigned n = 0;
 
-	for (; n < sizeof(things) / sizeof(*things); n++) {
+	for (; n < array_size(things); n++) {
 		lines[n] = (struct probe_line){ 0 };
 		strcpy(lines[n].name, things[n].name);
 		things[n].ask(&lines[n]);

@@ -6,16 +6,9 @@
 #ifndef TOOLS_TXRINGCTL_PROBE_HOST_H
 #define TOOLS_TXRINGCTL_PROBE_HOST_H
 
-#include "tools/txringctl/probe.h"
+#include "tools/txringctl/probe_report.h"
 
 #define PROBE_HOST_MAX 24
-
-struct probe_line {
-	char name[24];
-	enum probe_answer answer;
-	char says[200];   /* yes: how much, or nothing; else what lacks, or why it was not asked */
-	char remedy[200]; /* empty with yes */
-};
 
 /* How many lines were filled in. */
 unsigned probe_host(struct probe_line lines[PROBE_HOST_MAX]);

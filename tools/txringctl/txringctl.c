@@ -18,6 +18,7 @@
 #include "tools/txringd/control.h"
 #include "tools/log.h"
 #include "tools/version.h"
+#include "virtio/base.h"
 
 /* Longer than txringd takes for anything. */
 #define PATIENCE_S (2 * CONTROL_PATIENCE_MS / 1000)
@@ -59,13 +60,13 @@ static void print_help(void)
 	     "The status is 0 if it was done; else 1, and a line on stderr says why.\n"
 	     "\n"
 	     "Local commands need no txringd; each has a --help of its own:\n");
-	for (size_t i = 0; i < sizeof(locals) / sizeof(*locals); i++)
+	for (size_t i = 0; i < array_size(locals); i++)
 		printf("  %-18s  %s\n", locals[i].name, locals[i].help);
 }
 
 static const struct local *find_local(const char *name)
 {
-	for (size_t i = 0; i < sizeof(locals) / sizeof(*locals); i++) {
+	for (size_t i = 0; i < array_size(locals); i++) {
 		if (!strcmp(name, locals[i].name))
 			return &locals[i];
 	}
