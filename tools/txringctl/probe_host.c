@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "datapath/iothread.h"
+#include "tools/txringctl/probe_tun.h"
 #include "virtio/base.h"
 #include "virtio/vhost_net.h"
 
@@ -118,7 +119,7 @@ static void ask_new_tap(struct probe_line *line)
 	if (!has_capability(CAP_NET_ADMIN))
 		probe_host_no(line,
 			      "as root, beforehand: ip tuntap add NAME mode tap vnet_hdr user USER",
-			      "CAP_NET_ADMIN");
+			      "it takes CAP_NET_ADMIN");
 }
 
 static void ask_xdp_socket(struct probe_line *line)
@@ -130,7 +131,7 @@ static void ask_xdp_socket(struct probe_line *line)
 		close(fd);
 	else if (errno == EPERM)
 		probe_host_no(line, "give it the capability, or sockets made by txring-xdp",
-			      "CAP_NET_RAW");
+			      "it takes CAP_NET_RAW");
 	else if (errno == EAFNOSUPPORT)
 		probe_host_no(line, "boot a kernel that has it",
 			      "this kernel was built without CONFIG_XDP_SOCKETS");
@@ -146,15 +147,15 @@ static void ask_xdp_program(struct probe_line *line)
 	    (has_capability(CAP_NET_ADMIN) && has_capability(CAP_BPF)))
 		return;
 	probe_host_no(line, "give it them, or sockets made by txring-xdp",
-		      "CAP_NET_ADMIN and CAP_BPF, for a program on the interface");
+		      "it takes CAP_NET_ADMIN and CAP_BPF");
 }
 
 /* Any interface has the generic mode; of others a driver tells when a program is attached. */
 static void ask_xdp_native(struct probe_line *line)
 {
 	strcpy(line->says, "native mode and zero-copy are matters of an interface's driver");
-	strcpy(line->remedy, "txringd --backend xdp:IFNAME,mode=zerocopy or mode=native says "
-			     "whether it has them");
+	strcpy(line->remedy,
+	       "txringd --backend xdp:IFNAME,mode=native,copy=zerocopy is refused where they lack");
 }
 
 /* -1: there is no such file, or no number in it. */
@@ -204,7 +205,8 @@ static void ask_io_uring(struct probe_line *line)
 			      "this kernel's io_uring lacks DEFER_TASKRUN");
 		break;
 	case ENOMEM:
-		probe_host_no(line, "ulimit -l, LimitMEMLOCK=", "memory to lock");
+		probe_host_no(line, "raise it: ulimit -l, LimitMEMLOCK=",
+			      "RLIMIT_MEMLOCK is too low for it");
 		break;
 	default:
 		probe_host_no(line, "see the kernel's log", "io_uring: %s", strerror(-err));
@@ -267,7 +269,7 @@ static void ask_memlock(struct probe_line *line)
 			 "%llu KiB, and an AF_XDP queue pair takes %d",
 			 (unsigned long long)limit.rlim_cur >> 10, UMEM_KIB);
 	else
-		probe_host_no(line, "ulimit -l, LimitMEMLOCK=, or CAP_IPC_LOCK",
+		probe_host_no(line, "raise it (ulimit -l, LimitMEMLOCK=), or give CAP_IPC_LOCK",
 			      "RLIMIT_MEMLOCK is %llu KiB, and an AF_XDP queue pair takes %d",
 			      (unsigned long long)limit.rlim_cur >> 10, UMEM_KIB);
 }
@@ -294,5 +296,6 @@ unsigned probe_host(struct probe_line lines[PROBE_HOST_MAX])
 		strcpy(lines[n].name, things[n].name);
 		things[n].ask(&lines[n]);
 	}
-	return n;
+	probe_tun(lines + n);
+	return n + PROBE_TUN_LINES;
 }
