@@ -188,15 +188,13 @@ static void answer(struct probe_line *line, const struct property *p, const stru
 {
 	*line = (struct probe_line){ .answer = probe_qemu_has(qemu, p->name) };
 	snprintf(line->name, sizeof(line->name), "%s", p->name);
-	if (line->answer == PROBE_NO) {
-		strcpy(line->says, "this QEMU does not list it");
-		snprintf(line->remedy, sizeof(line->remedy), "a QEMU that does, for: %s",
-			 p->purpose);
-	} else if (line->answer == PROBE_NOT_ASKED) {
-		strcpy(line->says, "this QEMU lists no properties of the device");
-		snprintf(line->remedy, sizeof(line->remedy), "a QEMU that does, for: %s",
-			 p->purpose);
-	}
+	if (line->answer == PROBE_YES)
+		return;
+	strcpy(line->says, line->answer == PROBE_NO
+				   ? "this QEMU does not list it"
+				   : "this QEMU lists no properties of the device");
+	snprintf(line->remedy, sizeof(line->remedy), "take a QEMU that does, or do without: %s",
+		 p->purpose);
 }
 
 static bool ask_qemu(struct probe_report *report, const char *binary)
@@ -224,6 +222,8 @@ static bool probe(const struct args *args)
 	bool ok = report != NULL;
 	unsigned n;
 
+	if (report && !args->n_qemus)
+		probe_report_no_qemu(report);
 	for (unsigned i = 0; report && i < args->n_qemus; i++) {
 		if (!ask_qemu(report, args->qemus[i]))
 			ok = false;

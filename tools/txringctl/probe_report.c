@@ -78,6 +78,12 @@ static json_t *object_of(struct probe_report *r, const struct probe_line *lines,
 	return all;
 }
 
+void probe_report_no_qemu(struct probe_report *r)
+{
+	if (!r->root)
+		puts("no QEMU of this machine in PATH; --qemu BINARY asks another");
+}
+
 void probe_report_qemu(struct probe_report *r, const char *binary, const struct probe_line *lines,
 		       unsigned n)
 {

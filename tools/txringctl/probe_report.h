@@ -19,6 +19,8 @@ struct probe_report;
 
 /* NULL: out of memory. */
 struct probe_report *probe_report_new(bool json);
+/* None was named, and none found. */
+void probe_report_no_qemu(struct probe_report *r);
 void probe_report_qemu(struct probe_report *r, const char *binary, const struct probe_line *lines,
 		       unsigned n);
 /* This QEMU could not be asked; the text says so nowhere, JSON does. */

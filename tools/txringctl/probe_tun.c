@@ -93,7 +93,7 @@ static void ask_ufo(struct probe_line *line, int fd, const char tap[IFNAMSIZ])
 	line->answer = PROBE_YES;
 	if (ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_UFO) || ioctl(sock, SIOCETHTOOL, &ifr) ||
 	    !value.data)
-		probe_host_no(line, "nothing: guests do without it",
+		probe_host_no(line, "nothing helps, and guests do without it",
 			      "this kernel makes no UDP fragments for a tap");
 	if (sock >= 0)
 		close(sock);
