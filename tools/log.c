@@ -37,6 +37,9 @@
 #define RING_SIZE (1 << 20)
 #define LINE_LEN  2048
 
+/* How long log_stop() waits for a log thread that does not get a processor. */
+#define STOP_MOST_MS 3000
+
 static struct {
 	/* by threads that log */
 	uint64_t head __attribute__((aligned(CACHE_LINE))); /* runs free, as tail */
@@ -214,19 +217,39 @@ int log_start(void)
 	return 0;
 }
 
+/* Whether the log thread ended within so long. */
+static bool ended_within(unsigned patience_ms)
+{
+	uint64_t end_ns = monotonic_ns() + patience_ms * 1000000ull;
+	struct timespec end = { .tv_sec = (time_t)(end_ns / 1000000000),
+				.tv_nsec = (long)(end_ns % 1000000000) };
+
+	return pthread_clockjoin_np(ring.thread, NULL, CLOCK_MONOTONIC, &end) == 0;
+}
+
+/* Then the log thread only waits for a processor. */
+static bool stderr_takes_more(void)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLOUT;
+}
+
 void log_stop(unsigned patience_ms)
 {
-	struct timespec end;
-	uint64_t end_ns = monotonic_ns() + patience_ms * 1000000ull;
+	unsigned waited = 0;
 
 	if (!ring.started)
 		return;
-	end = (struct timespec){ .tv_sec = (time_t)(end_ns / 1000000000),
-				 .tv_nsec = (long)(end_ns % 1000000000) };
 	store_relaxed(&ring.stop, true);
 	wake_log_thread();
-	if (pthread_clockjoin_np(ring.thread, NULL, CLOCK_MONOTONIC, &end) == 0)
-		ring.started = ring.stop = false;
+	do {
+		if (ended_within(patience_ms)) {
+			ring.started = ring.stop = false;
+			return;
+		}
+		waited += patience_ms;
+	} while (waited < STOP_MOST_MS && stderr_takes_more());
 }
 
 /* Minutes are counted from 1, so that all zero is no minute. */
