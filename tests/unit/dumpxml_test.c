@@ -96,6 +96,7 @@ static void whole(void **state)
 				  "  <?txring txmode iothread,burst=256?>\n"
 				  "  <?txring vhost default?>\n"
 				  "  <link state='up'/>\n"
+				  "  <?txring link up?>\n"
 				  "  <!-- nic0: front-end none, 0 of 1 queue pair in use -->\n"
 				  "  <!-- not in the kernel: why -->\n"
 				  "</interface>\n");

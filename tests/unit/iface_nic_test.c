@@ -111,8 +111,14 @@ static void honoured(void **state)
 	assert_string_equal(c.mode.engine->name, "timer");
 	assert_int_equal(c.vhost.policy, VHOST_REQUIRE);
 	assert_string_equal(c.vhost.device, "/dev/v");
-	assert_true(c.link_down);
 	assert_true(c.has_mac);
+	/* Address and link a guest behind libvirt has from QEMU. */
+	assert_false(c.mac_told);
+	assert_false(c.link_down);
+	nic_config_deinit(&c);
+	assert_filled(&c, TAP("<mac address='52:54:00:12:34:56'/><link state='down'/>"), NULL);
+	assert_true(c.mac_told);
+	assert_true(c.link_down);
 	nic_config_deinit(&c);
 }
 

@@ -85,12 +85,12 @@ static bool is_known(const char *path, enum iface_type type)
 }
 
 /* Append " NAME" for each attribute of the element to a message. */
-static void list_attributes(char err[IFACE_ERR_LEN], const char *path)
+static void list_attributes(char err[IFACE_ERR_LEN], const char *path, enum iface_type type)
 {
 	for (const struct iface_key *key = iface_keys; key->element; key++) {
 		size_t len = strlen(err);
 
-		if (!strcmp(key->element, path) && *key->attribute)
+		if (!strcmp(key->element, path) && *key->attribute && is_of(key, type))
 			snprintf(err + len, IFACE_ERR_LEN - len, " %s", key->attribute);
 	}
 }
@@ -131,7 +131,7 @@ static int read_value(struct iface *iface, const struct xml_node *node, const ch
 		iface_refuse(err, iface->doc, node, attribute, text,
 			     "%s is not known here; those of <%.40s> are:",
 			     *attribute ? "this attribute" : "text", xml_name(node));
-		list_attributes(err, path);
+		list_attributes(err, path, iface->type);
 		return -EINVAL;
 	}
 	if (!is_of(key, iface->type)) {

@@ -251,6 +251,13 @@ static int check_engines(const struct filler *f)
 			    xml_line(ours->node), ours->value);
 }
 
+/* QEMU has the address from libvirt, and some versions cannot bear another that they could ask. */
+static void keep_mac(const struct filler *f)
+{
+	if (f->iface->type == IFACE_VHOSTUSER)
+		f->c->mac_told = false;
+}
+
 static int fill_own(const struct filler *f)
 {
 	int error = 0;
@@ -301,6 +308,7 @@ int iface_to_nic(const struct iface *iface, struct nic_config *c,
 	error = error ? error : fill_socket(&f);
 	error = error ? error : fill_backend(&f);
 	error = error ? error : fill_bridge(&f);
+	keep_mac(&f);
 	error = error ? error : fill_own(&f);
 	if (!error)
 		warn_strays(&f);

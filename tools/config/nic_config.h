@@ -65,6 +65,7 @@ struct nic_config {
 	struct tx_mode mode;
 	unsigned pairs; /* queue pairs */
 	bool has_mac;
+	bool mac_told; /* to a front-end that asks: none but us knows it */
 	uint8_t mac[6];
 	uint16_t mtu;      /* 0: not given */
 	uint64_t offer;    /* features to offer besides */

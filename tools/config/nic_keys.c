@@ -219,7 +219,7 @@ static int set_mac(struct nic_config *c, const char *value, char err[NIC_CONFIG_
 {
 	if (!values_mac(value, c->mac))
 		return invalid(err, " must be a unicast address like 52:54:00:12:34:56");
-	c->has_mac = true;
+	c->has_mac = c->mac_told = true;
 	return 0;
 }
 

@@ -128,7 +128,7 @@ static int device_init(struct nic *nic, struct iothread *const *threads, unsigne
 		.first_thread = first,
 		.mode = &nic->cfg->mode,
 		.mtu = nic->cfg->mtu,
-		.has_mac = nic->cfg->has_mac,
+		.has_mac = nic->cfg->mac_told,
 		.log = nic_log_callback,
 		.log_ctx = nic,
 		.foreign = { release, nic->closer },

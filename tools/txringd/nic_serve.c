@@ -33,7 +33,7 @@ static void next_after(struct nic *nic, int timeout_ms)
  */
 static bool refuses(const struct nic *nic)
 {
-	return nic->down && !nic->endpoint.once && (nic->cfg->client || !nic->cfg->has_mac);
+	return nic->down && !nic->endpoint.once && (nic->cfg->client || !nic->cfg->mac_told);
 }
 
 /* Once: such a front-end comes again and again. */
@@ -64,7 +64,7 @@ static bool session_begin(struct nic *nic)
 		.dev = nic->device,
 		.features = nic_offer(nic),
 		.max_pairs = nic->backend->n_queues,
-		.has_mac = nic->cfg->has_mac,
+		.has_mac = nic->cfg->mac_told,
 		.mtu = nic->cfg->mtu,
 		.watcher = &nic->guard.watcher,
 	};
@@ -108,7 +108,7 @@ static void session_end(struct nic *nic, bool failed)
 bool nic_is_deaf(const struct nic *nic)
 {
 	return nic->session &&
-	       (!nic->cfg->has_mac || vhost_user_session_hearing(nic->session) == VHOST_USER_DEAF);
+	       (!nic->cfg->mac_told || vhost_user_session_hearing(nic->session) == VHOST_USER_DEAF);
 }
 
 void nic_drop_deaf(struct nic *nic)
