@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tools/txringctl/convert.h"
 #include "tools/txringctl/probe.h"
 #include "tools/txringd/control.h"
 #include "tools/log.h"
@@ -29,6 +30,7 @@ static const struct local {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } locals[] = {
+	{ "convert", convert_run, "libvirt's XML to txring and back, or as QEMU's arguments" },
 	{ "probe", probe_run, "what this host, and QEMUs on it, can do" },
 };
 
