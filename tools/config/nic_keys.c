@@ -79,23 +79,33 @@ static int set_client(struct nic_config *c, const char *value, char err[NIC_CONF
 
 #define SYSTEMD "systemd"
 
+/* The name behind "systemd:", "" for "systemd" alone; NULL: value is neither. */
+static const char *systemd_name(const char *value)
+{
+	const char *name = value + strlen(SYSTEMD);
+
+	if (strncmp(value, SYSTEMD, strlen(SYSTEMD)) != 0)
+		return NULL;
+	if (!*name)
+		return name;
+	return *name == ':' && name[1] && !strchr(name + 1, ':') ? name + 1 : NULL;
+}
+
 static int set_fd(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
 {
-	size_t len = strlen(SYSTEMD);
-	uint64_t n;
-	int error;
+	const char *name = systemd_name(value);
+	uint64_t n = 0;
 
-	if (!strcmp(value, SYSTEMD) || (!strncmp(value, SYSTEMD ":", len + 1) && value[len + 1] &&
-					!strchr(value + len + 1, ':'))) {
-		error = set_string(&c->listen_name, value[len] ? value + len + 1 : "");
-		if (!error)
-			c->fd = -1;
-		return error;
-	}
-	if (!values_number(value, strlen(value), 0, VALUES_MAX_FD, &n))
+	if (!name && !values_number(value, strlen(value), 0, VALUES_MAX_FD, &n))
 		return invalid(err,
 			       " must be a number from 0 to %d, " SYSTEMD " or " SYSTEMD ":NAME",
 			       VALUES_MAX_FD);
+	if (name && set_string(&c->listen_name, name))
+		return -ENOMEM;
+	if (name) {
+		c->fd = -1;
+		return 0;
+	}
 	free(c->listen_name);
 	c->listen_name = NULL;
 	c->fd = (int)n;
