@@ -1,30 +1,31 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Shows that layering.sh, format.sh and specmap.sh can fail: one small good tree passes, and with
-# each rule broken in it, one at a time, the rule is named. All of it in a scratch directory.
+# Shows that layering.sh, format.sh and specmap.sh can fail: one small good tree passes, and of each file
+# in it that breaks a rule, that rule is named; of no other file. All of it in a scratch directory.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 tree=$scratch/tree
 mkdir "$tree"
-: >"$scratch/verdicts"
 spdx="SPDX-License-Identifier: MIT"
 bad=0
-n=0
+n=0 # broken rules so far
+wanted=()
 
 # put FILE LINE...: a source file with a proper head.
 put()
 {
 	local file=$tree/$1
 	shift
-	mkdir -p "$(dirname "$file")"
+	[ -d "${file%/*}" ] || mkdir -p "${file%/*}"
 	printf '%s\n' "/* $spdx */" '/* One of the files of a small tree. */' "$@" >"$file"
 }
 
 good_tree()
 {
 	rm -rf "${tree:?}"/*
+	[ ! -d "$scratch/good" ] || { cp -r "$scratch/good/." "$tree" && return; }
 	put virtio/base.h '#pragma once' '#include <stdint.h>' 'struct base {' '	char n;' '};'
 	put virtio/base.c '#include "virtio/base.h"' '#include <linux/virtio_ring.h>' \
 		'int base_n(void);' '/* getenv( and exit(1) in a comment */' \
@@ -39,44 +40,50 @@ good_tree()
 	put datapath/backend.h '#pragma once'
 	put tools/main.c '#include <stdlib.h>' '#include "datapath/backend.h"'
 	put tests/unit.c '#include <cmocka.h>' '#include "virtio/base.h"'
+	cp -r "$tree" "$scratch/good"
 }
 
-# judge TREE WHAT: layering.sh fails on TREE and says WHAT; else a line of what it did.
-judge()
-{
-	local out
-	if out=$("$here/layering.sh" "$1" "$([ ! -d "$1/build" ] || echo "$1/build")"); then
-		echo "layering.sh did not see: $2"
-	elif ! grep -qF "$2" <<<"$out"; then
-		echo "layering.sh failed, but did not say '$2': $out"
-	fi
-	rm -rf "$1"
-}
-
-# expect WHAT: layering.sh fails on the tree as it is now and says WHAT. Two at a time; verdicts says what went wrong.
-expect()
+# broken WHAT FILE: in the tree as it is now, FILE breaks the rule that WHAT tells of.
+broken()
 {
 	n=$((n + 1))
-	[ "$(jobs -rp | wc -l)" -lt 2 ] || wait -n
-	cp -r "$tree" "$scratch/$n"
-	judge "$scratch/$n" "$1" >>"$scratch/verdicts" &
+	wanted+=("$2"$'\t'"$1")
+}
+
+# judge: layering.sh fails on the tree, says of each broken file what is broken, and nothing of the other files.
+judge()
+{
+	local out lines line want found=()
+
+	if out=$("$here/layering.sh" "$tree" "$([ ! -d "$tree/build" ] || echo "$tree/build")"); then
+		echo "layering.sh did not see: ${wanted[*]}"
+		bad=1
+	fi
+	mapfile -t lines <<<"$out"
+	for want in "${wanted[@]}"; do
+		for line in "${lines[@]}"; do
+			[[ $line != "${want%%$'\t'*}:"*"${want#*$'\t'}"* ]] || continue 2
+		done
+		echo "layering.sh did not say '${want#*$'\t'}' of ${want%%$'\t'*}: $out"
+		bad=1
+	done
+	for line in "${lines[@]}"; do
+		[[ " ${wanted[*]%%$'\t'*} layering " == *" ${line%%:*} "* ]] && continue
+		echo "layering.sh says of a good file: $line"
+		bad=1
+	done
+	wanted=()
 	good_tree
 }
 
-verdicts()
-{
-	wait
-	[ ! -s "$scratch/verdicts" ] || bad=1
-	cat "$scratch/verdicts"
-}
-
-# reject WHAT FILE LINE...: the good tree with this file.
+# reject WHAT FILE LINE...: one more file that breaks a rule. An a.c is another one each time.
 reject()
 {
-	local what=$1
-	shift
-	put "$@"
-	expect "$what"
+	local what=$1 file=${2/\/a./\/a$n.}
+
+	shift 2
+	put "$file" "$@"
+	broken "$what" "$file"
 }
 
 good_tree
@@ -87,6 +94,7 @@ fi
 
 from_root="write it from the root"
 reject "virtio/ includes only virtio/" virtio/a.c '#include "datapath/backend.h"'
+judge # alone: one broken rule is enough to fail
 reject "virtio/ includes only virtio/" virtio/driver/a.c '#include "tests/unit.h"'
 reject "virtio/ includes only libc and kernel UAPI" virtio/a.c '#include <pthread.h>'
 reject "virtio/ includes only libc and kernel UAPI" virtio/a.c '#include <liburing.h>'
@@ -104,7 +112,7 @@ reject "io_uring has one door" tools/a.c '#include <liburing/io_uring.h>'
 reject "libxdp and libbpf have one door" datapath/backend/tap.c '#include <xdp/xsk.h>'
 reject "libxdp and libbpf have one door" datapath/backend/xdp_prog.h '#include <xdp/libxdp.h>'
 reject "libxdp and libbpf have one door" datapath/xdp.c '#include <bpf/libbpf.h>'
-reject "libxdp and libbpf have one door" datapath/device.c '#include <bpf/bpf.h>'
+reject "libxdp and libbpf have one door" datapath/pair.c '#include <bpf/bpf.h>'
 reject "libxdp and libbpf have one door" tools/a.c '#include <linux/if_xdp.h>'
 reject "libxml2 has one door" datapath/a.c '#include <libxml/tree.h>'
 put tools/a.c '#include <libxml/tree.h>'
@@ -130,16 +138,17 @@ reject "does not stand alone" virtio/a.h '#pragma once' 'uint32_t a;'
 reject "does not stand alone" datapath/a.h 'struct a {' '	int n;' '};'
 reject "that is a part of virtio/whole.h" virtio/a.c '#include "virtio/part.h"'
 
-printf '/* %s */\nint a;\n' 'A file of some use to someone' >"$tree/virtio/a.c"
-expect "virtio/a.c:1: does not start with SPDX"
-printf '/* %s */\nint a;\n' "$spdx" >"$tree/virtio/a.c"
-expect "virtio/a.c:1: does not say"
+printf '/* %s */\nint a;\n' 'A file of some use to someone' >"$tree/virtio/b.c"
+broken "1: does not start with SPDX" virtio/b.c
+printf '/* %s */\nint a;\n' "$spdx" >"$tree/virtio/c.c"
+broken "1: does not say" virtio/c.c
 printf '#!/bin/sh\n# %s\n\necho\n' "$spdx" >"$tree/tools/a"
-expect "tools/a:1: does not say"
+broken "1: does not say" tools/a
 printf 'project()\n' >"$tree/meson.build"
-expect "meson.build:1: does not start with SPDX"
+broken "1: does not start with SPDX" meson.build
 reject "a mark of unfinished work" tests/a.c '/* TO''DO: more */'
 reject "a mark of unfinished work" bench/a.py '# FIX''ME'
+judge
 
 # The order inside a layer, of includes.
 put virtio/gmem.h '#pragma once'
@@ -152,16 +161,16 @@ if ! out=$("$here/layering.sh" "$tree"); then
 	echo "layering.sh refuses a good order: $out"
 	bad=1
 fi
-good_tree
 above="that stands above it"
 put datapath/device.h '#pragma once'
-reject "pair.h:3: includes datapath/device.h: $above" datapath/pair.h '#include "datapath/device.h"'
+reject "3: includes datapath/device.h: $above" datapath/pair.h '#include "datapath/device.h"'
 put datapath/rx.h '#pragma once'
-reject "iothread.h:3: includes datapath/rx.h: $above" datapath/iothread.h '#include "datapath/rx.h"'
+reject "3: includes datapath/rx.h: $above" datapath/iothread.h '#include "datapath/rx.h"'
 put virtio/vhost_user/vring.h '#pragma once'
-reject "report.h:3: includes virtio/vhost_user/vring.h: $above" virtio/vhost_user/report.h '#include "virtio/vhost_user/vring.h"'
+reject "3: includes virtio/vhost_user/vring.h: $above" virtio/vhost_user/report.h '#include "virtio/vhost_user/vring.h"'
 put virtio/virtq.h '#pragma once'
-reject "virtq_packed.h:3: includes virtio/virtq.h: $above" virtio/virtq_packed.h '#include "virtio/virtq.h"'
+reject "3: includes virtio/virtq.h: $above" virtio/virtq_packed.h '#include "virtio/virtq.h"'
+judge
 
 # Calls and exported names, of objects.
 
@@ -184,13 +193,16 @@ if ! out=$("$here/layering.sh" "$tree" "$tree/build"); then
 	bad=1
 fi
 object datapath/tx/queue.c 'int queues_run;'
-expect "exports queues_run"
+broken "exports queues_run" datapath/tx/queue.c
+judge
 object datapath/pair.c 'int pair_a(void), device_a(void);' 'int pair_a(void) { return device_a(); }'
 object datapath/device.c 'int device_a(void);' 'int device_a(void) { return 0; }'
-expect "datapath/pair.c: calls device_a of datapath/device.c, which stands above it"
+broken "calls device_a of datapath/device.c, which stands above it" datapath/pair.c
+judge
 
 rm -rf "${tree:?}"/*
-expect "no C source"
+broken "no C source" layering
+judge
 
 if command -v clang-format >/dev/null; then
 	good_tree
@@ -234,6 +246,5 @@ if ! out=$("$here/specmap.sh" "$tree"); then
 	echo "specmap.sh fails on a good page: $out"
 	bad=1
 fi
-verdicts
-echo "selftest: $n broken trees tried"
+echo "selftest: $n broken rules tried"
 exit "$bad"
