@@ -240,16 +240,19 @@ for entry in json.load(open(build + "/compile_commands.json")):
     if re.match(r"(virtio|datapath)/", source) and os.path.isfile(target):
         objects[source] = target
 home, calls = {}, []
-for source, target in objects.items():
+sources = {target: source for source, target in objects.items()}
+told = subprocess.check_output(["nm", "-gA", *sources], text=True) if sources else ""
+for line in told.splitlines():
+    target, _, rest = line.partition(":")
+    source = sources[target]
     folder, name = source[:-2].split("/")[-2:]
-    for line in subprocess.check_output(["nm", "-g", target], text=True).splitlines():
-        kind, symbol = line.split()[-2:]
-        if kind == "U":
-            calls.append((source, symbol))
-            continue
-        home[symbol] = source
-        if not symbol.startswith("__") and not re.match(rf"({folder}_)?{name}(_|$)", symbol):
-            print(f"{source}: exports {symbol}, which is not {name}_* or {folder}_{name}_*")
+    kind, symbol = rest.split()[-2:]
+    if kind == "U":
+        calls.append((source, symbol))
+        continue
+    home[symbol] = source
+    if not symbol.startswith("__") and not re.match(rf"({folder}_)?{name}(_|$)", symbol):
+        print(f"{source}: exports {symbol}, which is not {name}_* or {folder}_{name}_*")
 for source, symbol in calls:
     if symbol in home and goes_up(source, home[symbol]):
         print(f"{source}: calls {symbol} of {home[symbol]}, which stands above it")
@@ -265,10 +268,14 @@ syntax()
 # fails. A header that is a part of another says so with #error "include THE OTHER"; then only that one may include it.
 check_headers()
 {
-	local h whole f alone=()
+	local h whole line f alone=()
 	mkdir "$scratch/headers"
+	declare -A part_of=()
+	while IFS= read -r line; do
+		part_of[${line%%:*}]=$(sed -E 's/.*error "include ([^"]+)"$/\1/' <<<"$line")
+	done < <(grep -HE '^#[ 	]*error "include [^"]+"$' /dev/null "${h_files[@]}")
 	for h in "${h_files[@]}"; do
-		whole=$(sed -n -E 's/^#[ \t]*error "include ([^"]+)"$/\1/p' "$h")
+		whole=${part_of[$h]-}
 		if [ -n "$whole" ]; then
 			grep -lF "#include \"$h\"" "${sources[@]}" | grep -vxF "$whole" |
 				awk -v h="$h" -v whole="$whole" \
