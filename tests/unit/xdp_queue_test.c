@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
+ * usage: xdp_queue_test [SEEDS]
+ *
  * The tx queue over datapath/backend/xdp_tx.c and the fake kernel, by chance: frames of all kinds,
  * completions in any order, everything that sendto() may say, pauses, and sockets that die and are
  * made anew. Each frame leaves once, whole and in order; its buffer comes back in ring order, not
@@ -19,7 +21,6 @@
 #define SIZE    64 /* ring entries */
 #define BUF_LEN 10240
 #define STEPS   400
-#define SEEDS   400
 #define FRAMES  (STEPS * SIZE)
 #define LOOK_US 50
 #define FEATURES \
@@ -451,6 +452,8 @@ static void down(struct rig *r)
 	free(r->entries);
 }
 
+static uint64_t n_seeds = 400;
+
 static void test_chance(void **state)
 {
 	static struct rig r;
@@ -458,7 +461,7 @@ static void test_chance(void **state)
 	unsigned i;
 
 	(void)state;
-	for (seed = 1; seed <= SEEDS; seed++) {
+	for (seed = 1; seed <= n_seeds; seed++) {
 		up(&r, seed);
 		for (i = 0; i < STEPS; i++)
 			step(&r);
@@ -472,12 +475,14 @@ static void test_chance(void **state)
 	assert_true(n_lost > n_frames / 100 && n_lost < n_frames / 2);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_chance, guest_split),
 		cmocka_unit_test_setup(test_chance, guest_packed),
 	};
 
+	if (argc > 1)
+		n_seeds = strtoull(argv[1], NULL, 10);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
