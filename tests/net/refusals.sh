@@ -53,16 +53,17 @@ take_texts()
 # says TEXT... -- COMMAND...: it ends with status 1, and its only line on stderr has each TEXT.
 says()
 {
-	local texts text status
+	local texts text status lines
 	take_texts "$@"
 	shift $((${#texts[@]} + 1))
 	timeout 60 "$@" >"$scratch/out" 2>"$scratch/err"
 	status=$?
 	n=$((n + 1))
 	[ "$status" = 1 ] || fail "${*:2}: status $status"
-	[ "$(wc -l <"$scratch/err")" = 1 ] || fail "${*:2}: not one line"
+	mapfile lines <"$scratch/err"
+	[ ${#lines[@]} = 1 ] && [[ ${lines[0]} == *$'\n' ]] || fail "${*:2}: not one line"
 	for text in "${texts[@]}"; do
-		grep -qF -- "$text" "$scratch/err" || fail "${*:2}: no word of '$text'"
+		[[ ${lines[*]} == *"$text"* ]] || fail "${*:2}: no word of '$text'"
 	done
 }
 

@@ -57,14 +57,36 @@ refuses()
 	says_only "txbench: " "${texts[@]}" -- "$txbench" run --socket-path "$sock" --wire none "$@"
 }
 
-# holds EXPRESSION: of the result file r and its first repetition t, in Python.
+# One Python for all questions: the name of a result file and an expression come in, one line each, and what that is
+# goes out, of the result r and its first repetition t.
+coproc python {
+	exec python3 -uc '
+import json, sys
+for name, told in zip(sys.stdin, sys.stdin):
+    try:
+        r = json.load(open(name.rstrip("\n")))
+        t = r["repetitions"][0] if r["repetitions"] else None
+        print(eval(told))
+    except Exception as e:
+        print(repr(e))'
+}
+
+# ask EXPRESSION: its value, in one line, into answer
+ask()
+{
+	printf '%s\n' "$json" "$1" >&"${python[1]}"
+	read -r -t 60 answer <&"${python[0]}" || answer=nothing
+}
+
+# holds EXPRESSION...: each of them is true
 holds()
 {
-	python3 -c '
-import json, sys
-r = json.load(open(sys.argv[1]))
-t = r["repetitions"][0] if r["repetitions"] else None
-sys.exit(not eval(sys.argv[2]))' "$json" "$1" || fail "$what: not true: $1"
+	local told
+
+	for told in "$@"; do
+		ask "bool($told)"
+		[ "$answer" = True ] || fail "$what: not true: $told ($answer)"
+	done
 }
 
 # good STAGES OPTION...: status 0, complete, all frames there, and exactly these stages.
@@ -75,11 +97,11 @@ good()
 	what="$*"
 	run --quiet "$@" || fail "$*: status $?"
 	[ ! -s "$scratch/out" ] && [ ! -s "$scratch/err" ] || fail "$*: --quiet, but says something"
-	holds 'r["complete"] and not r["failed"] and t["frames"] > 0'
-	holds 't["lost"] == 0 and not t["duplicated"] and not t["reordered"]'
-	holds "sorted(t['stages']) == sorted('$stages'.split())"
-	holds "all(s['n'] == t['frames'] for k, s in t['stages'].items() if k != 'call')"
-	holds 'sum(t["timeline"]["frames"]) == t["frames"]'
+	holds 'r["complete"] and not r["failed"] and t["frames"] > 0' \
+		't["lost"] == 0 and not t["duplicated"] and not t["reordered"]' \
+		"sorted(t['stages']) == sorted('$stages'.split())" \
+		"all(s['n'] == t['frames'] for k, s in t['stages'].items() if k != 'call')" \
+		'sum(t["timeline"]["frames"]) == t["frames"]'
 }
 
 # Programs.
@@ -165,8 +187,7 @@ for load in constant:2000 poisson:2000 onoff:20000,1ms,9ms inflight:1 inflight:6
 	good "${open}received" --wire "$tap" --load "$load" --direction rx
 	good "${open}wire used received" --wire "$tap" --load "$load" --direction rr --size imix
 done
-holds '"VERSION_1" in r["target"]["features"]'
-holds '"PROTOCOL_FEATURES" not in r["target"]["features"]'
+holds '"VERSION_1" in r["target"]["features"]' '"PROTOCOL_FEATURES" not in r["target"]["features"]'
 good "used" --wire "$tap" --load flood
 holds 't["duplicated"] is None and t["reordered"] is None'
 good "wire used" --wire "$tap" --load flood --watch
@@ -196,10 +217,8 @@ for warm_up in 0 0.5; do
 	timeout 120 "$txbench" run --socket-path "$sock" --wire "$tap" --load inflight:1 --seconds 0.1 \
 		--warm-up "$warm_up" --repeat 1 --share-cpu --quiet -o "$json" 2>"$scratch/err" ||
 		fail "$what: status $?"
-	per_frame+=("$(python3 -c '
-import json, sys
-t = json.load(open(sys.argv[1]))["repetitions"][0]
-print(t["syscalls"] / t["frames"] if t["syscalls"] is not None else 0)' "$json")")
+	ask 't["syscalls"] / t["frames"] if t["syscalls"] is not None else 0'
+	per_frame+=("$answer")
 done
 if [ "${per_frame[0]}" = 0 ]; then
 	echo "skipped: system calls: needs CAP_SYS_ADMIN and the trace point raw_syscalls:sys_enter"
@@ -209,13 +228,12 @@ else
 fi
 # A seed is a set of random moments.
 what="--seed"
-seeds=
+seeds=()
 for seed in 7 7 8; do
 	run --wire "$tap" --load poisson:20000 --seed "$seed" --quiet
-	seeds+="$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["repetitions"][0]["frames"])' \
-		"$json") "
+	ask 't["frames"]'
+	seeds+=("$answer")
 done
-read -r -a seeds <<<"$seeds"
 [ "${seeds[0]-none}" = "${seeds[1]-}" ] && [ "${seeds[1]-}" != "${seeds[2]-}" ] ||
 	fail "$what 7, 7 and 8: ${seeds[*]} frames"
 run --wire "$tap" || fail "a table: status $?"
@@ -288,8 +306,7 @@ early()
 	[ $? = "$2" ] || fail "$what: status is not $2"
 	[ "$(wc -l <"$scratch/err")" = 1 ] || fail "$what: not one line"
 	grep -q "$3" "$scratch/err" || fail "$what: no word of '$3'"
-	holds 'not r["complete"] and r["incomplete"] and t["frames"] > 100'
-	holds "t['stages']['used']['n'] > 100"
+	holds 'not r["complete"] and r["incomplete"] and t["frames"] > 100' "t['stages']['used']['n'] > 100"
 }
 start_daemon "tap:$tap"
 early INT 130 interrupted txbench
