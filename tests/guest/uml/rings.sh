@@ -2,21 +2,22 @@
 # SPDX-License-Identifier: MIT
 #
 # usage: rings.sh split|packed
-# In each tx mode: echoes, and 20 MB each way. With the first one, a guest that is told its address
-# and MTU, and that boots again behind the same txringd.
+# In two tx modes, each of them in one of the two tests at least: echoes, and 20 MB each way. With the first
+# one, a guest that is told its address and MTU, and that boots again behind the same txringd. Each mode
+# with each layout is in the unit tests, and in tests/interop/testpmd-soak.sh.
 # shellcheck source=lib.sh disable=SC2154
 . "$(dirname "$0")/lib.sh"
 
 layout=$1
 lab_begin 500 "$@"
 case $layout in
-split)	offer=(--no-offer RING_PACKED) packed=no ;;
-packed)	offer=() packed=yes ;;
+split)	offer=(--no-offer RING_PACKED) packed=no modes=(iothread timer) ;;
+packed)	offer=() packed=yes modes=(iothread poll) ;;
 esac
 
 mac=52:54:00:77:00:02
 card=(--mac "$mac" --mtu 1400)
-for mode in iothread timer poll; do
+for mode in "${modes[@]}"; do
 	txringd_start --txmode $mode "${offer[@]}" "${card[@]}"
 	guest_start
 	guest_wait
