@@ -120,7 +120,7 @@ rate()
 	[ "$1" = tx ] || reverse=
 	guest=$(cpu_ms "$guest_pid")
 	txringd=$(cpu_ms "$txringd_pid")
-	iperf -t 2 $reverse
+	iperf -t 1 $reverse
 	moved=$(iperf_number sum_received bytes)
 	guest=$((($(cpu_ms "$guest_pid") - guest) * 1000000 / (moved / 1000 + 1)))
 	txringd=$((($(cpu_ms "$txringd_pid") - txringd) * 1000000 / (moved / 1000 + 1)))
