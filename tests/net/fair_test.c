@@ -4,8 +4,8 @@
  *
  * Two cards on one iothread: the guest of one floods it in every way that it can, the other's sends
  * one frame at a time. How long that takes, from kick to used, must stay within what the flooder
- * may do in a turn, TURN_FRAMES or TURN_BYTES each way at the cost of a frame that is measured in the
- * same run, over what it takes with nobody else there. Runs in a network namespace of its own.
+ * may do in a turn, TURN_FRAMES or TURN_BYTES each way at the cost of a frame that is measured in
+ * the same run, over what it takes with nobody else there. Runs in a network namespace of its own.
  *
  * The quicker quarter is judged: the slower ones are the scheduler's, on a machine that does other
  * things. With turns that know no bound it is late, too, for rings hold many turns. Beside large
