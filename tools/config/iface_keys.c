@@ -143,7 +143,7 @@ const struct iface_key iface_keys[] = {
 	ABS_PATH("backend", "vhost", .key = "vhost-device"),
 	ABS_PATH("backend", "logFile", IGNORED(for_passt)),
 
-	/* libvirt has QEMU tell the guest; of ours QEMU would wait for the link, with virsh start. */
+	/* libvirt has QEMU tell the guest; for ours QEMU would wait, and virsh start with it. */
 	WORD("link", "state", "up down", .types = OF(VHOSTUSER), FRONTEND),
 	WORD("link", "state", "up down", .types = ~OF(VHOSTUSER), .key = "link"),
 	NUMBER("mtu", "size", 0, UINT16_MAX, .unless = "0", .qemu = "host_mtu", .key = "mtu"),

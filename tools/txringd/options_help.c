@@ -74,5 +74,6 @@ void options_help(void)
 	       modes);
 	print_backend_params();
 	printf("\n"
-	       "SIGUSR1 logs the counters of all queues; SIGTERM, SIGINT and SIGHUP end txringd.\n");
+	       "SIGUSR1 logs the counters of all queues; SIGTERM, SIGINT and SIGHUP end "
+	       "txringd.\n");
 }
