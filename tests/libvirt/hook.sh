@@ -35,6 +35,7 @@ mkdir -p $bin
 cat >$bin/txringd <<'X'
 #!/bin/bash
 echo "$*" >>/run/fake/started
+[[ $* != *"${SILENT-none}"* ]] || exit 1
 [[ $* != *"${DIES-none}"* ]] || { echo "txringd: no such tap" >&2 && exit 1; }
 : >"${!#}"
 exec sleep 1000
@@ -136,8 +137,21 @@ domain "$(interface vhostuser $mac client)$(interface vhostuser 52:54:00:00:00:0
 says "txring: interface 52:54:00:00:00:0c: txringd: no such tap"
 started 0
 
-# A number that is another process' by now.
+# One that ends without a word: what an earlier one has said is not its reason.
 unset DIES
+export SILENT=mac=$mac
+domain "$(interface vhostuser $mac client)" "$(ours $mac)" | calls 1 prepare
+says "txring: interface $mac: txringd ended and did not say why"
+started 0
+unset SILENT
+
+# A domain that was not released, and has nothing of ours any more.
+domain "$(interface vhostuser $mac client)" "$(ours $mac)" | calls 0 prepare
+started 1
+domain "$(interface ethernet $mac client)" "" | calls 0 prepare
+started 0
+
+# A number that is another process' by now.
 mkdir -p /run/txring/domain/vm0
 sleep 1000 &
 echo "$! 1" >/run/txring/domain/vm0/52540000000a.pid
