@@ -28,7 +28,7 @@ moves()
 	network_wait
 	ping_all 56 20
 	guest_ping_all 1400 20
-	transfer
+	transfer 4
 	step "$1: pings and a file, both ways"
 }
 
