@@ -108,12 +108,19 @@ getent group libvirt-qemu >/dev/null || {
 # libvirt tells besides.
 domain "$(interface vhostuser $mac client)" "" | calls 0 prepare
 started 0
-domain "$(interface vhostuser $mac client)" "$(ours 52:54:00:00:00:0b)" | calls 0 prepare
+domain "$(interface vhostuser $mac server)" "$(ours 52:54:00:00:00:0b)" | calls 0 prepare
 [ ! -e $run/started ] || fail "a txringd is started"
+domain "" "$(ours 52:54:00:00:00:0b)" | calls 0 prepare
 domain "$(interface ethernet $mac client)" "$(ours $mac)" | calls 0 prepare
 [ ! -e $run/started ] || fail "a txringd is started"
 domain "$(interface vhostuser $mac client)" "$(ours $mac)" | calls 0 started
 [ ! -e $run/started ] || fail "a txringd is started"
+
+# A clone.
+domain "$(interface vhostuser $mac client)" "$(ours 52:54:00:00:00:0b)" | calls 1 prepare
+says "interface $mac has no <txring:nic>"
+says "<txring:nic mac='52:54:00:00:00:0b'>"
+started 0
 
 # One of two, whose address is written in another way.
 domain "$(interface vhostuser $mac client)$(interface vhostuser 52:54:00:00:00:0c client)" "$(ours 52:54:00:00:00:0A)" |
