@@ -70,6 +70,9 @@ domain kvm q35 | sed 's/$/\r/' >crlf.xml
 domain kvm q35 | tr -s '\n ' ' ' >line.xml
 domain kvm q35 | sed "s/<memory .*/<metadata><a:b xmlns:a='urn:a'><a:c>d<\/a:c><\/a:b><\/metadata>&<memoryBacking><locked\/><\/memoryBacking>/" >more.xml
 domain kvm q35 | sed -n '/<interface/,/<.interface/p' >lone.xml
+# A device on a bus whose port libvirt makes.
+slot="<address type='pci' domain='0x0000' bus='0x02' slot='0x00' function='0x0'/>"
+domain kvm q35 "${second/<mtu/$slot<mtu}" >bus.xml
 
 # A lone interface is valid where it stands in a domain.
 valid()
@@ -103,7 +106,7 @@ libvirt()
 
 command -v xmllint >/dev/null && [ -r "$schema" ] || lacks "the schema: install libvirt0 and libxml2-utils"
 command -v virsh >/dev/null || lacks "libvirt's own reader: install libvirt-clients"
-for name in q35 several tcg crlf line more lone; do
+for name in q35 several tcg crlf line more bus lone; do
 	convert --to vhostuser $name.xml >$name.new 2>err || { fail "$name: status $?"; continue; }
 	grep -q "type=['\"]vhostuser" $name.new || fail "$name: nothing is converted"
 	convert --back $name.new >$name.back 2>err && cmp -s $name.xml $name.back || fail "$name: it does not go back"

@@ -145,7 +145,8 @@ static bool is_on_pci(const struct xml_node *device)
 }
 
 /*
- * How many ports are lacking, so that n stay free; last: the highest index of a PCI controller.
+ * How many ports are lacking, so that n stay free; last: the highest index of a PCI controller, or
+ * of a bus that a device is on: libvirt makes the controller of such a bus, if there is none.
  * Where no device has an address yet, libvirt will fill the ports that there are; and it adds
  * devices of its own.
  */
@@ -162,6 +163,7 @@ static unsigned lacking_ports(const struct xml_node *devices, unsigned n, long *
 		if (xml_is_instruction(node))
 			continue;
 		addressed |= bus_of(node) > 0;
+		*last = bus_of(node) > *last ? bus_of(node) : *last;
 		if (strcmp(xml_name(node), "controller") != 0 ||
 		    strcmp(attr(node, "type"), "pci") != 0) {
 			users += is_on_pci(node);
