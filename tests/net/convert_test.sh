@@ -160,6 +160,13 @@ says_only "'--bogus'" -- "$txringctl" convert --bogus q35.xml
 says_only nothere.xml "No such file" -- "$txringctl" convert --back nothere.xml
 says_only txring:was -- "$txringctl" convert --back q35.xml
 says_only txring-was -- "$txringctl" convert --back lone.xml
+# What is kept and was edited since: no crash, and nothing that is no XML.
+sed "s/element='metadata'/element='devices'/" q35.new >forged.xml
+says_only "element='devices'" forged.xml: -- "$txringctl" convert --back forged.xml
+sed "s/\(<txring:was element='memoryBacking'.*\)/\1<txring:was element='memoryBacking'\/>/" q35.new >forged.xml
+says_only "two <txring:was>" -- "$txringctl" convert --back forged.xml
+sed "s/<txring:was>&lt;interface/<txring:was>\&lt;\/interface/" q35.new >forged.xml
+says_only "cannot be read" -- "$txringctl" convert --back forged.xml
 sed 's/type="vhostuser"/type="ethernet"/; /<source type=.unix/d; /<reconnect/d; /<.source>/d' q35.new >twice.xml
 says_only "--back first" -- "$txringctl" convert --to vhostuser twice.xml
 says_only virtio -- "$txringctl" convert --to vhostuser several.xml,mac=52:54:00:12:34:59

@@ -172,8 +172,8 @@ static bool write_text(const struct options *o, struct convert_edits *e)
 	return ok;
 }
 
-/* What would come out is read again, as txringd does. NULL: it is refused, as is said. */
-static struct xml_doc *read_again(struct convert *c, struct convert_edits *e)
+/* What would come out of path is read again, as txringd does. NULL: it is refused, as is said. */
+static struct xml_doc *read_again(const char *path, struct convert_edits *e)
 {
 	char err[XML_ERR_LEN];
 	struct xml_doc *doc = NULL;
@@ -181,9 +181,9 @@ static struct xml_doc *read_again(struct convert *c, struct convert_edits *e)
 	char *text = convert_edits_apply(e, &len);
 
 	if (!text)
-		convert_plan_refuse(c, "out of memory");
-	else if (xml_parse(&doc, xml_path(c->doc), text, len, err))
-		convert_plan_refuse(c, "what would come out cannot be read: %s", err);
+		log_line("out of memory");
+	else if (xml_parse(&doc, path, text, len, err))
+		log_line("what would come out cannot be read: %s", err);
 	free(text);
 	return doc;
 }
@@ -242,9 +242,10 @@ static int to_vhostuser(const struct options *o, struct convert *c, struct conve
 		convert_nic_edit(c, &c->nics[i], e);
 	if (c->domain)
 		convert_domain_edit(c, e);
-	after = read_again(c, e);
-	if (after)
-		try_nics(c, after);
+	after = read_again(xml_path(c->doc), e);
+	if (!after)
+		return EXIT_FAILURE;
+	try_nics(c, after);
 	if (!c->refused && o->check) {
 		status = check_all(after, o);
 	} else if (!c->refused && write_text(o, e)) {
@@ -291,6 +292,16 @@ static int to_arguments(const struct options *o, struct convert *c)
 	return EXIT_FAILURE;
 }
 
+/* What is kept is of a file that others have edited since. */
+static int back(const struct options *o, const struct xml_doc *doc, struct convert_edits *e)
+{
+	struct xml_doc *after = convert_back(doc, e) ? read_again(xml_path(doc), e) : NULL;
+	bool ok = after && write_text(o, e);
+
+	xml_free(after);
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int convert(const struct options *o, const struct xml_doc *doc, struct convert_edits *e,
 		   FILE *notes)
 {
@@ -299,7 +310,7 @@ static int convert(const struct options *o, const struct xml_doc *doc, struct co
 	struct convert c;
 
 	if (o->goal == BACK)
-		return convert_back(doc, e) && write_text(o, e) ? EXIT_SUCCESS : EXIT_FAILURE;
+		return back(o, doc, e);
 	if (o->goal == NOTHING)
 		return check_all(doc, o);
 	if (convert_plan_read(&c, doc, o->chosen ? &o->sel : NULL, vhostuser_too, notes)) {

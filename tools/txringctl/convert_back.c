@@ -9,6 +9,7 @@
 #include "tools/log.h"
 #include "tools/txringctl/convert.h"
 #include "tools/txringctl/convert_words.h"
+#include "virtio/base.h"
 
 struct undo {
 	const struct xml_doc *doc;
@@ -75,11 +76,28 @@ static void undo_metadata(struct undo *u, const char *was)
 	restore(u, u->metadata, was);
 }
 
+/* An element that a conversion changes, but for an interface. */
+static bool is_changed(const char *name)
+{
+	static const char *const names[] = { "metadata", "nics", "memoryBacking", "cpu",
+					     "qemu:override" };
+
+	for (unsigned i = 0; i < array_size(names); i++) {
+		if (!strcmp(name, names[i]))
+			return true;
+	}
+	return false;
+}
+
 static void undo_element(struct undo *u, const struct xml_node *was)
 {
 	const char *name = attr(was, "element"), *text = xml_content(was);
 	const struct xml_node *node;
 
+	if (!is_changed(name)) {
+		fail(u, was, "element", "conversion that changes such an element");
+		return;
+	}
 	if (!strcmp(name, "metadata")) {
 		undo_metadata(u, text);
 		return;
@@ -176,5 +194,12 @@ bool convert_back(const struct xml_doc *doc, struct convert_edits *e)
 	if (strcmp(xml_name(root), "domain") != 0)
 		return undo_lone(&u);
 	u.domain = root;
-	return undo_domain(&u);
+	if (!undo_domain(&u))
+		return false;
+	if (convert_edits_fit(e))
+		return true;
+	log_line("%s: two <txring:was> are of one element: it was edited after its conversion, so "
+		 "take one out",
+		 xml_path(doc));
+	return false;
 }

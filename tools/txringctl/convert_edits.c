@@ -206,14 +206,29 @@ static char *part(const struct convert_edits *e, size_t from, size_t to, unsigne
 	return NULL;
 }
 
+static void sort(struct convert_edits *e)
+{
+	if (e->n)
+		qsort(e->list, e->n, sizeof(*e->list), by_place);
+}
+
+bool convert_edits_fit(struct convert_edits *e)
+{
+	sort(e);
+	for (unsigned i = 1; i < e->n; i++) {
+		if (e->list[i].span.begin < e->list[i - 1].span.end)
+			return false;
+	}
+	return true;
+}
+
 char *convert_edits_apply(struct convert_edits *e, size_t *len)
 {
 	unsigned next = 0;
 
 	if (e->failed)
 		return NULL;
-	if (e->n)
-		qsort(e->list, e->n, sizeof(*e->list), by_place);
+	sort(e);
 	return part(e, 0, e->len, &next, len);
 }
 
@@ -372,8 +387,7 @@ bool convert_edits_diff(struct convert_edits *e, const char *name, FILE *out)
 		free(changes);
 		return false;
 	}
-	if (e->n)
-		qsort(e->list, e->n, sizeof(*e->list), by_place);
+	sort(e);
 	while (take_change(e, &next, &changes[n])) {
 		if (changes[n].begin < changes[n].end || changes[n].len)
 			n++;

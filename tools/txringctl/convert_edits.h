@@ -51,6 +51,9 @@ void convert_edits_swap(struct convert_edits *e, struct xml_span span, const cha
 /* Take an element away; and its line, where it begins one. */
 void convert_edits_remove(struct convert_edits *e, struct xml_span span);
 
+/* Whether no two edits overlap. Those of a conversion never do. */
+bool convert_edits_fit(struct convert_edits *e);
+
 /*
  * The text with all edits, which must not overlap, and a zero behind it; to be freed. NULL: out of
  * memory.
