@@ -361,6 +361,8 @@ static void models(void **state)
 		       "<driver txmode='timer'>: is for virtio");
 	assert_refused("<interface type='ethernet'><model type='rtl8139'/></interface>",
 		       "<model type='rtl8139'>: txringd is a virtio card: it must be virtio,");
+	assert_refused("<interface type='ethernet'><model type='virtio-net'/></interface>",
+		       "<model type='virtio-net'>: txringd is a virtio card");
 	assert_refused("<interface type='ethernet'/>", "<model type='virtio'/> is missing");
 	assert_refused("<interface type='user'>" VIRTIO "</interface>",
 		       "<interface type='user'>: txringd has nothing to be behind it");

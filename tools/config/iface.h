@@ -138,6 +138,12 @@ const char *iface_get(const struct iface *iface, const char *element, const char
 const struct iface_own *iface_own(const struct iface *iface, const char *key);
 
 /*
+ * Whether an interface of type, with <model type=model>, is a virtio card; NULL: it says no model,
+ * which for vhostuser is one.
+ */
+bool iface_is_virtio(enum iface_type type, const char *model);
+
+/*
  * Write "FILE:LINE: <driver txmode='foo'>: " and what follows into err. attribute NULL: the
  * element alone; "": its content is value. Returns -EINVAL.
  */

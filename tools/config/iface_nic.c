@@ -10,6 +10,7 @@
 
 #include "tools/config/iface_parts.h"
 #include "tools/config/txmode.h"
+#include "virtio/base.h"
 
 struct filler {
 	const struct iface *iface;
@@ -88,6 +89,18 @@ static int fill_value(const struct filler *f, const struct iface_value *v)
 	return key->key ? set_from(f, key->key, v->text, v) : 0;
 }
 
+bool iface_is_virtio(enum iface_type type, const char *model)
+{
+	static const char *const models[] = { "virtio", "virtio-transitional",
+					      "virtio-non-transitional" };
+
+	for (unsigned i = 0; model && i < array_size(models); i++) {
+		if (!strcmp(model, models[i]))
+			return true;
+	}
+	return !model && type == IFACE_VHOSTUSER;
+}
+
 /* The driver's attributes are virtio's; libvirt drops them on any other model, without a word. */
 static int check_model(const struct filler *f)
 {
@@ -101,7 +114,7 @@ static int check_model(const struct filler *f)
 		return refuse_whole(f,
 				    "<model type='virtio'/> is missing, and libvirt's default is "
 				    "no virtio card");
-	if (!model || !strncmp(model->text, "virtio", strlen("virtio")))
+	if (iface_is_virtio(f->iface->type, model ? model->text : NULL))
 		return 0;
 	for (unsigned i = 0; i < f->iface->n_values; i++) {
 		const struct iface_value *v = &f->iface->values[i];

@@ -40,9 +40,11 @@ __attribute__((format(printf, 5, 6))) static void refuse(struct convert *c,
 static bool is_virtio(const struct xml_node *node)
 {
 	const struct xml_node *model = xml_child(node, "", "model");
-	const char *type = model ? xml_attr(model, "type") : NULL;
+	const char *type = xml_attr(node, "type");
+	bool vhostuser = type && !strcmp(type, "vhostuser");
 
-	return type && !strncmp(type, "virtio", strlen("virtio"));
+	return iface_is_virtio(vhostuser ? IFACE_VHOSTUSER : IFACE_OTHER,
+			       model ? xml_attr(model, "type") : NULL);
 }
 
 /* Why it cannot be converted; NULL: it can. */
