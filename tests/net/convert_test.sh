@@ -147,6 +147,20 @@ done
 says_only 3 --socket -- "$txringctl" convert --to vhostuser --socket /run/a.sock several.xml
 says_only absolute -- "$txringctl" convert --to vhostuser --socket a.sock q35.xml
 says_only 107 -- "$txringctl" convert --to vhostuser --socket "/$(printf '%0107d' 0)" q35.xml
+says_only "control character" -- "$txringctl" convert --to vhostuser --socket $'/a\nb' q35.xml
+# Where txringd listens is where QEMU goes, and no other card is there.
+domain kvm q35 "<interface type='vhostuser'><mac address='52:54:00:12:34:5a'/><source type='unix' path='/run/txring/vm0.sock' mode='client'/><model type='virtio'/></interface>" >taken.xml
+says_only taken.xml: "<source path='/run/txring/vm0.sock'>" --socket -- "$txringctl" convert --to vhostuser "taken.xml,mac=$mac"
+convert --to vhostuser --socket /run/txring/b.sock "taken.xml,mac=$mac" >out 2>err || fail "another socket is refused"
+sed 's,<model,<?txring socket-path /run/own.sock?><model,' lone.xml >own.xml
+convert --to vhostuser own.xml 2>err | grep -q "<source type='unix' path='/run/own.sock'" || fail "QEMU goes where nobody listens"
+says_only own.xml: /run/own.sock --socket -- "$txringctl" convert --to vhostuser --socket /run/a.sock own.xml
+sed 's,<model,<?txring client?><model,' lone.xml >own.xml
+says_only own.xml: "<?txring client?>" -- "$txringctl" convert --to vhostuser own.xml
+sed "s/<name>vm0/<name>$(printf 'a%.0s' {1..61})$(printf 'é%.0s' {1..5})/" q35.xml >long.xml
+convert --to vhostuser long.xml 2>err | grep -q 'éé.sock' || fail "a long name is cut in a letter"
+sed "s/<name>vm0/<name>$(printf 'é%.0s' {1..60})/" q35.xml >long.xml
+says_only 107 -- "$txringctl" convert --to vhostuser long.xml
 says_only "'foo'" "vhostuser | qemu" -- "$txringctl" convert --to foo q35.xml
 says_only --to --back -- "$txringctl" convert q35.xml
 says_only --to --back -- "$txringctl" convert --to qemu --back q35.xml

@@ -241,11 +241,53 @@ static void choose_behind(struct convert *c, struct convert_nic *nic)
 		       network->text);
 }
 
+/* Where txringd listens by settings of our own, which go before what is written for libvirt. */
+static const char *own_socket(struct convert *c, const struct convert_nic *nic, const char *socket)
+{
+	const struct iface_own *path = iface_own(&nic->iface, "socket-path");
+	const struct iface_own *client = iface_own(&nic->iface, "client");
+
+	if (client && nic->iface.type != IFACE_VHOSTUSER)
+		refuse(c, client->node, "key", "client",
+		       "QEMU is made to connect, so nobody would listen: take it out");
+	if (path && socket && strcmp(path->value, socket) != 0)
+		refuse(c, path->node, "value", path->value,
+		       "txringd would listen there, and not at --socket '%s': take one away",
+		       socket);
+	return path ? path->value : socket;
+}
+
+/* A card that is there already may have it. */
+static void check_socket(struct convert *c, const struct convert_nic *nic)
+{
+	const struct xml_node *devices = c->domain ? xml_child(c->domain, "", "devices") : NULL;
+	const struct xml_node *source;
+	const char *path;
+
+	for (const char *s = nic->socket; *s; s++) {
+		if ((unsigned char)*s >= ' ' && *s != 127)
+			continue;
+		convert_plan_refuse(c, "--socket has a control character, which libvirt lets in no "
+				       "path");
+		return;
+	}
+	for (const struct xml_node *n = NULL; devices && (n = xml_next(devices, n));) {
+		source = n == nic->node || xml_is_instruction(n) ? NULL
+								 : xml_child(n, "", "source");
+		path = source ? xml_attr(source, "path") : NULL;
+		if (path && !strcmp(path, nic->socket) && !strcmp(xml_name(n), "interface"))
+			refuse(c, source, "path", path,
+			       "that is where the <interface> of line %u would go: choose another "
+			       "for it with --socket",
+			       xml_line(nic->node));
+	}
+}
+
 /* "/run/txring/NAME.sock", with a number if the domain has several. */
 static void choose_socket(struct convert *c, struct convert_nic *nic, const char *socket)
 {
 	const struct xml_node *node = c->domain ? xml_child(c->domain, "", "name") : NULL;
-	char name[64], number[16] = "";
+	char name[CONVERT_SOCKET_LEN], number[16] = ""; /* a longer name is no path */
 	int len;
 
 	snprintf(name, sizeof(name), "%s", node ? xml_content(node) : nic->mac);
@@ -255,6 +297,7 @@ static void choose_socket(struct convert *c, struct convert_nic *nic, const char
 	}
 	if (c->n_nics > 1)
 		snprintf(number, sizeof(number), "-%u", (unsigned)(nic - c->nics));
+	socket = own_socket(c, nic, socket);
 	if (nic->iface.type == IFACE_VHOSTUSER && !socket)
 		socket = iface_get(&nic->iface, "source", "path");
 	if (socket)
@@ -267,6 +310,8 @@ static void choose_socket(struct convert *c, struct convert_nic *nic, const char
 				    "--socket '%s' must be an absolute path of at most %zu "
 				    "characters",
 				    socket ? socket : nic->socket, sizeof(nic->socket) - 1);
+	else
+		check_socket(c, nic);
 }
 
 /* Without KVM QEMU 7.2 dies on vhost-user with MSI-X; the override that helps names an alias. */
