@@ -77,7 +77,7 @@ has "<interface type='vhostuser'>" "path='$sock' mode='client'/>" "<?txring back
 	"<?txring txmode iothread,burst=256?>" "<?txring vhost default?>" "<link state='up'/>" "not in the kernel: " \
 	"front-end none, 0 of 1 queue pair in use" -- "$txringd" --socket-path "$sock" --backend null
 has "txmode='timer' queues='2'" "<?txring txmode timer,delay=80us,burst=9?>" "<mtu size='1400'/>" "<link state='down'/>" \
-	"<mac address='52:54:00:12:34:56'/>" "<?txring offer RING_RESET?>" "<?txring no-offer INDIRECT_DESC,RING_PACKED?>" \
+	"<mac address='52:54:00:12:34:56'/>" "<?txring mac 52:54:00:12:34:56?>" "<?txring offer RING_RESET?>" "<?txring no-offer INDIRECT_DESC,RING_PACKED?>" \
 	"<?txring socket-mode 0660?>" "<?txring socket-group 12?>" "<?txring vhost disable?>" "- -vhost disable" -- \
 	"$txringd" --socket-path "$sock" --backend loop --queues 2 --txmode timer,delay=80us,burst=9 --mtu 1400 --link down \
 	--mac 52:54:00:12:34:56 --offer RING_RESET --no-offer RING_PACKED,INDIRECT_DESC --socket-mode 660 --socket-group 12 \

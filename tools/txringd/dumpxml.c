@@ -270,6 +270,10 @@ bool dumpxml_print(const struct status *s, FILE *out, char err[NIC_CONFIG_ERR_LE
 	if (c->has_mac)
 		fprintf(out, "  <mac address='%02x:%02x:%02x:%02x:%02x:%02x'/>\n", c->mac[0],
 			c->mac[1], c->mac[2], c->mac[3], c->mac[4], c->mac[5]);
+	/* <mac> alone is not told to a front-end that asks: libvirt's has it. */
+	if (c->mac_told)
+		print_own(out, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", c->mac[0], c->mac[1],
+			  c->mac[2], c->mac[3], c->mac[4], c->mac[5]);
 	print_socket(s, out);
 	print_access(&c->access, out);
 	print_backend(s, out);
