@@ -314,6 +314,11 @@ static void refused(void **state)
 		{ "<route address='10.0.0.0'/>", "<route>: " },
 		{ "<backend tap='/dev/tun'/>", "<backend tap='/dev/tun'>: " },
 		{ "<backend type='passt'/>", "<backend type='passt'>: " },
+		{ "<driver><host csum='off' tso4='on'/></driver>",
+		  "<host tso4='on'>: needs what is off: HOST_TSO4 without CSUM cannot be" },
+		{ "<driver><guest ecn='on' tso4='off' tso6='off'/></driver>",
+		  "<guest ecn='on'>: needs what is off: GUEST_ECN without GUEST_TSO4 or "
+		  "GUEST_TSO6" },
 		{ "<mtu size='67'/>", "<mtu size='67'>: mtu must be a number from 68 to 65535" },
 	};
 	char text[512];
@@ -338,6 +343,10 @@ static void asks_nothing(void **state)
 			  "<script path=''/><backend tap='/dev/net/tun'/><mtu size='0'/>"),
 		      NULL);
 	assert_int_equal(c.mtu, 0);
+	nic_config_deinit(&c);
+	assert_filled(&c, TAP("<driver name='qemu'/><backend vhost='/dev/vhost-net'/>"),
+		      "<backend vhost='/dev/vhost-net'>: ignored: libvirt does not open it");
+	assert_null(c.vhost.device);
 	nic_config_deinit(&c);
 	assert_filled(&c, TAP("<guest dev='eth0'/>"), "<guest dev='eth0'>: ignored: libvirt names");
 	nic_config_deinit(&c);

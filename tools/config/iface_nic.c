@@ -11,6 +11,7 @@
 #include "tools/config/iface_parts.h"
 #include "tools/config/txmode.h"
 #include "virtio/base.h"
+#include "virtio/features.h"
 
 struct filler {
 	const struct iface *iface;
@@ -84,6 +85,12 @@ static int fill_value(const struct filler *f, const struct iface_value *v)
 		return refuse(f, v, key->why);
 	if (key->nic == IFACE_IGNORED)
 		warn(f, v, key->why);
+	if (!strcmp(key->element, "backend") && !strcmp(key->attribute, "vhost") &&
+	    is_text(iface_get(f->iface, "driver", "name"), "qemu") &&
+	    !iface_own(f->iface, "vhost")) {
+		warn(f, v, "libvirt does not open it with <driver name='qemu'>");
+		return 0;
+	}
 	if (key->feature)
 		return set_from(f, is_text(v->text, "on") ? "offer" : "no-offer", key->feature, v);
 	return key->key ? set_from(f, key->key, v->text, v) : 0;
@@ -264,6 +271,26 @@ static int check_engines(const struct filler *f)
 			    xml_line(ours->node), ours->value);
 }
 
+/* What is asked for, and needs what is switched off: no card, whatever its backend is. */
+static int check_features(const struct filler *f)
+{
+	char why[FEATURES_NAMES_LEN];
+	uint64_t possible = features_prune(~f->c->no_offer, why);
+
+	for (unsigned i = 0; i < f->iface->n_values; i++) {
+		const struct iface_value *v = &f->iface->values[i];
+		uint64_t feature = 0;
+
+		if (!v->key->feature || !features_parse(v->key->feature, &feature, why) ||
+		    !(feature & f->c->offer & ~possible))
+			continue;
+		features_check(possible | feature, why);
+		return iface_refuse(f->err, f->iface->doc, v->node, v->key->attribute, v->text,
+				    "needs what is off: %s cannot be", why);
+	}
+	return 0;
+}
+
 /* QEMU has the address from libvirt, and some versions cannot bear another that they could ask. */
 static void keep_mac(const struct filler *f)
 {
@@ -323,6 +350,7 @@ int iface_to_nic(const struct iface *iface, struct nic_config *c,
 	error = error ? error : fill_bridge(&f);
 	keep_mac(&f);
 	error = error ? error : fill_own(&f);
+	error = error ? error : check_features(&f);
 	if (!error)
 		warn_strays(&f);
 	return error;
