@@ -161,6 +161,12 @@ sed "s/<name>vm0/<name>$(printf 'a%.0s' {1..61})$(printf 'é%.0s' {1..5})/" q35.
 convert --to vhostuser long.xml 2>err | grep -q 'éé.sock' || fail "a long name is cut in a letter"
 sed "s/<name>vm0/<name>$(printf 'é%.0s' {1..60})/" q35.xml >long.xml
 says_only 107 -- "$txringctl" convert --to vhostuser long.xml
+domain kvm q35 "${second/12:34:57/12:34:5a}" "$second" >taps.xml
+says_only tap1 "each needs its own" -- "$txringctl" convert --to vhostuser taps.xml
+sed "s,<model,<driver><host csum='off' tso4='on'/></driver><model," lone.xml | sed '/<driver name/d' >host.xml
+says_only stdout: "<host tso4='on'>" CSUM -- "$txringctl" convert --to vhostuser host.xml
+says stdout "No space left" -- sh -c '"$0" convert --to vhostuser q35.xml >/dev/full' "$txringctl"
+says_only second "'vhostuser'" -- "$txringctl" convert --to qemu --to vhostuser q35.xml
 says_only "'foo'" "vhostuser | qemu" -- "$txringctl" convert --to foo q35.xml
 says_only --to --back -- "$txringctl" convert q35.xml
 says_only --to --back -- "$txringctl" convert --to qemu --back q35.xml
@@ -205,6 +211,9 @@ sed "s/name='qemu' txmode='timer'/name='vhost' txmode='iothread'/" q35.xml >vhos
 expect "qemu vhost.xml" \
 	"-netdev tap,id=hostnet0,ifname=tx525400123456,script=no,downscript=no,queues=2,vhost=on,vhostforce=on" \
 	"-device virtio-net-pci,mac=$mac,tx=bh,mq=on,vectors=6,netdev=hostnet0,id=net0"
+sed '/<mac /d' q35.xml >no-mac.xml
+expect "qemu no-mac.xml" "-netdev tap,id=hostnet0,script=no,downscript=no,queues=2" \
+	"-device virtio-net-pci,tx=timer,mq=on,vectors=6,netdev=hostnet0,id=net0"
 convert --to qemu lost.xml >out 2>err && fail "--to qemu drops what libvirt does"
 [ ! -s out ] && grep -q "<vlan>" err || fail "--to qemu does not name it"
 

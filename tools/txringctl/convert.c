@@ -2,6 +2,7 @@
 /* txringctl convert: its command line, and what comes after what. See convert.h. */
 #include "tools/txringctl/convert.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,10 @@ static bool parse_to(struct options *o, const char *value)
 		      { "qemu", TO_QEMU },
 		      { "vhost-user", TO_VHOST_USER } };
 
+	if (o->goal != NOTHING) {
+		log_line("convert: --to '%s' is the second: give one (see convert --help)", value);
+		return false;
+	}
 	for (unsigned i = 0; i < array_size(words); i++) {
 		if (!strcmp(value, words[i].name)) {
 			o->goal = words[i].goal;
@@ -169,11 +174,16 @@ static bool write_text(const struct options *o, struct convert_edits *e)
 	}
 	if (!ok)
 		log_line("out of memory");
+	/* Nobody is told what to do with what is not there. */
+	if (ok && fflush(stdout)) {
+		log_line("cannot write to stdout: %s", strerror(errno));
+		ok = false;
+	}
 	return ok;
 }
 
-/* What would come out of path is read again, as txringd does. NULL: it is refused, as is said. */
-static struct xml_doc *read_again(const char *path, struct convert_edits *e)
+/* What would come out is read again, as txringd does. NULL: it is refused, as is said. */
+static struct xml_doc *read_again(struct convert_edits *e)
 {
 	char err[XML_ERR_LEN];
 	struct xml_doc *doc = NULL;
@@ -182,7 +192,7 @@ static struct xml_doc *read_again(const char *path, struct convert_edits *e)
 
 	if (!text)
 		log_line("out of memory");
-	else if (xml_parse(&doc, path, text, len, err))
+	else if (xml_parse(&doc, "stdout", text, len, err))
 		log_line("what would come out cannot be read: %s", err);
 	free(text);
 	return doc;
@@ -194,29 +204,49 @@ static void forget(void *ctx, const char *line)
 	(void)line;
 }
 
+static void refuse_result(struct convert *c, const char *why)
+{
+	convert_plan_refuse(c, "txringd would refuse what comes out: %s", why);
+}
+
+static void try_nic(struct convert *c, const struct xml_doc *doc, const char *mac,
+		    struct nic_config *nic)
+{
+	struct iface_selector sel = { .mac = mac };
+	char why[NIC_CONFIG_ERR_LEN], err[IFACE_ERR_LEN];
+	struct iface iface;
+
+	if (iface_read(&iface, doc, &sel, err)) {
+		refuse_result(c, err);
+		return;
+	}
+	if (iface_to_nic(&iface, nic, forget, NULL, err))
+		refuse_result(c, err);
+	else if (nic_config_check(nic, why))
+		refuse_result(c, why);
+	iface_deinit(&iface);
+}
+
 /* Whether txringd would take the interfaces of doc, which are those of c after their conversion. */
 static void try_nics(struct convert *c, const struct xml_doc *doc)
 {
-	static const char would[] = "txringd would refuse what comes out";
-	char why[NIC_CONFIG_ERR_LEN], err[IFACE_ERR_LEN];
+	struct nic_config *nics = calloc(c->n_nics, sizeof(*nics));
+	char why[NIC_CONFIG_ERR_LEN];
 
-	for (unsigned i = 0; i < c->n_nics; i++) {
-		struct iface_selector sel = { .mac = c->nics[i].mac };
-		struct nic_config nic;
-		struct iface iface;
-
-		if (iface_read(&iface, doc, &sel, err)) {
-			convert_plan_refuse(c, "%s: %s", would, err);
-			continue;
-		}
-		nic_config_init(&nic, "");
-		if (iface_to_nic(&iface, &nic, forget, NULL, err))
-			convert_plan_refuse(c, "%s: %s", would, err);
-		else if (nic_config_check(&nic, why))
-			convert_plan_refuse(c, "%s: %s", would, why);
-		nic_config_deinit(&nic);
-		iface_deinit(&iface);
+	if (!nics) {
+		convert_plan_refuse(c, "out of memory");
+		return;
 	}
+	for (unsigned i = 0; i < c->n_nics; i++) {
+		nic_config_init(&nics[i], "");
+		snprintf(nics[i].name, sizeof(nics[i].name), "nic%u", i);
+		try_nic(c, doc, c->nics[i].mac, &nics[i]);
+	}
+	if (!c->refused && nic_config_check_all(nics, c->n_nics, why))
+		refuse_result(c, why);
+	for (unsigned i = 0; i < c->n_nics; i++)
+		nic_config_deinit(&nics[i]);
+	free(nics);
 }
 
 static int check_all(const struct xml_doc *doc, const struct options *o)
@@ -242,7 +272,7 @@ static int to_vhostuser(const struct options *o, struct convert *c, struct conve
 		convert_nic_edit(c, &c->nics[i], e);
 	if (c->domain)
 		convert_domain_edit(c, e);
-	after = read_again(xml_path(c->doc), e);
+	after = read_again(e);
 	if (!after)
 		return EXIT_FAILURE;
 	try_nics(c, after);
@@ -295,7 +325,7 @@ static int to_arguments(const struct options *o, struct convert *c)
 /* What is kept is of a file that others have edited since. */
 static int back(const struct options *o, const struct xml_doc *doc, struct convert_edits *e)
 {
-	struct xml_doc *after = convert_back(doc, e) ? read_again(xml_path(doc), e) : NULL;
+	struct xml_doc *after = convert_back(doc, e) ? read_again(e) : NULL;
 	bool ok = after && write_text(o, e);
 
 	xml_free(after);

@@ -207,10 +207,10 @@ static void choose_tap(struct convert *c, struct convert_nic *nic)
 		       "must be at most %zu characters", sizeof(nic->tap) - 1);
 	else if (dev && !is_reserved(dev))
 		strcpy(nic->tap, dev);
-	else if (!own)
+	else if (!own && nic->iface.has_mac)
 		snprintf(nic->tap, sizeof(nic->tap), "tx%02x%02x%02x%02x%02x%02x", m[0], m[1], m[2],
 			 m[3], m[4], m[5]);
-	else if (mtu)
+	else if (own && mtu)
 		refuse(c, mtu->node, "size", mtu->text,
 		       "libvirt sets it on <target dev=>, which backend '%s' has not: take it out",
 		       own->value);

@@ -162,7 +162,9 @@ static bool print_tap(struct convert *c, const struct convert_nic *nic, FILE *ou
 			"/sys/class/net/%s/ifindex\n",
 			nic->tap);
 	} else {
-		add(&v, "ifname", nic->tap);
+		/* Without an address there is nothing to name it by: QEMU finds a name. */
+		if (nic->tap[0])
+			add(&v, "ifname", nic->tap);
 		add(&v, "script", "no");
 		add(&v, "downscript", "no");
 	}
