@@ -245,6 +245,8 @@ static void unknown(void **state)
 	}
 	assert_refused("<?txring txmode poll?><interface type='ethernet'/>", "",
 		       "a.xml:1: <?txring txmode poll?>: must stand in <interface>");
+	assert_refused(DOMAIN("", "<?txring txmode poll?>" NIC("02", "")), "",
+		       "a.xml:4: <?txring txmode poll?>: must stand in <interface>");
 }
 
 /* Two of one MAC cannot be told apart, neither here nor by the guest. */

@@ -55,16 +55,27 @@ static bool is_ours(const struct xml_node *node)
 	return xml_is_instruction(node) && !strcmp(xml_name(node), IFACE_INSTRUCTION);
 }
 
-static int read_instructions(struct iface *iface, char err[IFACE_ERR_LEN])
+/* One that stands beside the interfaces, and says of none of them that it is its. */
+static int check_beside(const struct iface *iface, const struct xml_node *parent,
+			char err[IFACE_ERR_LEN])
 {
-	const struct xml_node *node = NULL, *top = xml_top(iface->doc);
-	int error = 0;
+	const struct xml_node *node = NULL;
 
-	while ((node = xml_next(top, node))) {
+	while (parent && parent != iface->node && (node = xml_next(parent, node))) {
 		if (is_ours(node))
 			return iface_refuse(err, iface->doc, node, NULL, NULL,
 					    "must stand in <interface>");
 	}
+	return 0;
+}
+
+static int read_instructions(struct iface *iface, char err[IFACE_ERR_LEN])
+{
+	const struct xml_node *root = xml_root(iface->doc), *node = NULL;
+	int error = check_beside(iface, xml_top(iface->doc), err);
+
+	error = error ? error : check_beside(iface, root, err);
+	error = error ? error : check_beside(iface, xml_child(root, "", "devices"), err);
 	while (!error && (node = xml_next(iface->node, node))) {
 		if (is_ours(node))
 			error = read_instruction(iface, node, err);
