@@ -189,6 +189,8 @@ sed "s/<txring:was>&lt;interface/<txring:was>\&lt;\/interface/" q35.new >forged.
 says_only "cannot be read" -- "$txringctl" convert --back forged.xml
 sed 's/type="vhostuser"/type="ethernet"/; /<source type=.unix/d; /<reconnect/d; /<.source>/d' q35.new >twice.xml
 says_only "--back first" -- "$txringctl" convert --to vhostuser twice.xml
+sed 's,<model,<?txring-was \&lt;a/\&gt;?><model,' lone.xml >twice.xml
+says_only twice.xml: "--back first" -- "$txringctl" convert --to vhostuser twice.xml
 says_only virtio -- "$txringctl" convert --to vhostuser several.xml,mac=52:54:00:12:34:59
 
 # QEMU's arguments.

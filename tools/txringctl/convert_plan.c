@@ -336,12 +336,23 @@ static void check_mac(struct convert *c, const struct convert_nic *nic)
 		       "it has no <mac address=>, by which txringd knows it: give it one");
 }
 
+/* Of a lone <interface>. */
+static void check_first_lone(struct convert *c)
+{
+	for (const struct xml_node *n = NULL; (n = xml_next(xml_root(c->doc), n));) {
+		if (xml_is_instruction(n) && !strcmp(xml_name(n), CONVERT_WAS))
+			refuse(c, n, NULL, NULL, "it was converted before: convert --back first");
+	}
+}
+
 /* What is kept is of one conversion: a second one would keep what the first has made. */
 static void check_first(struct convert *c)
 {
 	const struct xml_node *metadata = c->domain ? xml_child(c->domain, "", "metadata") : NULL;
 	const struct xml_node *nics = metadata ? xml_child(metadata, IFACE_NS, "nics") : NULL;
 
+	if (!c->domain)
+		check_first_lone(c);
 	for (const struct xml_node *n = NULL; nics && (n = xml_next(nics, n));) {
 		if (xml_is_instruction(n) || !xml_child(n, IFACE_NS, "was"))
 			continue;
