@@ -136,7 +136,9 @@ static size_t format(char out[LINE_LEN], const char *line)
 		n = LINE_LEN - 2;
 	/* What a user typed or a peer sent must not make two lines of one. */
 	for (size_t i = 0; i < n; i++) {
-		if (iscntrl((unsigned char)out[i]))
+		/* Also what a terminal takes for a control character, U+0080 to U+009F. */
+		if (iscntrl((unsigned char)out[i]) ||
+		    (i && (unsigned char)out[i - 1] == 0xc2 && (unsigned char)out[i] < 0xa0))
 			out[i] = '?';
 	}
 	out[n++] = '\n';

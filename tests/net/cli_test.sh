@@ -105,6 +105,8 @@ refuses_path()
 refuses_path "" characters
 refuses_path "$scratch/$(printf 'x%.0s' {1..120})" characters
 refuses_path "$(printf 'x%.0s' {1..3000})" "xxx...'" characters
+refuses --queues "'?[31m?'" "1 to 128" -- --backend null --queues $'\e[31m\n'
+refuses --queues $'\xc2?31m\'' "1 to 128" -- --backend null --queues $'\xc2\x9b31m'
 refuses --queues "111...'" "1 to 128" -- --backend null --queues "$(printf '1%.0s' {1..3000})"
 refuses_path "$scratch/none/socket" "'$scratch/none/socket'" "No such file or directory"
 echo precious >"$scratch/file"
