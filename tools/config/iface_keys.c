@@ -56,9 +56,11 @@ static const char no_address[] = "libvirt gives a guest no address here: take it
 static const char for_passt[] = "this is for backend type='passt', which is another program";
 
 const struct iface_key iface_keys[] = {
-	WORD("", "type",
-	     "network bridge ethernet vhostuser direct user internal mcast client udp server "
-	     "hostdev vdpa null vds"),
+	{ .element = "",
+	  .attribute = "type",
+	  .form = IFACE_WORD,
+	  .words = "network bridge ethernet vhostuser direct user internal mcast client udp server "
+		   "hostdev vdpa null vds" },
 	YES_NO("", "trustGuestRxFilters", .unless = "no",
 	       IGNORED("libvirt does it for a macvtap that it made itself, and for no other")),
 	YES_NO("", "managed", .types = OF(OTHER), FRONTEND),
@@ -94,7 +96,7 @@ const struct iface_key iface_keys[] = {
 	TREE("source/route", .types = OF(ETHERNET),
 	     REFUSED("the host gets no route here: ip route add, and take it out")),
 
-	TEXT("target", "dev"),
+	{ .element = "target", .attribute = "dev", .form = IFACE_TEXT },
 	{ .element = "target",
 	  .attribute = "managed",
 	  .form = IFACE_YES_NO,
@@ -104,8 +106,8 @@ const struct iface_key iface_keys[] = {
 	TEXT("guest", "dev", IGNORED("libvirt names no device in a QEMU guest")),
 	TEXT("guest", "actual", IGNORED("libvirt names no device in a QEMU guest")),
 
-	TEXT("model", "type"),
-	WORD("driver", "name", "qemu vhost"),
+	{ .element = "model", .attribute = "type", .form = IFACE_TEXT },
+	{ .element = "driver", .attribute = "name", .form = IFACE_WORD, .words = "qemu vhost" },
 	WORD("driver", "txmode", "iothread timer", .qemu = "tx", .key = "txmode",
 	     .why = "txringd's other ones are written <?txring txmode NAME?>, or --txmode NAME"),
 	NUMBER("driver", "queues", 1, NIC_CONFIG_MAX_PAIRS, .qemu = "mq", .key = "queues"),
