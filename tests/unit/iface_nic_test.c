@@ -231,6 +231,10 @@ static void backends(void **state)
 		       "not make: ip link add link eth0 name no-such-tap type macvtap mode bridge");
 	assert_refused("<interface type='direct'><source dev='eth0'/>" VIRTIO "</interface>",
 		       "ip link add link eth0 name macvtap0 type macvtap mode vepa");
+	assert_refused("<interface type='ethernet'><target dev='no-such-tap' managed='no'/>" VIRTIO
+		       "</interface>",
+		       "<target managed='no'>: there is no no-such-tap, which is not to be made "
+		       "here: ip tuntap add no-such-tap mode tap vnet_hdr");
 	assert_refused("<interface type='ethernet'><target dev='a234567890123456'/>" VIRTIO
 		       "</interface>",
 		       "<target dev='a234567890123456'>: an interface's name has 15 characters");
@@ -352,7 +356,7 @@ static void asks_nothing(void **state)
 	nic_config_deinit(&c);
 	assert_filled(&c,
 		      "<interface type='ethernet' trustGuestRxFilters='yes'>"
-		      "<target dev='t0' managed='no'/>" VIRTIO "</interface>",
+		      "<target dev='lo' managed='no'/>" VIRTIO "</interface>",
 		      "<interface trustGuestRxFilters='yes'>: ignored: ");
 	nic_config_deinit(&c);
 }

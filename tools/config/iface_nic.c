@@ -138,7 +138,7 @@ static int check_model(const struct filler *f)
 		      "virtio-non-transitional");
 }
 
-/* name says who moves the frames: the kernel, or not the kernel. */
+/* <driver name=>: vhost is the kernel's vhost-net and nothing else, qemu is never the kernel. */
 static int fill_policy(const struct filler *f)
 {
 	const struct iface_value *name = iface_find(f->iface, "driver", "name");
@@ -199,25 +199,40 @@ static int check_macvtap(const struct filler *f)
 		lower ? lower : "LOWER", name, mode ? mode : "vepa");
 }
 
+/* libvirt makes no tap with managed='no': it is somebody else's, and has to be there. */
+static int check_managed(const struct filler *f, const struct iface_value *dev)
+{
+	const struct iface_value *managed = iface_find(f->iface, "target", "managed");
+
+	if (!managed || !is_text(managed->text, "no") || if_nametoindex(dev->text))
+		return 0;
+	return iface_refuse(f->err, f->iface->doc, managed->node, "managed", managed->text,
+			    "there is no %.40s, which is not to be made here: ip tuntap add %.40s "
+			    "mode tap vnet_hdr",
+			    dev->text, dev->text);
+}
+
 /* The tap that the interface names, unless a backend is named that is ours. */
 static int fill_backend(const struct filler *f)
 {
 	const struct iface_value *dev = iface_find(f->iface, "target", "dev");
 	char backend[sizeof("tap:") + IFNAMSIZ];
+	int error = 0;
 
 	if (f->c->backend || iface_own(f->iface, "backend"))
 		return 0;
-	if (f->iface->type == IFACE_DIRECT) {
-		int error = check_macvtap(f);
-
-		if (error)
-			return error;
-	}
+	if (f->iface->type == IFACE_DIRECT)
+		error = check_macvtap(f);
+	if (error)
+		return error;
 	if (!dev)
 		return refuse_whole(f, "no backend: name a tap, <target dev='tap0'/>, or another "
 				       "one, <?txring backend BACKEND?> or --backend behind it");
 	if (strlen(dev->text) >= IFNAMSIZ)
 		return refuse(f, dev, "an interface's name has 15 characters at most");
+	error = check_managed(f, dev);
+	if (error)
+		return error;
 	snprintf(backend, sizeof(backend), "tap:%s", dev->text);
 	return set_from(f, "backend", backend, dev);
 }
@@ -310,7 +325,7 @@ static int fill_own(const struct filler *f)
 	return error;
 }
 
-/* Of <metadata>, a card whose MAC no interface has: unplugged since, or written wrongly. */
+/* Warn of each <txring:nic> in <metadata> whose MAC no interface of the domain has. */
 static void warn_strays(const struct filler *f)
 {
 	const struct xml_node *root = xml_root(f->iface->doc), *node, *nic = NULL, *other;
