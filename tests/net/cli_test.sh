@@ -6,13 +6,7 @@
 set -uo pipefail
 . "${BASH_SOURCE[0]%/*}/refusals.sh"
 daemon=
-cleanup()
-{
-	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
-	wait
-	rm -rf "$scratch"
-}
-trap cleanup EXIT
+trap leave EXIT
 chmod 755 "$scratch"
 mkdir -m 777 "$scratch/run"
 sock=$scratch/run/socket

@@ -12,10 +12,8 @@ daemon=
 holder=
 cleanup()
 {
-	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
 	[ -z "$holder" ] || kill "$holder" 2>/dev/null
-	wait
-	rm -rf "$scratch"
+	leave
 }
 trap cleanup EXIT
 chmod 755 "$scratch"

@@ -9,13 +9,7 @@ txringctl=$(realpath "$2")
 . "${BASH_SOURCE[0]%/*}/refusals.sh"
 schema=/usr/share/libvirt/schemas/domain.rng
 daemon=
-cleanup()
-{
-	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
-	wait
-	rm -rf "$scratch"
-}
-trap cleanup EXIT
+trap leave EXIT
 if [ ! -e "$schema" ] || ! command -v xmllint >/dev/null; then
 	echo "skipped: needs $schema (package libvirt0) and xmllint (libxml2-utils)"
 	exit 77

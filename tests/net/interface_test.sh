@@ -8,13 +8,7 @@ txringd=$(realpath "$1")
 txringctl=$(realpath "$2")
 . "${BASH_SOURCE[0]%/*}/refusals.sh"
 daemon=
-cleanup()
-{
-	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
-	wait
-	rm -rf "$scratch"
-}
-trap cleanup EXIT
+trap leave EXIT
 cd "$scratch" || exit 1
 control=$scratch/control
 

@@ -1,10 +1,18 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 # What the tests of command lines share: a scratch folder, and the demand that what is wrong gives status 1
-# and one line. Sourced; it runs no case and has no exit trap of its own.
+# and one line. Sourced; it runs no case. The script sets its exit trap, to leave() or to more.
 scratch=$(mktemp -d)
 bad=0
 n=0 # cases so far
+
+# What most scripts end with: their daemon, even a stopped one, and their files go.
+leave()
+{
+	[ -z "${daemon-}" ] || { kill "$daemon" && kill -CONT "$daemon"; } 2>/dev/null
+	wait
+	rm -rf "$scratch"
+}
 
 # fail WHAT: and what the last command said; the test goes on.
 fail()

@@ -8,13 +8,7 @@ txringd=$1
 txringctl=$2
 . "${BASH_SOURCE[0]%/*}/refusals.sh"
 daemon=
-cleanup()
-{
-	[ -z "$daemon" ] || { kill "$daemon" && kill -CONT "$daemon"; } 2>/dev/null
-	wait
-	rm -rf "$scratch"
-}
-trap cleanup EXIT
+trap leave EXIT
 none=$scratch/vhost-net
 control=$scratch/control
 tap=txring0

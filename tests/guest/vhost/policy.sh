@@ -8,13 +8,7 @@ txringd=$1
 txringctl=$2
 . "${BASH_SOURCE[0]%/*}/../../net/refusals.sh"
 daemon=
-cleanup()
-{
-	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
-	wait
-	rm -rf "$scratch"
-}
-trap cleanup EXIT
+trap leave EXIT
 control=$scratch/control
 tap=txring0
 run=("$txringd" --socket-path "$scratch/socket")
