@@ -62,6 +62,15 @@ static void assert_refused(const char *text, const char *selector, const char *s
 	xml_free(doc);
 }
 
+/* The same of an <interface> with this in it, from its second line on. */
+static void assert_inside_refused(const char *inside, const char *says)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text), "<interface type='ethernet'>\n%s</interface>", inside);
+	assert_refused(text, "", says);
+}
+
 static void assert_line(const char *text, const char *selector, unsigned line)
 {
 	struct xml_doc *doc = parse(text);
@@ -197,14 +206,10 @@ static void values(void **state)
 		{ "<tune><sndbuf/></tune>", "<sndbuf></sndbuf>: must be a number" },
 		{ "<link state='a&#10;b'/>", "<link state='a b'>: must be one of: up down" },
 	};
-	char text[512];
 
 	(void)state;
-	for (unsigned i = 0; i < array_size(cases); i++) {
-		snprintf(text, sizeof(text), "<interface type='ethernet'>\n%s</interface>",
-			 cases[i][0]);
-		assert_refused(text, "", cases[i][1]);
-	}
+	for (unsigned i = 0; i < array_size(cases); i++)
+		assert_inside_refused(cases[i][0], cases[i][1]);
 	assert_refused("<interface/>", "", "<interface>: type is missing");
 	assert_refused("<interface type='vhost-user'/>", "", "<interface type='vhost-user'>: must");
 }
@@ -235,14 +240,10 @@ static void unknown(void **state)
 		{ "<driver><?txring txmode poll?></driver>",
 		  "<?txring txmode poll?>: must stand in <interface>, not in <driver>" },
 	};
-	char text[512];
 
 	(void)state;
-	for (unsigned i = 0; i < array_size(cases); i++) {
-		snprintf(text, sizeof(text), "<interface type='ethernet'>\n%s</interface>",
-			 cases[i][0]);
-		assert_refused(text, "", cases[i][1]);
-	}
+	for (unsigned i = 0; i < array_size(cases); i++)
+		assert_inside_refused(cases[i][0], cases[i][1]);
 	assert_refused("<?txring txmode poll?><interface type='ethernet'/>", "",
 		       "a.xml:1: <?txring txmode poll?>: must stand in <interface>");
 	assert_refused(DOMAIN("", "<?txring txmode poll?>" NIC("02", "")), "",
@@ -325,11 +326,8 @@ static void ours_refused(void **state)
 	char text[1024];
 
 	(void)state;
-	for (unsigned i = 0; i < array_size(instructions); i++) {
-		snprintf(text, sizeof(text), "<interface type='ethernet'>%s</interface>",
-			 instructions[i][0]);
-		assert_refused(text, "", instructions[i][1]);
-	}
+	for (unsigned i = 0; i < array_size(instructions); i++)
+		assert_inside_refused(instructions[i][0], instructions[i][1]);
 	for (unsigned i = 0; i < array_size(nics); i++) {
 		snprintf(text, sizeof(text), DOMAIN(NICS("%s"), NIC("0a", "")), nics[i][0]);
 		assert_refused(text, "", nics[i][1]);

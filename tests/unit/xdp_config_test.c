@@ -144,79 +144,82 @@ static void taken(void **state)
 	assert_false(asked.cfg.has_mac);
 }
 
+/* Backends that are refused, of so many queues, and what is said. */
+static const struct {
+	const char *backend, *queues, *says;
+} wrong_cards[] = {
+	{ "xdp:", "1",
+	  "an interface's name is 1 to 15 characters without space, '/', ':' and '%', not "
+	  "''" },
+	{ "xdp:,share", "1", "an interface's name is 1 to 15" },
+	{ "xdp:sixteen-letters-", "1", "not 'sixteen-letters-'" },
+	{ "xdp:a/b", "1", "not 'a/b'" },
+	{ "xdp:a b", "1", "not 'a b'" },
+	{ "xdp:a:b", "1", "not 'a:b'" },
+	{ "xdp:a%d", "1", "not 'a%d'" },
+	{ "xdp:..", "1", "not '..'" },
+	{ "xdp:v0,", "1", "unknown parameter ''" },
+	{ "xdp:v0,1", "1",
+	  "unknown parameter '1', valid are: start-queue, mode, copy, "
+	  "busy-poll, share" },
+	{ "xdp:v0,Mode=skb", "1", "unknown parameter 'Mode'" },
+	{ "xdp:v0, mode=skb", "1", "unknown parameter ' mode'" },
+	{ "xdp:v0,force-copy=on", "1", "unknown parameter 'force-copy'" },
+	{ "xdp:v0,start-queue", "1", "start-queue needs a value: 0 to 65535" },
+	{ "xdp:v0,start-queue=", "1", "start-queue '' must be 0 to 65535" },
+	{ "xdp:v0,start-queue=-1", "1", "start-queue '-1' must be 0 to 65535" },
+	{ "xdp:v0,start-queue=+1", "1", "start-queue '+1' must be" },
+	{ "xdp:v0,start-queue=0x1", "1", "start-queue '0x1' must be" },
+	{ "xdp:v0,start-queue=65536", "1", "start-queue '65536' must be 0 to 65535" },
+	{ "xdp:v0,start-queue=18446744073709551616", "1", "must be 0 to 65535" },
+	{ "xdp:v0,mode=drv", "1", "mode 'drv' must be native, skb or auto" },
+	{ "xdp:v0,mode=native|skb", "1", "mode 'native|skb' must be native, skb or auto" },
+	{ "xdp:v0,mode=", "1", "mode '' must be native, skb or auto" },
+	{ "xdp:v0,mode", "1", "mode needs a value: native, skb or auto" },
+	{ "xdp:v0,copy=no", "1", "copy 'no' must be auto, zerocopy (or fail) or force" },
+	{ "xdp:v0,busy-poll=0", "1", "busy-poll '0' must be 1us to 1s" },
+	{ "xdp:v0,busy-poll=1000001", "1", "busy-poll '1000001' must be 1us to 1s" },
+	{ "xdp:v0,busy-poll=50ns", "1", "busy-poll '50ns' must be" },
+	{ "xdp:v0,busy-poll=2s", "1", "busy-poll '2s' must be" },
+	{ "xdp:v0,busy-poll=us", "1", "busy-poll 'us' must be" },
+	{ "xdp:v0,share=on", "1", "share takes no value, but has 'on'" },
+	{ "xdp:v0,share", "1",
+	  "share takes what is for the guest's address: give it, "
+	  "--mac MAC" },
+	{ "xdp:v0,queues=2", "2",
+	  "queues is not said here: the number of queue pairs is "
+	  "--queues" },
+	{ "xdp:v0,mac=52:54:00:12:34:56", "1", "mac is not said here" },
+	{ "xdp:v0,ifname=v1", "1", "ifname is not said here" },
+	{ "xdp:v0", "65", "65 queues are too many: at most 64 (--queues)" },
+	{ "xdp-fd:", "1", "'' is no file descriptor, use xdp-fd:N[,N...],ifname=IFNAME" },
+	{ "xdp-fd:v0", "1", "'v0' is no file descriptor" },
+	{ "xdp-fd:3,", "1", "'' is no file descriptor" },
+	{ "xdp-fd:-1,ifname=v0", "1", "'-1' is no file descriptor" },
+	{ "xdp-fd:1048576,ifname=v0", "1", "'1048576' is no file descriptor" },
+	{ "xdp-fd:3", "1", "ifname=IFNAME is missing" },
+	{ "xdp-fd:ifname=v0", "1", "the sockets are missing" },
+	{ "xdp-fd:3,ifname=", "1", "ifname '' must be 1 to 15 characters" },
+	{ "xdp-fd:3,ifname=a/b", "1", "ifname 'a/b' must be 1 to 15 characters" },
+	{ "xdp-fd:3,ifname=v0,4", "1", "unknown parameter '4'" },
+	{ "xdp-fd:3,ifname=v0,share", "1", "share is not said here" },
+	{ "xdp-fd:3,ifname=v0", "2", "1 sockets for 2 queues, give one for each (--queues)" },
+	{ "xdp-fd:3,4,ifname=v0", "1", "2 sockets for 1 queues" },
+};
+
 /* One line names the parameter, its value and what is allowed; the backend is not asked. */
 static void refused(void **state)
 {
-	static const struct {
-		const char *backend, *queues, *says;
-	} wrong[] = {
-		{ "xdp:", "1",
-		  "an interface's name is 1 to 15 characters without space, '/', ':' and '%', not "
-		  "''" },
-		{ "xdp:,share", "1", "an interface's name is 1 to 15" },
-		{ "xdp:sixteen-letters-", "1", "not 'sixteen-letters-'" },
-		{ "xdp:a/b", "1", "not 'a/b'" },
-		{ "xdp:a b", "1", "not 'a b'" },
-		{ "xdp:a:b", "1", "not 'a:b'" },
-		{ "xdp:a%d", "1", "not 'a%d'" },
-		{ "xdp:..", "1", "not '..'" },
-		{ "xdp:v0,", "1", "unknown parameter ''" },
-		{ "xdp:v0,1", "1",
-		  "unknown parameter '1', valid are: start-queue, mode, copy, "
-		  "busy-poll, share" },
-		{ "xdp:v0,Mode=skb", "1", "unknown parameter 'Mode'" },
-		{ "xdp:v0, mode=skb", "1", "unknown parameter ' mode'" },
-		{ "xdp:v0,force-copy=on", "1", "unknown parameter 'force-copy'" },
-		{ "xdp:v0,start-queue", "1", "start-queue needs a value: 0 to 65535" },
-		{ "xdp:v0,start-queue=", "1", "start-queue '' must be 0 to 65535" },
-		{ "xdp:v0,start-queue=-1", "1", "start-queue '-1' must be 0 to 65535" },
-		{ "xdp:v0,start-queue=+1", "1", "start-queue '+1' must be" },
-		{ "xdp:v0,start-queue=0x1", "1", "start-queue '0x1' must be" },
-		{ "xdp:v0,start-queue=65536", "1", "start-queue '65536' must be 0 to 65535" },
-		{ "xdp:v0,start-queue=18446744073709551616", "1", "must be 0 to 65535" },
-		{ "xdp:v0,mode=drv", "1", "mode 'drv' must be native, skb or auto" },
-		{ "xdp:v0,mode=native|skb", "1", "mode 'native|skb' must be native, skb or auto" },
-		{ "xdp:v0,mode=", "1", "mode '' must be native, skb or auto" },
-		{ "xdp:v0,mode", "1", "mode needs a value: native, skb or auto" },
-		{ "xdp:v0,copy=no", "1", "copy 'no' must be auto, zerocopy (or fail) or force" },
-		{ "xdp:v0,busy-poll=0", "1", "busy-poll '0' must be 1us to 1s" },
-		{ "xdp:v0,busy-poll=1000001", "1", "busy-poll '1000001' must be 1us to 1s" },
-		{ "xdp:v0,busy-poll=50ns", "1", "busy-poll '50ns' must be" },
-		{ "xdp:v0,busy-poll=2s", "1", "busy-poll '2s' must be" },
-		{ "xdp:v0,busy-poll=us", "1", "busy-poll 'us' must be" },
-		{ "xdp:v0,share=on", "1", "share takes no value, but has 'on'" },
-		{ "xdp:v0,share", "1",
-		  "share takes what is for the guest's address: give it, "
-		  "--mac MAC" },
-		{ "xdp:v0,queues=2", "2",
-		  "queues is not said here: the number of queue pairs is "
-		  "--queues" },
-		{ "xdp:v0,mac=52:54:00:12:34:56", "1", "mac is not said here" },
-		{ "xdp:v0,ifname=v1", "1", "ifname is not said here" },
-		{ "xdp:v0", "65", "65 queues are too many: at most 64 (--queues)" },
-		{ "xdp-fd:", "1", "'' is no file descriptor, use xdp-fd:N[,N...],ifname=IFNAME" },
-		{ "xdp-fd:v0", "1", "'v0' is no file descriptor" },
-		{ "xdp-fd:3,", "1", "'' is no file descriptor" },
-		{ "xdp-fd:-1,ifname=v0", "1", "'-1' is no file descriptor" },
-		{ "xdp-fd:1048576,ifname=v0", "1", "'1048576' is no file descriptor" },
-		{ "xdp-fd:3", "1", "ifname=IFNAME is missing" },
-		{ "xdp-fd:ifname=v0", "1", "the sockets are missing" },
-		{ "xdp-fd:3,ifname=", "1", "ifname '' must be 1 to 15 characters" },
-		{ "xdp-fd:3,ifname=a/b", "1", "ifname 'a/b' must be 1 to 15 characters" },
-		{ "xdp-fd:3,ifname=v0,4", "1", "unknown parameter '4'" },
-		{ "xdp-fd:3,ifname=v0,share", "1", "share is not said here" },
-		{ "xdp-fd:3,ifname=v0", "2",
-		  "1 sockets for 2 queues, give one for each (--queues)" },
-		{ "xdp-fd:3,4,ifname=v0", "1", "2 sockets for 1 queues" },
-	};
 	char err[NIC_CONFIG_ERR_LEN];
 
 	(void)state;
 	calls = 0;
-	for (unsigned i = 0; i < array_size(wrong); i++) {
-		assert_int_equal(open_card(wrong[i].backend, wrong[i].queues, NULL, err), -EINVAL);
-		if (!strstr(err, wrong[i].says) || strchr(err, '\n'))
-			fail_msg("%s: %s", wrong[i].backend, err);
+	for (unsigned i = 0; i < array_size(wrong_cards); i++) {
+		assert_int_equal(open_card(wrong_cards[i].backend, wrong_cards[i].queues, NULL,
+					   err),
+				 -EINVAL);
+		if (!strstr(err, wrong_cards[i].says) || strchr(err, '\n'))
+			fail_msg("%s: %s", wrong_cards[i].backend, err);
 	}
 	assert_int_equal(calls, 0);
 }
@@ -279,69 +282,69 @@ static void tool(void **state)
 	}
 }
 
+/* Up to three cards of one process, and what is said of them. */
+static const struct {
+	const char *backend[3], *queues[3];
+	const char *says; /* NULL: they are not in each other's way */
+} processes[] = {
+	{ { "xdp:v0", "xdp:v1" }, { "2", "2" }, NULL },
+	{ { "xdp:v0", "xdp:v0" },
+	  { "1", "1" },
+	  "--backend 'xdp:v0' of nic0 has queue 0 of v0, and so has --backend 'xdp:v0' of "
+	  "nic1: each needs its own" },
+	{ { "xdp:v0,start-queue=2,mode=skb", "xdp:v0" },
+	  { "1", "3" },
+	  "--backend 'xdp:v0,start-queue=2,mode=skb' of nic0 has queue 2 of v0, and so has "
+	  "--backend 'xdp:v0' of nic1" },
+	{ { "xdp:v0,start-queue=2", "xdp:v0" },
+	  { "1", "2" },
+	  "--backend 'xdp:v0,start-queue=2' of nic0 and --backend 'xdp:v0' of nic1 are "
+	  "both "
+	  "on v0, which has room for one XDP program" },
+	{ { "xdp:v0", "xdp-fd:7,ifname=v0,start-queue=1" },
+	  { "1", "1" },
+	  "--backend 'xdp:v0' of nic0 and --backend 'xdp-fd:7,ifname=v0,start-queue=1' of "
+	  "nic1 are both on v0" },
+	{ { "xdp-fd:7,8,ifname=v0", "xdp-fd:9,ifname=v0,start-queue=2" }, { "2", "1" }, NULL },
+	{ { "xdp-fd:7,8,ifname=v0", "xdp-fd:9,ifname=v0,start-queue=1" },
+	  { "2", "1" },
+	  "--backend 'xdp-fd:7,8,ifname=v0' of nic0 has queue 1 of v0, and so has" },
+	{ { "xdp-fd:7,ifname=v0", "xdp-fd:7,ifname=v1" },
+	  { "1", "1" },
+	  "--backend '7' of nic0 is --backend '7' of nic1, too" },
+	/* Two that are in each other's way, and one between that is in nobody's. */
+	{ { "xdp-fd:5,6,7,8,ifname=v0", "xdp:a", "xdp-fd:9,ifname=v0,start-queue=3" },
+	  { "4", "1", "1" },
+	  "--backend 'xdp-fd:5,6,7,8,ifname=v0' of nic0 has queue 3 of v0, and so has "
+	  "--backend 'xdp-fd:9,ifname=v0,start-queue=3' of nic2" },
+	/* What cannot be read is for open to refuse. */
+	{ { "xdp:v0,mode=x", "xdp:v0,mode=x" }, { "1", "1" }, NULL },
+};
+
 /*
  * A queue of an interface is one card's, and an interface has room for one program of ours; sockets
  * that somebody else made have theirs already, so they may share the interface.
  */
 static void apart(void **state)
 {
-	static const struct {
-		const char *backend[3], *queues[3];
-		const char *says; /* NULL: they are not in each other's way */
-	} cases[] = {
-		{ { "xdp:v0", "xdp:v1" }, { "2", "2" }, NULL },
-		{ { "xdp:v0", "xdp:v0" },
-		  { "1", "1" },
-		  "--backend 'xdp:v0' of nic0 has queue 0 of v0, and so has --backend 'xdp:v0' of "
-		  "nic1: each needs its own" },
-		{ { "xdp:v0,start-queue=2,mode=skb", "xdp:v0" },
-		  { "1", "3" },
-		  "--backend 'xdp:v0,start-queue=2,mode=skb' of nic0 has queue 2 of v0, and so has "
-		  "--backend 'xdp:v0' of nic1" },
-		{ { "xdp:v0,start-queue=2", "xdp:v0" },
-		  { "1", "2" },
-		  "--backend 'xdp:v0,start-queue=2' of nic0 and --backend 'xdp:v0' of nic1 are "
-		  "both "
-		  "on v0, which has room for one XDP program" },
-		{ { "xdp:v0", "xdp-fd:7,ifname=v0,start-queue=1" },
-		  { "1", "1" },
-		  "--backend 'xdp:v0' of nic0 and --backend 'xdp-fd:7,ifname=v0,start-queue=1' of "
-		  "nic1 are both on v0" },
-		{ { "xdp-fd:7,8,ifname=v0", "xdp-fd:9,ifname=v0,start-queue=2" },
-		  { "2", "1" },
-		  NULL },
-		{ { "xdp-fd:7,8,ifname=v0", "xdp-fd:9,ifname=v0,start-queue=1" },
-		  { "2", "1" },
-		  "--backend 'xdp-fd:7,8,ifname=v0' of nic0 has queue 1 of v0, and so has" },
-		{ { "xdp-fd:7,ifname=v0", "xdp-fd:7,ifname=v1" },
-		  { "1", "1" },
-		  "--backend '7' of nic0 is --backend '7' of nic1, too" },
-		/* Two that are in each other's way, and one between that is in nobody's. */
-		{ { "xdp-fd:5,6,7,8,ifname=v0", "xdp:a", "xdp-fd:9,ifname=v0,start-queue=3" },
-		  { "4", "1", "1" },
-		  "--backend 'xdp-fd:5,6,7,8,ifname=v0' of nic0 has queue 3 of v0, and so has "
-		  "--backend 'xdp-fd:9,ifname=v0,start-queue=3' of nic2" },
-		/* What cannot be read is for open to refuse. */
-		{ { "xdp:v0,mode=x", "xdp:v0,mode=x" }, { "1", "1" }, NULL },
-	};
 	char err[NIC_CONFIG_ERR_LEN], path[8];
 	struct nic_config c[3];
 	unsigned n;
 
 	(void)state;
-	for (unsigned i = 0; i < array_size(cases); i++) {
-		for (n = 0; n < 3 && cases[i].backend[n]; n++) {
+	for (unsigned i = 0; i < array_size(processes); i++) {
+		for (n = 0; n < 3 && processes[i].backend[n]; n++) {
 			nic_config_init(&c[n], "--");
 			snprintf(c[n].name, sizeof(c[n].name), "nic%u", n);
 			snprintf(path, sizeof(path), "/%u", n);
 			assert_int_equal(set(&c[n], "socket-path", path, err), 0);
-			assert_int_equal(set(&c[n], "backend", cases[i].backend[n], err), 0);
-			assert_int_equal(set(&c[n], "queues", cases[i].queues[n], err), 0);
+			assert_int_equal(set(&c[n], "backend", processes[i].backend[n], err), 0);
+			assert_int_equal(set(&c[n], "queues", processes[i].queues[n], err), 0);
 		}
 		err[0] = '\0';
-		if (!nic_config_check_all(c, n, err) != !cases[i].says ||
-		    (cases[i].says && strstr(err, cases[i].says) != err))
-			fail_msg("%s: %s", cases[i].backend[0], err);
+		if (!nic_config_check_all(c, n, err) != !processes[i].says ||
+		    (processes[i].says && strstr(err, processes[i].says) != err))
+			fail_msg("%s: %s", processes[i].backend[0], err);
 		while (n)
 			nic_config_deinit(&c[--n]);
 	}
