@@ -105,9 +105,9 @@ static inline void frame_copy(struct frame_cursor *to, const uint8_t *from, size
 }
 
 /*
- * The header of a frame whose room begins with one long piece. One that is there already, as it
- * mostly is, is left alone: its cache line, which the driver reads, too, stays with both. The
- * number of buffers is the queue's to write.
+ * Write the header of a received frame to the first piece of its room, which must have space for
+ * all of it. If the same bytes are there already, as they mostly are, nothing is written: the cache
+ * line, which the driver reads, stays with both processors. num_buffers is left to the rx queue.
  */
 static inline void frame_put_header(uint8_t *to, const struct virtio_net_hdr_v1 *hdr)
 {

@@ -32,8 +32,8 @@ void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int log_start(void);
 /*
  * Write out what the ring holds, and end the thread; but leave it when stderr takes nothing after
- * patience_ms, or has not taken all after some seconds. Nothing logs any more but the caller, whose
- * lines are plain writes again where the thread has ended.
+ * patience_ms, or has not taken all after some seconds. No other thread may log any more. If the
+ * log thread has ended, the caller's lines are plain writes to stderr again.
  */
 void log_stop(unsigned patience_ms);
 

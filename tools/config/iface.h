@@ -120,9 +120,10 @@ int iface_selector_parse(char *spec, struct iface_selector *sel, char err[IFACE_
 unsigned iface_count(const struct xml_doc *doc);
 
 /*
- * Read the chosen <interface> of doc, whose root is it or a <domain>, with what the domain's
- * <metadata> says of it (by MAC). 0, to be given back with iface_deinit(), or a negative errno and
- * a line in err: file, line, element, attribute, value, and what is allowed.
+ * Read one <interface> of doc: the root itself, or, if that is a <domain>, the one that sel
+ * chooses, with what the domain's <metadata> says of its MAC. 0, to be given back with
+ * iface_deinit(), or a negative errno and a line in err: file, line, element, attribute, value, and
+ * what is allowed.
  */
 int iface_read(struct iface *iface, const struct xml_doc *doc, const struct iface_selector *sel,
 	       char err[IFACE_ERR_LEN]);

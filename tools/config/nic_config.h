@@ -40,7 +40,7 @@ struct vhost_config {
 	unsigned poll_us; /* 0: not given */
 };
 
-/* Who may connect to a socket that is made. */
+/* Of the socket file that txringd makes: mode, owner and group decide which users may connect. */
 struct socket_access {
 	bool has_mode;
 	mode_t mode; /* of its file */
