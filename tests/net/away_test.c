@@ -93,8 +93,7 @@ static void make_tap(unsigned queues)
 
 static void expect_lines(const char *line, unsigned n)
 {
-	daemon_wait_log(&lab.daemon, line, n);
-	assert_int_equal(daemon_log_count(&lab.daemon, line), n);
+	daemon_check_log(&lab.daemon, line, n);
 }
 
 /* It is back: the peer at its end is a new one, and what was under way is forgotten. */
@@ -144,8 +143,8 @@ static void is_taken_again(void **state)
 		expect_lines(back, i);
 		traffic_resumes();
 	}
-	assert_int_equal(daemon_log_count(&lab.daemon, lost), 2);
-	assert_int_equal(daemon_log_count(&lab.daemon, "it cannot be taken again"), 0);
+	daemon_check_log(&lab.daemon, lost, 2);
+	daemon_check_log(&lab.daemon, "it cannot be taken again", 0);
 	lab_close(&lab);
 	peer_ip("link del " LAB_TAP);
 }
@@ -166,7 +165,7 @@ static void waits_for_the_right_one(void **state)
 					    " has one queue, not 2",
 			1);
 	usleep(2500000);
-	assert_int_equal(daemon_log_count(&lab.daemon, "it cannot be taken again"), 1);
+	daemon_check_log(&lab.daemon, "it cannot be taken again", 1);
 	peer_ip("link del " LAB_TAP);
 	make_tap(2);
 	expect_lines(BACK("2 queues"), 1);

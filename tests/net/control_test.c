@@ -188,7 +188,7 @@ static void broken_ring_is_reset(void **state)
 			ring_kick_now(ring);
 			send_on(0, 5);
 		}
-		assert_int_equal(daemon_log_count(&lab.daemon, "is broken"), i);
+		daemon_check_log(&lab.daemon, "is broken", i);
 		assert_int_equal(daemon_counter(&lab.daemon, "tx1", "broken"), i);
 		assert_int_equal(driver_net_ring_stop(lab.net, 3), 0);
 		assert_int_equal(driver_net_ring_restart(lab.net, 3), 0);

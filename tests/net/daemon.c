@@ -70,6 +70,12 @@ void daemon_wait_log(struct daemon *d, const char *text, unsigned n)
 		fail_msg("the log has '%s' %u times, not %u", text, daemon_log_count(d, text), n);
 }
 
+void daemon_check_log(struct daemon *d, const char *text, unsigned n)
+{
+	daemon_wait_log(d, text, n);
+	assert_int_equal(daemon_log_count(d, text), n);
+}
+
 static void run(const struct daemon *d, const char *program, const char *const *args, pid_t parent)
 {
 	const char *argv[MAX_ARGS] = { program, "--socket-path", d->path };

@@ -40,8 +40,13 @@ uint64_t daemon_drops(struct daemon *d, const char *queue);
 /* Whether a counter reaches a value within two seconds. */
 bool daemon_counter_reaches(struct daemon *d, const char *queue, const char *name, uint64_t value);
 
-/* Wait until the log has text n times or more; fails the test after two seconds. */
+/* Wait until the log has text n times or more; fails the test when that takes too long. */
 void daemon_wait_log(struct daemon *d, const char *text, unsigned n);
+/*
+ * It has text n times. A line comes a while after what it tells of, as a thread of txringd writes
+ * it: so many are waited for, as above, and one more fails.
+ */
+void daemon_check_log(struct daemon *d, const char *text, unsigned n);
 /* How often it has text now. */
 unsigned daemon_log_count(const struct daemon *d, const char *text);
 

@@ -109,7 +109,7 @@ static void user_datapath_goes_on(void **state)
 		assert_says(ask("show", 0), "nic0: front-end none\n");
 	}
 	/* Not again with each driver. */
-	assert_int_equal(daemon_log_count(&daemon_, "driver user"), 1);
+	daemon_check_log(&daemon_, "driver user", 1);
 	peer_close(&peer);
 	daemon_stop(&daemon_);
 }

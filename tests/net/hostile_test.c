@@ -169,7 +169,7 @@ static void check_others(void)
 static void close_lab(void)
 {
 	check_others();
-	assert_int_equal(daemon_log_count(&lab.daemon, "is broken"), lab.n_broken);
+	daemon_check_log(&lab.daemon, "is broken", lab.n_broken);
 	assert_null(echo_stop(&lab.mate));
 	assert_null(echo_stop(&lab.bystander));
 	/* What the loop dropped is in its counter, all of it. */
@@ -953,7 +953,7 @@ static void tap_frames_are_cut_off(void **state)
 	check_zero(driver_net_ring_restart(lab.tap, 1), "restart");
 	send_all(lab.tap);
 	assert_int_equal(daemon_counter(&lab.daemon, "nic2: tx0", "drop_backend"), 1);
-	assert_int_equal(daemon_log_count(&lab.daemon, "took memory away"), 0);
+	daemon_check_log(&lab.daemon, "took memory away", 0);
 	close_lab();
 }
 

@@ -203,8 +203,8 @@ static void bad_ones_are_alone(void **state)
 	}
 	assert_null(echo_stop(&near));
 	assert_null(echo_stop(&far));
-	assert_int_equal(daemon_log_count(&lab.daemon, "is broken"), 3);
-	assert_int_equal(daemon_log_count(&lab.daemon, "front-end gone"), 3);
+	daemon_check_log(&lab.daemon, "is broken", 3);
+	daemon_check_log(&lab.daemon, "front-end gone", 3);
 }
 
 /* Half of the guests go and leave no fd; then the daemon ends within a second under the others. */

@@ -327,7 +327,7 @@ static void goes_on(void **state)
 		carries_both_ways();
 	}
 	assert_int_equal(f->why ? n_lines(f->why) : 0, f->why ? 2 : 0);
-	assert_int_equal(daemon_log_count(&rig.daemon, "it cannot be taken again"), 0);
+	daemon_check_log(&rig.daemon, "it cannot be taken again", 0);
 	assert_int_equal(rig_counter(&rig, "tx", "broken") + rig_counter(&rig, "rx", "broken"), 0);
 	close_rig();
 }
@@ -367,7 +367,7 @@ static void goes_on_from_idle(void **state)
 		wait_lines("it is back", i);
 		carries_both_ways();
 	}
-	assert_int_equal(daemon_log_count(&rig.daemon, "it cannot be taken again"), 0);
+	daemon_check_log(&rig.daemon, "it cannot be taken again", 0);
 	assert_int_equal(daemon_drops(&rig.daemon, "tx0"), 0);
 	close_rig();
 }
@@ -412,7 +412,7 @@ static void waits_for_the_right_one(void **state)
 			" has 1 queue, from 0 on: there is no queue 1",
 			1);
 	usleep(2200000);
-	assert_int_equal(daemon_log_count(&rig.daemon, "it cannot be taken again"), 1);
+	daemon_check_log(&rig.daemon, "it cannot be taken again", 1);
 	remove_veth();
 	rig.cfg.queues = 2;
 	make_veth();
