@@ -14,7 +14,7 @@
 #define C2C_CHUNKS 7
 #define C2C_ROUNDS 100
 
-/* Written by who asks (ping) and who answers (pong). All zero at first; may be used again. */
+/* The asking thread writes ping, the answering one pong. All zero at first; may be used again. */
 struct c2c {
 	uint64_t ping cache_aligned;
 	uint64_t pad[2 * CACHE_LINE / sizeof(uint64_t)];

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Clocks, the scheduler's figures, cache-line round trips, medians: contracts in measure.h. */
+/* Clocks, the scheduler's figures, the worker, pairs of windows: contracts in measure.h. */
 #include "bench/measure.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
-#include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "virtio/base.h"
@@ -20,6 +19,9 @@
 /* A window is disturbed when its threads waited for a CPU longer than this. */
 #define WAIT_SHARE    0.02
 #define WAIT_SLACK_NS 20000
+
+/* A window that takes as long ends the program by SIGALRM: a frame never came back. */
+#define MAX_SECONDS 60
 
 /* Pairs tried for each one wanted, at most. */
 #define MAX_TRIES 2
@@ -29,7 +31,7 @@ void measure_die(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	fputs("txring-bench: ", stderr);
+	fprintf(stderr, "%s: ", program_invocation_short_name);
 	vfprintf(stderr, format, args);
 	fputc('\n', stderr);
 	va_end(args);
@@ -42,6 +44,18 @@ void measure_check(int err, const char *what)
 		measure_die("%s: %s", what, strerror(-err));
 }
 
+void measure_shell(const char *format, ...)
+{
+	char command[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	if (system(command))
+		measure_die("failed: %s", command);
+}
+
 void measure_pin(int cpu)
 {
 	cpu_set_t set;
@@ -52,7 +66,7 @@ void measure_pin(int cpu)
 		measure_die("cannot run on CPU %d: %s", cpu, strerror(errno));
 }
 
-static uint64_t clock_ns(clockid_t clock)
+uint64_t measure_ns(clockid_t clock)
 {
 	struct timespec ts;
 
@@ -60,97 +74,74 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-uint64_t measure_now_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
-}
-
-uint64_t measure_thread_cpu_ns(void)
-{
-	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
-}
-
-void measure_spin_until(uint64_t at_ns)
-{
-	while (measure_now_ns() < at_ns)
-		;
-}
-
 /* The scheduler. */
 
-/* One file of /proc/PID/task/TID, as a string; empty if it cannot be read. */
-static void task_read(const struct measure_task *t, const char *file, char *text, size_t cap)
+/* A file of /proc/TID, as a string; empty if it cannot be read. */
+static void thread_read(pid_t tid, const char *file, char *text, size_t cap)
 {
 	char path[64];
 	ssize_t len;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", t->pid, t->tid, file);
+	snprintf(path, sizeof(path), "/proc/%d/%s", tid, file);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	len = read(fd, text, cap - 1);
 	text[len > 0 ? len : 0] = '\0';
 	close(fd);
 }
 
-bool measure_task_find(struct measure_task *task, pid_t pid, const char *name)
+pid_t measure_thread(pid_t pid, const char *name)
 {
-	struct measure_task t = { .pid = pid };
 	char text[64];
 	struct dirent *e;
-	bool found = false;
+	pid_t found = 0;
 	DIR *dir;
 
 	snprintf(text, sizeof(text), "/proc/%d/task", pid);
 	dir = opendir(text);
 	while (dir && !found && (e = readdir(dir))) {
-		t.tid = atoi(e->d_name);
-		task_read(&t, "comm", text, sizeof(text));
-		found = t.tid && !strncmp(text, name, strlen(name)) && text[strlen(name)] == '\n';
+		thread_read(atoi(e->d_name), "comm", text, sizeof(text));
+		text[strcspn(text, "\n")] = '\0';
+		found = strcmp(text, name) ? 0 : atoi(e->d_name);
 	}
 	if (dir)
 		closedir(dir);
-	*task = t;
 	return found;
 }
 
-struct measure_task measure_task_self(void)
+/* How long it was ready to run, but without a CPU. Zero for a thread that is gone. */
+static uint64_t thread_waited_ns(pid_t tid)
 {
-	return (struct measure_task){ getpid(), gettid() };
-}
-
-struct measure_times measure_task_times(const struct measure_task *task)
-{
-	unsigned long long cpu = 0, wait = 0;
+	unsigned long long waited = 0;
 	char text[96];
 
-	task_read(task, "schedstat", text, sizeof(text));
-	sscanf(text, "%llu %llu", &cpu, &wait);
-	return (struct measure_times){ cpu, wait };
+	thread_read(tid, "schedstat", text, sizeof(text));
+	sscanf(text, "%*u %llu", &waited);
+	return waited;
 }
 
-bool measure_task_sleeps(const struct measure_task *task)
+bool measure_thread_sleeps(pid_t tid)
 {
-	uint64_t end = measure_now_ns() + 1000000000;
-	char text[256];
-	char *state;
+	uint64_t end = measure_ns(CLOCK_MONOTONIC) + 1000000000;
+	char text[256], *state;
 
 	do {
-		task_read(task, "stat", text, sizeof(text));
+		thread_read(tid, "stat", text, sizeof(text));
 		state = strrchr(text, ')');
 		if (state && state[1] == ' ' && state[2] == 'S')
 			return true;
-	} while (measure_now_ns() < end);
+	} while (measure_ns(CLOCK_MONOTONIC) < end);
 	return false;
 }
 
 /* The worker. */
 
 static struct {
-	pthread_t thread;
-	struct measure_task task;
+	pid_t tid;
 	sem_t go;
-	void (*fn)(void *arg);
-	void *arg;
+	double (*fn)(void *ctx);
+	void *ctx;
+	double result;
 	uint32_t done;
 } worker;
 
@@ -158,77 +149,58 @@ static void *worker_main(void *arg)
 {
 	(void)arg;
 	measure_pin(MEASURE_CPU_SUBJECT);
-	worker.task = measure_task_self();
-	store_release(&worker.done, 1);
+	worker.tid = gettid();
 	for (;;) {
+		store_release(&worker.done, 1);
 		while (sem_wait(&worker.go))
 			;
-		worker.fn(worker.arg);
-		store_release(&worker.done, 1);
+		worker.result = worker.fn(worker.ctx);
 	}
 	return NULL;
 }
 
-void measure_worker_init(void)
+void measure_init(void)
 {
+	pthread_t thread;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		measure_die("two CPUs are needed");
+	measure_pin(MEASURE_CPU_BENCH);
 	sem_init(&worker.go, 0, 0);
-	measure_check(-pthread_create(&worker.thread, NULL, worker_main, NULL), "worker");
+	measure_check(-pthread_create(&thread, NULL, worker_main, NULL), "worker");
 	measure_worker_join();
 }
 
-void measure_worker_start(void (*fn)(void *arg), void *arg)
+void measure_worker_start(double (*fn)(void *ctx), void *ctx)
 {
 	worker.fn = fn;
-	worker.arg = arg;
+	worker.ctx = ctx;
 	store_relaxed(&worker.done, 0);
 	sem_post(&worker.go);
 }
 
-void measure_worker_join(void)
+double measure_worker_join(void)
 {
 	while (!load_acquire(&worker.done))
 		;
+	return worker.result;
 }
 
-void measure_worker_run(void (*fn)(void *arg), void *arg)
+double measure_worker_run(double (*fn)(void *ctx), void *ctx)
 {
-	measure_worker_start(fn, arg);
-	measure_worker_join();
+	measure_worker_start(fn, ctx);
+	return measure_worker_join();
 }
 
-void measure_turns_wait_taken(const struct measure_turns *t)
+static double answer(void *ctx)
 {
-	while (load_acquire(&t->taken) != t->given)
-		;
-}
-
-void measure_turns_give(struct measure_turns *t)
-{
-	store_release(&t->given, t->given + 1);
-}
-
-void measure_turns_wait_given(const struct measure_turns *t)
-{
-	while (load_acquire(&t->given) == t->taken)
-		;
-}
-
-void measure_turns_take(struct measure_turns *t)
-{
-	store_release(&t->taken, t->taken + 1);
-}
-
-/* The distance between the CPUs. */
-
-static struct c2c lines;
-
-static void answer(void *arg)
-{
-	c2c_answer(arg);
+	c2c_answer(ctx);
+	return 0;
 }
 
 double measure_c2c_ns(void)
 {
+	static struct c2c lines;
 	double ns;
 
 	measure_worker_start(answer, &lines);
@@ -237,155 +209,91 @@ double measure_c2c_ns(void)
 	return ns;
 }
 
-/* Numbers. */
+/* Pairs. */
 
-void measure_add(struct measure_series *s, double v)
-{
-	if (s->n == s->cap) {
-		s->cap = s->cap ? 2 * s->cap : 64;
-		s->v = realloc(s->v, s->cap * sizeof(*s->v));
-		if (!s->v)
-			measure_die("out of memory");
-	}
-	s->v[s->n++] = v;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-double measure_quantile(struct measure_series *s, double q)
-{
-	if (!s->n)
-		return 0;
-	qsort(s->v, s->n, sizeof(*s->v), compare);
-	return s->v[(size_t)(q * (s->n - 1) + 0.5)];
-}
-
-struct measure_summary measure_summarize(struct measure_series *s)
-{
-	return (struct measure_summary){ measure_quantile(s, 0.5), measure_quantile(s, 0.1),
-					 measure_quantile(s, 0.9), s->n };
-}
-
-void measure_clear(struct measure_series *s)
-{
-	free(s->v);
-	*s = (struct measure_series){ 0 };
-}
-
-/* The comparison. */
-
-/* Runs one window; false: it is void, or a thread of it waited for its CPU. */
-static bool window(const struct measure_contest *c, double (*fn)(void *ctx), double *v)
-{
-	const struct measure_task self = measure_task_self();
-	const struct measure_task *tasks[] = { &self, &worker.task, c->task };
-	uint64_t waited = 0, start = measure_now_ns();
-	double wall;
-	unsigned i;
-
-	for (i = 0; i < array_size(tasks); i++)
-		waited -= tasks[i] ? measure_task_times(tasks[i]).wait_ns : 0;
-	*v = fn(c->ctx);
-	wall = (double)(measure_now_ns() - start);
-	for (i = 0; i < array_size(tasks); i++)
-		waited += tasks[i] ? measure_task_times(tasks[i]).wait_ns : 0;
-	return *v >= 0 && (double)waited < WAIT_SHARE * wall + WAIT_SLACK_NS;
-}
-
-struct by_class {
-	struct measure_series subject, ceiling, ratio, c2c;
+struct pair {
+	double subject, against; /* negative: void, or not wanted */
+	double c2c_ns;
+	enum c2c_class class;
+	bool calm;
 };
 
-static void keep(struct by_class *k, const struct measure_contest *c, double subject,
-		 double ceiling, double c2c)
+static uint64_t all_waited_ns(pid_t tid)
 {
-	measure_add(&k->subject, subject);
-	measure_add(&k->c2c, c2c);
-	if (!c->ceiling)
-		return;
-	measure_add(&k->ceiling, ceiling);
-	measure_add(&k->ratio, subject / ceiling);
+	return thread_waited_ns(gettid()) + thread_waited_ns(worker.tid) +
+	       (tid ? thread_waited_ns(tid) : 0);
 }
 
-/*
- * A pair, in the order A B or B A by turns. False: disturbed, and kept apart if it has figures at
- * all.
- */
-static bool pair(const struct measure_contest *c, bool swap, struct by_class *good,
-		 struct by_class *bad)
+/* One window, and the distance of the CPUs behind it. */
+static double window(const struct measure_row *row, bool subject, void *ctx, struct pair *p)
 {
-	double v[2] = { 0, 0 }, before = measure_c2c_ns(), after = before;
-	double (*fn[2])(void *ctx) = { c->subject, c->ceiling };
-	enum c2c_class class = c2c_class_of(before);
-	bool calm = true;
-	unsigned i, which;
+	double (*fn)(void *ctx) = subject ? row->subject : row->against;
+	bool by_worker = subject ? row->subject_by_worker : row->against_by_worker;
+	uint64_t waited = all_waited_ns(row->tid), start = measure_ns(CLOCK_MONOTONIC);
+	double wall, v, c2c_ns;
 
-	for (i = 0; i < 2; i++) {
-		which = i ^ swap;
-		if (!fn[which])
-			continue;
-		calm &= window(c, fn[which], &v[which]);
-		after = measure_c2c_ns();
-		calm &= c2c_class_of(after) == class;
-	}
-	if (v[0] >= 0 && v[1] >= 0)
-		keep(calm ? &good[class] : &bad[class], c, v[0], v[1], (before + after) / 2);
-	return calm;
+	if (!fn)
+		return -1;
+	alarm(MAX_SECONDS);
+	v = by_worker ? measure_worker_run(fn, ctx) : fn(ctx);
+	wall = (double)(measure_ns(CLOCK_MONOTONIC) - start);
+	waited = all_waited_ns(row->tid) - waited;
+	c2c_ns = measure_c2c_ns();
+	alarm(0);
+	p->calm &= v >= 0 && (double)waited < WAIT_SHARE * wall + WAIT_SLACK_NS &&
+		   c2c_class_of(c2c_ns) == p->class;
+	p->c2c_ns = (p->c2c_ns + c2c_ns) / 2;
+	return v;
 }
 
-static unsigned most(const struct by_class *classes)
+static struct pair pair(const struct measure_row *row, bool subject_last, void *ctx)
 {
-	unsigned best = 0, i;
+	double c2c_ns = measure_c2c_ns();
+	struct pair p = { .c2c_ns = c2c_ns, .class = c2c_class_of(c2c_ns), .calm = true };
 
-	for (i = 1; i < C2C_CLASSES; i++) {
-		if (classes[i].subject.n > classes[best].subject.n)
-			best = i;
-	}
-	return best;
+	if (subject_last)
+		p.against = window(row, false, ctx, &p);
+	p.subject = window(row, true, ctx, &p);
+	if (!subject_last)
+		p.against = window(row, false, ctx, &p);
+	return p;
 }
 
-static void forget(struct by_class *classes)
+static void print_figure(const char *name, double v)
 {
-	for (unsigned i = 0; i < C2C_CLASSES; i++) {
-		measure_clear(&classes[i].subject);
-		measure_clear(&classes[i].ceiling);
-		measure_clear(&classes[i].ratio);
-		measure_clear(&classes[i].c2c);
-	}
+	if (v < 0)
+		printf("\"%s\": null, ", name);
+	else
+		printf("\"%s\": %.6g, ", name, v);
 }
 
-struct measure_outcome measure_contest_run(const struct measure_contest *c)
+static void print_pair(const struct pair *p, const char *before)
 {
-	struct by_class good[C2C_CLASSES] = { 0 }, bad[C2C_CLASSES] = { 0 };
-	struct measure_outcome out = { 0 };
-	unsigned kept = 0;
-	struct by_class *k;
-	bool calm;
+	printf("%s{", before);
+	print_figure("subject", p->subject);
+	print_figure("ceiling", p->against);
+	printf("\"c2c_ns\": %.0f, \"class\": \"%s\", \"calm\": %s}", p->c2c_ns,
+	       c2c_class_name(p->class), p->calm ? "true" : "false");
+}
 
-	while (kept < c->pairs && out.tried < MAX_TRIES * c->pairs) {
-		calm = pair(c, out.tried++ % 2, good, bad);
-		kept += calm;
-		if (c->judged)
-			c->judged(c->ctx, calm);
+void measure_row(const struct measure_row *row, void *ctx, const char *what, ...)
+{
+	unsigned calm = 0, tried = 0;
+	struct pair p;
+	va_list args;
+
+	printf("{\"bench\": \"%s\", \"unit\": \"%s\", \"ceiling\": \"%s\", \"max\": %g, "
+	       "\"max_ratio\": %g, \"what\": \"",
+	       row->bench, row->unit, row->ceiling ? row->ceiling : "", row->max, row->max_ratio);
+	va_start(args, what);
+	vprintf(what, args);
+	va_end(args);
+	printf("\", \"pairs\": [");
+	while (calm < row->pairs && tried < MAX_TRIES * row->pairs) {
+		p = pair(row, tried % 2, ctx);
+		print_pair(&p, tried++ ? ", " : "");
+		calm += p.calm;
 	}
-	out.all_disturbed = !kept;
-	k = kept ? good : bad;
-	out.class = most(k);
-	k += out.class;
-	if (!k->subject.n)
-		measure_die("none of %u windows gave a figure: the machine is too busy, or the "
-			    "device never did what it was asked for",
-			    out.tried);
-	out.subject = measure_summarize(&k->subject);
-	out.ceiling = measure_summarize(&k->ceiling);
-	out.ratio = measure_summarize(&k->ratio);
-	out.c2c_ns = measure_quantile(&k->c2c, 0.5);
-	forget(good);
-	forget(bad);
-	return out;
+	printf("]}\n");
+	fflush(stdout);
 }

@@ -5,7 +5,9 @@
 
 #include <stdint.h>
 
-/* A UDP frame of len bytes from somebody to nobody: whoever sees it, drops it. */
+#define PACKET_MAX 1514
+
+/* A frame of len bytes between made-up addresses, which every receiver drops. */
 void packet_frame(uint8_t *frame, unsigned len);
 
 /* A socket that only sends, past the queueing discipline; to be closed. Dies if there is none. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a frame costs on its way in, in CPU time of the iothread: a full tap queue, or AF_XDP ring,
- * is drained by the device, and by a bare loop into the same buffers: of read() on the same tap, or
- * of copies out of another AF_XDP socket's ring.
+ * What a frame costs on its way in, in CPU time of txringd: a full tap queue, or AF_XDP ring, is
+ * drained by the device, and by a bare loop into the same buffers: of read() on the same tap, or of
+ * copies out of another AF_XDP socket's ring.
  *
  * The queue is filled while the guest has posted no buffers, and on the CPU that drains it. What
  * the driver negotiated decides how the device must read a tap: with GUEST_TSO and mergeable
@@ -15,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/bench.h"
 #include "bench/packet.h"
 #include "bench/subject.h"
 #include "bench/tapdev.h"
@@ -24,65 +23,48 @@
 #include "datapath/backend/xdp_sock.h"
 #include "virtio/base.h"
 
+#define MERGEABLE FEATURE(VIRTIO_NET_F_MRG_RXBUF)
 #define RING_SIZE 256
 #define XDP_BATCH 64 /* frames that the bare loop gives back at once */
 #define STARVE    64 /* frames at once that use up buffers */
 #define TRIES     100
 #define WAIT_NS   1000000000
-#define FRAME_MAX 1514
 
 struct rx_bench {
 	struct subject subject;
 	struct tapdev tap;
-	struct veth veth, bare_veth; /* instead: the device's, and the bare loop's */
 	struct xsk xsk;
-	int packet, bare_packet;           /* what fills the queue of each */
-	bool (*drain)(struct rx_bench *b); /* the bare loop; false: not all frames were there */
-	const uint8_t *frame;
+	int packet, bare_packet; /* what fills the queue of the device, and of the bare loop */
+	uint8_t frame[PACKET_MAX];
 	unsigned len;
 	unsigned n;                /* frames of a window */
 	unsigned n_fill;           /* frames that fill() sends */
 	uint64_t posted, returned; /* buffers so far: they come back in order */
-	double result;
 };
 
-static void fill(struct rx_bench *b, int packet)
+/* On the worker. */
+static double fill(void *ctx)
 {
-	b->result = packet_send(packet, b->frame, b->len, b->n_fill) == b->n_fill ? 0 : -1;
-}
+	struct rx_bench *b = ctx;
 
-static void fill_device(void *arg)
-{
-	struct rx_bench *b = arg;
-
-	fill(b, b->packet);
+	return packet_send(b->packet, b->frame, b->len, b->n_fill) == b->n_fill ? 0 : -1;
 }
 
 static void take_back(struct rx_bench *b)
 {
-	struct ring *r = &b->subject.net->pairs[0].rx;
-	enum ring_outcome outcome = RING_EMPTY;
-	struct ring_used u;
+	struct driver_net *net = b->subject.net;
 
-	if (!ring_peek(r))
-		return;
-	while ((outcome = ring_use(r, &u)) == RING_USED) {
-		b->returned++;
-		if (u.len != b->len + b->subject.net->hdr_len)
-			measure_die("a frame of %u bytes came as %u", b->len, u.len);
-	}
-	if (outcome == RING_BROKEN)
-		measure_die("the device broke the ring: %s", ring_fault_name(r->fault));
+	b->returned += subject_reap(&net->pairs[0].rx, b->len + net->hdr_len);
 }
 
 /* Until all buffers but so many are back; false: they are not within a second. */
 static bool take_back_until(struct rx_bench *b, uint64_t left)
 {
-	uint64_t end = measure_now_ns() + WAIT_NS;
+	uint64_t end = measure_ns(CLOCK_MONOTONIC) + WAIT_NS;
 
 	while (b->posted - b->returned > left) {
 		take_back(b);
-		if (measure_now_ns() > end)
+		if (measure_ns(CLOCK_MONOTONIC) > end)
 			return false;
 	}
 	return true;
@@ -91,28 +73,25 @@ static bool take_back_until(struct rx_bench *b, uint64_t left)
 /* Use up the buffers that the device has. On their way through a veth frames may get lost. */
 static void starve(struct rx_bench *b)
 {
-	unsigned tries;
 	uint64_t left;
 
-	for (tries = 0; tries < TRIES && b->posted != b->returned; tries++) {
-		do {
-			left = b->posted - b->returned;
-			b->n_fill = (unsigned)min_u64(left, STARVE);
-			measure_worker_run(fill_device, b);
-		} while (take_back_until(b, left - b->n_fill) && left != b->n_fill);
+	for (unsigned i = 0; i < TRIES && (left = b->posted - b->returned); i++) {
+		b->n_fill = (unsigned)min_u64(left, STARVE);
+		measure_worker_run(fill, b);
+		i = take_back_until(b, left - b->n_fill) ? 0 : i;
 	}
 	if (b->posted != b->returned)
 		measure_die("frames do not arrive");
 	b->n_fill = b->n;
 	ring_disarm_call(&b->subject.net->pairs[0].rx);
-	if (!measure_task_sleeps(&b->subject.task))
+	if (!measure_thread_sleeps(b->subject.tid))
 		measure_die("the device does not sleep without buffers");
 }
 
 static void post(struct rx_bench *b, unsigned n)
 {
 	const struct driver_net *net = b->subject.net;
-	struct driver_net_pair *p = &b->subject.net->pairs[0];
+	struct driver_net_pair *p = &net->pairs[0];
 	struct chain_part part = { .len = net->cfg.rx_buf_len, .in = true };
 
 	for (; n; n--, b->posted++) {
@@ -131,15 +110,13 @@ static double device_window(void *ctx)
 {
 	struct rx_bench *b = ctx;
 	struct ring *r = &b->subject.net->pairs[0].rx;
-	struct measure_times before;
 	unsigned left = b->n, room;
-	uint64_t end;
+	uint64_t before, end;
 
-	measure_worker_run(fill_device, b);
-	if (b->result < 0 || !measure_task_sleeps(&b->subject.task))
+	if (measure_worker_run(fill, b) < 0 || !measure_thread_sleeps(b->subject.tid))
 		return -1;
-	before = measure_task_times(&b->subject.task);
-	end = measure_now_ns() + WAIT_NS;
+	before = subject_cpu_ns(&b->subject);
+	end = measure_ns(CLOCK_MONOTONIC) + WAIT_NS;
 	while (b->posted != b->returned || left) {
 		room = ring_reserve(r, left);
 		if (room >= r->size / 4 || (room && room == left)) {
@@ -147,166 +124,148 @@ static double device_window(void *ctx)
 			post(b, room);
 		}
 		take_back(b);
-		if (measure_now_ns() > end) {
+		if (measure_ns(CLOCK_MONOTONIC) > end) {
 			starve(b);
 			return -1;
 		}
 	}
-	if (!measure_task_sleeps(&b->subject.task))
+	if (!measure_thread_sleeps(b->subject.tid))
 		return -1;
-	return (double)(measure_task_times(&b->subject.task).cpu_ns - before.cpu_ns) / b->n;
+	return (double)(subject_cpu_ns(&b->subject) - before) / b->n;
 }
 
-static bool drain_tap(struct rx_bench *b)
+/* The bare loops, on the worker: how many frames they took. */
+
+static uint8_t *buffer(const struct rx_bench *b, unsigned n)
 {
 	const struct driver_net *net = b->subject.net;
-	uint8_t *bufs = net->pairs[0].rx_bufs;
+
+	return net->pairs[0].rx_bufs + (size_t)(n % net->n_rx) * net->rx_stride;
+}
+
+static unsigned drain_tap(struct rx_bench *b)
+{
 	unsigned n = 0;
 
-	while (read(b->tap.fd, bufs + (size_t)(n % net->n_rx) * net->rx_stride,
-		    net->cfg.rx_buf_len) > 0)
+	while (read(b->tap.fd, buffer(b, n), b->subject.net->cfg.rx_buf_len) > 0)
 		n++;
-	return n == b->n;
+	return n;
 }
 
-/* One frame out of the ring, with an empty header before it. */
-static void copy_one(struct rx_bench *b, uint8_t *to)
+/* Each frame out of the ring, with an empty header before it. */
+static unsigned drain_xdp(struct rx_bench *b)
 {
 	struct xdp_ring *rx = &b->xsk.rx, *back = &b->xsk.fill;
-	const struct xdp_desc *d = xdp_ring_desc(rx, rx->idx++);
-
-	memset(to, 0, NET_HDR_LEN);
-	memcpy(to + NET_HDR_LEN, b->xsk.umem + d->addr, d->len);
-	*xdp_ring_addr(back, back->idx++) = d->addr & ~(uint64_t)(XSK_CHUNK - 1);
-}
-
-static bool drain_xdp(struct rx_bench *b)
-{
-	const struct driver_net *net = b->subject.net;
-	uint8_t *bufs = net->pairs[0].rx_bufs;
+	const struct xdp_desc *d;
 	unsigned n = 0, ready;
+	uint8_t *to;
 
-	while ((ready = xdp_ring_ready(&b->xsk.rx, 1))) {
-		for (ready = min_u64(ready, XDP_BATCH); ready; ready--, n++)
-			copy_one(b, bufs + (size_t)(n % net->n_rx) * net->rx_stride);
-		xdp_ring_release(&b->xsk.rx);
-		xdp_ring_submit(&b->xsk.fill);
+	while ((ready = xdp_ring_ready(rx, 1))) {
+		for (ready = min_u64(ready, XDP_BATCH); ready; ready--) {
+			d = xdp_ring_desc(rx, rx->idx++);
+			to = buffer(b, n++);
+			memset(to, 0, NET_HDR_LEN);
+			memcpy(to + NET_HDR_LEN, b->xsk.umem + d->addr, d->len);
+			*xdp_ring_addr(back, back->idx++) = d->addr & ~(uint64_t)(XSK_CHUNK - 1);
+		}
+		xdp_ring_release(rx);
+		xdp_ring_submit(back);
 	}
-	return n == b->n;
-}
-
-static void bare_loop(void *arg)
-{
-	struct rx_bench *b = arg;
-	uint64_t start;
-
-	fill(b, b->bare_packet);
-	if (b->result < 0)
-		return;
-	start = measure_thread_cpu_ns();
-	b->result = b->drain(b) ? (double)(measure_thread_cpu_ns() - start) / b->n : -1;
+	return n;
 }
 
 static double bare_window(void *ctx)
 {
 	struct rx_bench *b = ctx;
+	bool tap = b->packet == b->bare_packet;
+	uint64_t start;
+	unsigned n;
 
-	/* On a tap the device looks into the queue once when it wakes up, and has no buffers. */
-	measure_worker_run(bare_loop, b);
-	if (!measure_task_sleeps(&b->subject.task))
+	if (packet_send(b->bare_packet, b->frame, b->len, b->n) != b->n)
 		return -1;
-	return b->result;
+	start = measure_ns(CLOCK_THREAD_CPUTIME_ID);
+	n = tap ? drain_tap(b) : drain_xdp(b);
+	return n == b->n ? (double)(measure_ns(CLOCK_THREAD_CPUTIME_ID) - start) / b->n : -1;
 }
 
-static void compare(struct rx_bench *b, const struct bench_options *opt, struct bench_row *row)
-{
-	struct measure_contest contest = { .ctx = b,
-					   .subject = device_window,
-					   .ceiling = bare_window,
-					   .task = &b->subject.task,
-					   .pairs = bench_scale(opt, 60, 4) };
+/* The rows. */
 
+static void compare(struct rx_bench *b, const struct bench_options *opt, struct measure_row *row,
+		    const struct subject_config *cfg, const char *name)
+{
+	row->unit = "ns/frame";
+	row->subject = device_window;
+	row->against = bare_window;
+	row->against_by_worker = true;
+	row->pairs = bench_pairs_of(opt, 60);
+	packet_frame(b->frame, b->len);
+	subject_start(&b->subject, opt->txringd, cfg);
+	row->tid = b->subject.tid;
 	b->posted = b->subject.net->n_rx;
 	starve(b);
-	row->got = measure_contest_run(&contest);
-	bench_report(row);
+	measure_row(row, b, "%.2s %s, %u bytes, %s", row->bench, row->bench + 3, b->len, name);
 	subject_stop(&b->subject);
 }
 
 static void tap_case(const struct bench_options *opt, unsigned len, const char *name,
 		     uint64_t without)
 {
-	uint8_t frame[FRAME_MAX];
-	struct rx_bench b = { .drain = drain_tap, .frame = frame, .len = len };
-	struct subject_config cfg = { .program = opt->txringd,
-				      .txmode = "iothread",
-				      .features = DRIVER_NET_FEATURES & ~without,
-				      .ring_size = RING_SIZE };
-	struct bench_row row = {
-		.bench = "rx-tap", .unit = "ns/frame", .ceiling = "bare read()", .max_ratio = 1.15
-	};
+	struct rx_bench b = { .len = len, .n = TAPDEV_QUEUE - 96 };
+	struct measure_row row = { .bench = "rx-tap", .ceiling = "bare read()", .max_ratio = 1.15 };
+	char backend[24];
 
-	snprintf(row.what, sizeof(row.what), "rx tap, %u bytes, %s", len, name);
-	packet_frame(frame, len);
 	tapdev_init(&b.tap, "brx0");
-	b.packet = b.bare_packet = b.tap.packet;
-	b.n = TAPDEV_QUEUE - 96;
-	cfg.tap_fd = b.tap.fd;
-	subject_start(&b.subject, &cfg);
-	compare(&b, opt, &row);
+	b.packet = b.bare_packet = packet_open("brx0");
+	snprintf(backend, sizeof(backend), "tap-fd:%d", b.tap.fd);
+	compare(&b, opt, &row,
+		&(struct subject_config){
+			.backend = backend, .without = without, .ring_size = RING_SIZE },
+		name);
+	close(b.packet);
 	tapdev_deinit(&b.tap);
 }
 
 void bench_rx_tap(const struct bench_options *opt)
 {
-	static const uint64_t mergeable = FEATURE(VIRTIO_NET_F_MRG_RXBUF);
-	static const unsigned lens[] = { 64, 1514 };
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned len = i ? PACKET_MAX : 64;
 
-	for (unsigned i = 0; i < array_size(lens); i++) {
-		tap_case(opt, lens[i], "plain", mergeable | FEATURES_GUEST_LARGE);
-		tap_case(opt, lens[i], "mergeable", FEATURES_GUEST_LARGE);
-		tap_case(opt, lens[i], "GUEST_TSO", mergeable);
-		tap_case(opt, lens[i], "mergeable, GUEST_TSO", 0);
+		tap_case(opt, len, "plain", MERGEABLE | FEATURES_GUEST_LARGE);
+		tap_case(opt, len, "mergeable", FEATURES_GUEST_LARGE);
+		tap_case(opt, len, "GUEST_TSO", MERGEABLE);
+		tap_case(opt, len, "mergeable, GUEST_TSO", 0);
 	}
 }
 
 static void xdp_case(const struct bench_options *opt, unsigned len, const char *name,
 		     uint64_t without)
 {
-	uint8_t frame[FRAME_MAX];
-	struct rx_bench b = { .drain = drain_xdp, .frame = frame, .len = len };
-	struct subject_config cfg = { .program = opt->txringd,
-				      .txmode = "iothread",
-				      .tap_fd = -1,
-				      .backend = "xdp:brs",
-				      .features = DRIVER_NET_FEATURES & ~without,
-				      .ring_size = XDP_RX_CHUNKS };
-	struct bench_row row = { .bench = "rx-xdp", .unit = "ns/frame", .ceiling = "bare AF_XDP" };
+	struct rx_bench b = { .len = len, .n = XDP_RX_CHUNKS - 96 };
+	struct measure_row row = { .bench = "rx-xdp", .ceiling = "bare AF_XDP" };
+	int link;
 
-	snprintf(row.what, sizeof(row.what), "rx xdp, %u bytes, %s", len, name);
-	packet_frame(frame, len);
-	veth_init(&b.veth, "brs");
-	veth_init(&b.bare_veth, "brb");
-	xsk_init(&b.xsk, b.bare_veth.name);
-	veth_redirect(&b.bare_veth, b.xsk.fd);
-	b.packet = b.veth.packet;
-	b.bare_packet = b.bare_veth.packet;
-	b.n = XDP_RX_CHUNKS - 96;
-	subject_start(&b.subject, &cfg);
-	compare(&b, opt, &row);
+	veth_make("brs");
+	veth_make("brb");
+	xsk_init(&b.xsk, "brb");
+	link = veth_redirect("brb", b.xsk.fd);
+	b.packet = packet_open("brsp");
+	b.bare_packet = packet_open("brbp");
+	compare(&b, opt, &row,
+		&(struct subject_config){
+			.backend = "xdp:brs", .without = without, .ring_size = XDP_RX_CHUNKS },
+		name);
+	close(b.packet);
+	close(b.bare_packet);
+	close(link);
 	xsk_deinit(&b.xsk);
-	veth_deinit(&b.bare_veth);
-	veth_deinit(&b.veth);
+	veth_delete("brb");
+	veth_delete("brs");
 }
 
 void bench_rx_xdp(const struct bench_options *opt)
 {
-	static const unsigned lens[] = { 64, 1514 };
-
-	if (!bench_has_xdp(opt, "rx-xdp"))
-		return;
-	for (unsigned i = 0; i < array_size(lens); i++) {
-		xdp_case(opt, lens[i], "plain", FEATURE(VIRTIO_NET_F_MRG_RXBUF));
-		xdp_case(opt, lens[i], "mergeable", 0);
+	for (unsigned i = 0; i < 2; i++) {
+		xdp_case(opt, i ? PACKET_MAX : 64, "plain", MERGEABLE);
+		xdp_case(opt, i ? PACKET_MAX : 64, "mergeable", 0);
 	}
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The daemon that is measured: a txringd in a process of its own on MEASURE_CPU_SUBJECT, with one
- * iothread, and a driver in this process connected to it. It dies with us.
+ * iothread, and a driver in this process connected to it. It dies with us. And the benches, each of
+ * which starts its subjects, measures its rows and ends the program when it cannot.
  */
 #ifndef BENCH_SUBJECT_H
 #define BENCH_SUBJECT_H
@@ -13,46 +14,43 @@
 #include "bench/measure.h"
 #include "virtio/driver/net.h"
 
+struct bench_options {
+	const char *txringd; /* the program under test */
+	bool quick;          /* few and short windows: shows that it works, not how fast */
+};
+
+static inline unsigned bench_pairs_of(const struct bench_options *opt, unsigned full)
+{
+	return opt->quick ? 6 : full;
+}
+
+void bench_tx_null(const struct bench_options *opt);
+void bench_pairs(const struct bench_options *opt);
+void bench_rx_tap(const struct bench_options *opt);
+void bench_rx_xdp(const struct bench_options *opt);
+void bench_idle(const struct bench_options *opt);
+void bench_offload(const struct bench_options *opt);
+
 struct subject {
 	pid_t pid;
-	struct measure_task task; /* the iothread */
+	pid_t tid; /* the iothread */
 	struct driver_net *net;
-	int log_fd; /* what it said */
 };
 
 struct subject_config {
-	const char *program;
-	const char *txmode;
-	int tap_fd;          /* -1: the backend's name */
 	const char *backend; /* NULL: null */
-	uint64_t features;   /* taken where offered; 0: DRIVER_NET_FEATURES */
+	uint64_t without;    /* features of DRIVER_NET_FEATURES that are not taken */
 	unsigned ring_size;
 	unsigned pairs; /* queue pairs, all on one iothread; 0: 1 */
 };
 
-/* Dies, with the daemon's own words, when it does not come up. */
-void subject_start(struct subject *s, const struct subject_config *cfg);
+/* Dies when it does not come up; why is on stderr, which the daemon inherits. */
+void subject_start(struct subject *s, const char *txringd, const struct subject_config *cfg);
 void subject_stop(struct subject *s);
 
-/* The tx rings with all their buffers filled with one frame of len bytes behind an empty header. */
-void subject_fill_tx(struct subject *s, const void *frame, unsigned len);
-/*
- * Offer n of them, over all pairs in turn, as fast as the rings take them, kick when it asks for
- * that, and return when all came back and the iothread sleeps. Its CPU time for each; negative: it
- * did not go to sleep. fresh: write each one's header anew, as a driver does, so that it has to
- * come from our cache.
- */
-double subject_send(struct subject *s, unsigned len, bool fresh, uint64_t n);
-
-/* Was it built with this backend? */
-bool subject_has_backend(const char *program, const char *backend);
-
-/* Write the headers of all tx buffers anew, rounds times, each when the turn before was taken. */
-void subject_write_headers(struct subject *s, struct measure_turns *turns, uint64_t rounds);
-
-/* Resident memory of the daemon beside what it shares with the driver, in bytes. */
-uint64_t subject_resident(const struct subject *s);
-/* CPU time of all its threads. Exact while they sleep. */
+/* CPU time of all its threads; only the iothread has anything to do. */
 uint64_t subject_cpu_ns(const struct subject *s);
+/* Take back what the device used, into each of which it wrote len bytes: how many chains. */
+unsigned subject_reap(struct ring *r, unsigned len);
 
 #endif

@@ -1,33 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A tap in a network namespace of this process, whose queue both subject and ceiling use, and an
- * AF_PACKET socket that fills it. IPv6 is off: no frame but the bench's own.
- */
+/* A tap with a vnet header, one queue of which a child process may inherit. */
 #ifndef BENCH_TAPDEV_H
 #define BENCH_TAPDEV_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-/* Frames that wait in the tap at most. */
-#define TAPDEV_QUEUE 4096
+#define TAPDEV_QUEUE 4096 /* frames that wait in it at most */
 
 struct tapdev {
-	int fd;     /* O_NONBLOCK, with a vnet header */
-	int packet; /* of packet_open() */
-	char name[16];
+	int fd; /* O_NONBLOCK, inherited by programs */
 };
 
-/* A namespace of our own, before any thread exists. False: errno says why not. */
-bool tapdev_enter(void);
-
+/* It is up. Dies if it cannot be had. */
 void tapdev_init(struct tapdev *t, const char *name);
 void tapdev_deinit(struct tapdev *t);
-
-/* Put n <= TAPDEV_QUEUE frames into the tap's queue; how many went in. */
-unsigned tapdev_inject(struct tapdev *t, const uint8_t *frame, unsigned len, unsigned n);
-
-/* Frames that were written into the tap so far. */
-uint64_t tapdev_written(const struct tapdev *t);
 
 #endif

@@ -6,15 +6,12 @@
 #include <linux/bpf.h>
 #include <linux/if_link.h>
 #include <net/if.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bench/measure.h"
-#include "bench/packet.h"
-#include "bench/wire.h"
 #include "virtio/base.h"
 
 static int bpf(int cmd, union bpf_attr *attr, const char *what)
@@ -44,34 +41,24 @@ static int attach(const char *interface, const struct bpf_insn *insns, unsigned 
 	return fd;
 }
 
-void veth_drop(struct veth *v)
+int veth_drop(const char *interface)
 {
 	static const struct bpf_insn insns[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_DROP },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 
-	v->link = attach(v->peer, insns, array_size(insns));
+	return attach(interface, insns, array_size(insns));
 }
 
-static int make_map(int sock)
+int veth_redirect(const char *interface, int sock)
 {
+	uint32_t key = 0;
 	union bpf_attr map = {
 		.map_type = BPF_MAP_TYPE_XSKMAP, .key_size = 4, .value_size = 4, .max_entries = 1
 	};
-	uint32_t key = 0;
-	int fd = bpf(BPF_MAP_CREATE, &map, "a map of AF_XDP sockets");
-	union bpf_attr set = { .map_fd = (unsigned)fd,
-			       .key = (uintptr_t)&key,
-			       .value = (uintptr_t)&sock };
-
-	bpf(BPF_MAP_UPDATE_ELEM, &set, "a map of AF_XDP sockets");
-	return fd;
-}
-
-void veth_redirect(struct veth *v, int sock)
-{
-	int map = make_map(sock);
+	union bpf_attr set = { .key = (uintptr_t)&key, .value = (uintptr_t)&sock };
+	int fd = bpf(BPF_MAP_CREATE, &map, "a map of AF_XDP sockets"), link;
 	const struct bpf_insn insns[] = {
 		/* r1 = map; r2 = ctx->rx_queue_index; r3 = XDP_PASS; return redirect_map() */
 		{ .code = BPF_LDX | BPF_MEM | BPF_W,
@@ -81,52 +68,28 @@ void veth_redirect(struct veth *v, int sock)
 		{ .code = BPF_LD | BPF_DW | BPF_IMM,
 		  .dst_reg = BPF_REG_1,
 		  .src_reg = BPF_PSEUDO_MAP_FD,
-		  .imm = map },
+		  .imm = fd },
 		{ 0 },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = XDP_PASS },
 		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect_map },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 
-	v->link = attach(v->name, insns, array_size(insns));
-	close(map);
+	set.map_fd = (unsigned)fd;
+	bpf(BPF_MAP_UPDATE_ELEM, &set, "a map of AF_XDP sockets");
+	link = attach(interface, insns, array_size(insns));
+	close(fd);
+	return link;
 }
 
-static void run(const char *command)
+void veth_make(const char *name)
 {
-	if (system(command))
-		measure_die("failed: %s", command);
+	measure_shell("ip link add %s type veth peer name %sp && ip link set %s up && "
+		      "ip link set %sp up",
+		      name, name, name, name);
 }
 
-void veth_init(struct veth *v, const char *name)
+void veth_delete(const char *name)
 {
-	char command[160];
-
-	*v = (struct veth){ .link = -1 };
-	snprintf(v->name, sizeof(v->name), "%s", name);
-	snprintf(v->peer, sizeof(v->peer), "%sp", v->name);
-	snprintf(command, sizeof(command),
-		 "ip link add %s type veth peer name %s && ip link set %s up && ip link set %s up",
-		 v->name, v->peer, v->name, v->peer);
-	run(command);
-	v->packet = packet_open(v->peer);
-}
-
-void veth_deinit(struct veth *v)
-{
-	char command[32];
-
-	close(v->packet);
-	if (v->link >= 0)
-		close(v->link);
-	snprintf(command, sizeof(command), "ip link del %s", v->name);
-	run(command);
-}
-
-uint64_t veth_arrived(const struct veth *v)
-{
-	uint64_t frames = 0;
-
-	measure_check(wire_count(v->peer, &frames), v->peer);
-	return frames;
+	measure_shell("ip link del %s", name);
 }

@@ -4,7 +4,6 @@
  * its class; for scripts that measure programs other than ours. Both CPUs have to be free.
  */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "bench/measure.h"
 
@@ -12,10 +11,7 @@ int main(void)
 {
 	double ns;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		measure_die("two CPUs are needed");
-	measure_pin(MEASURE_CPU_BENCH);
-	measure_worker_init();
+	measure_init();
 	ns = measure_c2c_ns();
 	printf("%.0f %s\n", ns, c2c_class_name(c2c_class_of(ns)));
 	return 0;

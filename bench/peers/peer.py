@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What bench/compare asks of a back-end that it measures: one class, one object for each mode.
+"""What runner.py asks of a back-end that is measured: one class, one object for each mode.
 
     peer = Qemu("timer", build_dir, packed=False)
     peer.is_available()                  None, or in one line why it cannot run here
@@ -9,9 +9,11 @@
 
 start: in that network namespace, all threads on that CPU, its files in scratch; when it returns, a
 driver can connect, again and again. It raises Failure. stop: the process is gone; may run twice, or
-without a start. freeze: it is stopped by signal, or goes on. A peer whose txbench must run somewhere
+without a start. freeze: it is stopped by signal, or goes on. counters: what it has counted by
+itself, by name, or None. A peer whose txbench must run somewhere
 else (a guest with vhost-net) says so with target.prefix, the command that txbench is an argument of.
 """
+import glob
 import itertools
 import os
 import secrets
@@ -19,6 +21,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 START_S = 20
@@ -68,20 +71,40 @@ def missing(*programs):
     return None
 
 
+def boost(pid="self"):
+    """
+    The scheduler gives each session a share of the CPUs, and nice counts within a session only: a
+    large share for that process' session.
+    """
+    try:
+        with open(f"/proc/{pid}/autogroup", "w") as f:
+            f.write("-17")
+    except OSError:
+        pass
+
+
+def clear_after(pid):
+    """What a process that was killed has left: its namespace and its files. Its back-ends died with
+    it."""
+    for path in glob.glob(f"/run/netns/txbench-{pid}-*"):
+        subprocess.run(["ip", "netns", "del", os.path.basename(path)], capture_output=True)
+    for place in ("/dev/shm", tempfile.gettempdir()):
+        for path in glob.glob(os.path.join(place, f"txbench-{pid}-*")):
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def have_own_session():
-    """Nice counts within a session only: in one of our own, with a large share of the CPUs for it."""
+    """Go on in a session of our own, with a large share of the CPUs."""
     if os.getsid(0) == os.getpid():
-        try:
-            with open("/proc/self/autogroup", "w") as f:
-                f.write("-17")
-        except OSError:
-            pass
+        boost()
         return
     child = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", sys.executable, *sys.argv],
                              start_new_session=True)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda n, _: child.send_signal(n))
     status = child.wait()
+    if status < 0:
+        clear_after(child.pid)
     sys.exit(status if status >= 0 else 128 - status)
 
 
@@ -142,6 +165,17 @@ class Peer:
         self.wait_until(lambda: not subprocess.run(up, capture_output=True).returncode,
                         f"interface {self.tap}")
 
+    def make_veth(self, netns):
+        """Its near end is called self.tap; the name of the far end."""
+        far = f"{self.tap}w"
+        for words in (("add", self.tap, "type", "veth", "peer", "name", far),
+                      ("set", self.tap, "up"), ("set", far, "up")):
+            made = subprocess.run(["ip", "-n", netns.name, "link", *words], capture_output=True,
+                                  text=True)
+            if made.returncode:
+                raise Failure(f"{self.name}: no veth: {made.stderr.strip()}")
+        return far
+
     # For the user.
 
     def alive(self):
@@ -150,6 +184,9 @@ class Peer:
     def freeze(self, frozen):
         if self.alive():
             self.child.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
+
+    def counters(self):
+        return None
 
     def stop(self):
         if self.child:

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: MIT
 """txringd as a peer. Modes: what --txmode takes, with a backend behind @ if it is not a tap:
-iothread, timer,delay=50us, poll@null, iothread@loop, iothread@xdp: the near end of a veth, by AF_XDP."""
+iothread, timer,delay=50us, poll@null, iothread@loop, iothread@xdp: the near end of a veth."""
+import collections
 import os
+import re
+import socket
 import subprocess
 
 from peer import Failure, Peer, Target
+
+CONTROL_S = 5
+COUNTED = ("frames", "runs", "kicks", "rechecks", "backend_full")  # of the tx queues
 
 
 class Txringd(Peer):
     kind = "txringd"
     backends = ("tap", "null", "loop", "xdp")
+    vhost = "disable"  # else the kernel's vhost-net has the frames, where there is one
 
     def __init__(self, mode, build, packed=False):
         super().__init__(mode, build, packed)
@@ -18,6 +25,7 @@ class Txringd(Peer):
         if self.backend not in self.backends:
             raise Failure(f"{self.name}: backend '{backend}' is none of {', '.join(self.backends)}")
         self.program = os.path.join(build, "tools", "txringd")
+        self.control = None
 
     def is_available(self):
         if not os.access(self.program, os.X_OK):
@@ -27,26 +35,41 @@ class Txringd(Peer):
             return "txringd was built without its AF_XDP backend (it needs libxdp and libbpf)"
         return super().is_available()
 
-    def make_veth(self, netns):
-        far = f"{self.tap}w"
-        for words in (("add", self.tap, "type", "veth", "peer", "name", far),
-                      ("set", self.tap, "up"), ("set", far, "up")):
-            made = subprocess.run(["ip", "-n", netns.name, "link", *words], capture_output=True,
-                                  text=True)
-            if made.returncode:
-                raise Failure(f"{self.name}: no veth: {made.stderr.strip()}")
-        return far
-
     def start(self, netns, cpu, scratch):
-        socket = os.path.join(scratch, f"{self.id}.sock")
+        listener, self.control = (os.path.join(scratch, f"{self.id}.{end}")
+                                  for end in ("sock", "ctl"))
         tap = self.backend == "tap"
         wire = self.make_veth(netns) if self.backend == "xdp" else \
             {"tap": self.tap, "null": "none", "loop": "loop"}[self.backend]
         self.spawn(netns, cpu, scratch, [
-            self.program, "--socket-path", socket, "--txmode", self.txmode,
+            self.program, "--socket-path", listener, "--control", self.control,
+            "--txmode", self.txmode, "--vhost", self.vhost,
             "--backend", f"{self.backend}:{self.tap}" if self.backend in ("tap", "xdp") else
             self.backend])
-        self.wait_for_socket(socket)
+        self.wait_for_socket(listener)
+        self.wait_for_socket(self.control)
         if tap:
             self.wait_for_tap(netns)
-        return Target(["--socket-path", socket], wire, self.child.pid)
+        return Target(["--socket-path", listener], wire, self.child.pid)
+
+    def ask(self, command):
+        """What it answers at its control socket."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(CONTROL_S)
+            s.connect(self.control)
+            s.sendall(f"{command}\n".encode())
+            return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+
+    def all_counters(self):
+        """{"tx": {name: count}, "rx": ...}: over all queues, from its start up to now."""
+        found = {"tx": collections.Counter(), "rx": collections.Counter()}
+        for way, rest in re.findall(r": (tx|rx)\d+ (.*)", self.ask("show")):
+            found[way].update({name: int(n) for name, n in re.findall(r"(\w+)=(\d+)", rest)})
+        return found
+
+    def counters(self):
+        try:
+            tx = self.all_counters()["tx"]
+        except OSError:
+            return None  # it is gone
+        return {name: tx[name] for name in COUNTED}

@@ -16,9 +16,8 @@
 #include "bench/veth.h"
 #include "bench/xsk.h"
 
-#define BUFFERS   256 /* as many as a guest's ring has */
-#define KICK      64
-#define FRAME_MAX 1514
+#define BUFFERS 256 /* as many as a guest's ring has */
+#define KICK    64
 
 static void ready(void)
 {
@@ -28,10 +27,7 @@ static void ready(void)
 
 static void drop(const char *interface)
 {
-	struct veth v = { 0 };
-
-	snprintf(v.peer, sizeof(v.peer), "%s", interface);
-	veth_drop(&v);
+	veth_drop(interface);
 	ready();
 	for (;;)
 		pause();
@@ -40,17 +36,15 @@ static void drop(const char *interface)
 static void send_frames(const char *interface, unsigned len)
 {
 	static uint8_t frames[BUFFERS][XSK_CHUNK];
-	unsigned i, slot;
 	struct xsk x;
+	unsigned i;
 
 	for (i = 0; i < BUFFERS; i++)
 		packet_frame(frames[i], len);
 	xsk_init(&x, interface);
 	ready();
 	for (i = 0;; i++) {
-		slot = x.tx.idx % XSK_RING;
-		memcpy(x.umem + (size_t)slot * XSK_CHUNK, frames[i % BUFFERS], len);
-		xsk_add(&x, (uint64_t)slot * XSK_CHUNK, len);
+		xsk_add(&x, frames[i % BUFFERS], len);
 		if (i % KICK == KICK - 1)
 			xsk_kick(&x);
 	}
@@ -62,7 +56,7 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "drop"))
 		drop(argv[2]);
-	if (argc == 4 && !strcmp(argv[1], "send") && len >= 64 && len <= FRAME_MAX)
+	if (argc == 4 && !strcmp(argv[1], "send") && len >= 64 && len <= PACKET_MAX)
 		send_frames(argv[2], (unsigned)len);
 	fprintf(stderr, "usage: xdp-bare drop IFNAME | send IFNAME LEN\n");
 	return EXIT_FAILURE;

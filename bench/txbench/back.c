@@ -137,8 +137,12 @@ static void post_again(struct drive *d, uint64_t buf)
 		return;
 	d->rx_unseen = 0;
 	ring_submit(d->rx);
-	if (ring_kick(d->rx) && !d->sends)
-		d->rep->kicks++;
+	if (!ring_kick_wanted(d->rx))
+		return;
+	if (d->sends)
+		ring_kick_now(d->rx);
+	else
+		out_kick(d, d->rx);
 }
 
 static void receive(struct drive *d)
@@ -191,6 +195,6 @@ void back_look(struct drive *d)
 		receive(d);
 	if (d->o->calls == CALLS_EACH)
 		look_for_call(d);
-	if (d->o->share_cpu)
+	if (options_share_cpu(d->o))
 		sched_yield();
 }

@@ -98,7 +98,7 @@ static void run_open(struct drive *d)
 	d->rep->ns = d->published_ns - d->start_ns;
 	if (d->due_ns == UINT64_MAX)
 		d->rep->ns = max_u64(d->rep->ns, d->length_ns);
-	/* Stopped before its time: what would have been due keeps nobody from system calls. */
+	/* Stopped early: no frame is due any more for which a system call must wait. */
 	d->due_ns = UINT64_MAX;
 }
 
@@ -135,7 +135,7 @@ static void run_closed(struct drive *d)
 	}
 }
 
-/* The counter of the interface, where nobody looks at each frame. */
+/* Frames on the wire are counted by the interface's counter, as the ring of wire.h is closed. */
 static bool counts_wire(const struct drive *d)
 {
 	return d->o->wire_kind == WIRE_INTERFACE && d->sends && !d->watches;
@@ -152,7 +152,7 @@ static uint64_t wire_counted(struct drive *d)
 	return n;
 }
 
-/* Until all came back, or what is missing is lost. */
+/* Until each frame has come back, or the missing ones have been awaited for LOST_NS. */
 static void drain(struct drive *d)
 {
 	uint64_t last_ns;
@@ -175,7 +175,7 @@ static void settle(void)
 	nanosleep(&ts, NULL);
 }
 
-/* All frames were seen, but maybe not all copies; who sends without end is not awaited. */
+/* Each frame was seen; look for second copies, but not for ever if the back-end sends on. */
 static void look_again(struct drive *d)
 {
 	settle();
@@ -183,26 +183,46 @@ static void look_again(struct drive *d)
 		back_look(d);
 }
 
-static void begin(struct drive *d, struct repetition *rep, uint64_t ns, uint64_t seed)
+/* An open wire costs the back-end time for each frame, so it is open only while it is read. */
+static void watch_or_not(struct drive *d, bool watched)
+{
+	int err;
+
+	watched = watched && d->sends && d->o->watch;
+	if (!watched)
+		wire_close(&d->wire);
+	err = watched && !d->watches ? wire_open(&d->wire, d->o->wire, ETHERTYPE_TX) : 0;
+	d->watches = watched && !err;
+	if (err)
+		drive_fail(d, "--wire '%s': it cannot be watched again: %s", d->o->wire,
+			   strerror(-err));
+}
+
+bool drive_watched(const struct drive *d)
+{
+	return d->watches;
+}
+
+static void begin(struct drive *d, struct repetition *rep, const struct drive_part *part)
 {
 	enum stage last = d->receives ? STAGE_RECEIVED : d->watches ? STAGE_WIRE : STAGE_USED;
 
 	settle();
 	back_take_calls(d);
-	load_start(&d->load, d->o, d->cfg.trace, seed);
+	load_start(&d->load, d->o, d->cfg.trace, part->seed);
 	d->rep = rep;
 	d->n_waiting = 0;
 	d->armed = d->called_for = d->forced = false;
 	d->given_up = d->n_given_up_in_turn = 0;
 	d->full_ns = 0;
-	d->length_ns = ns;
+	d->length_ns = part->ns;
 	d->due_ns = UINT64_MAX;
 	d->now_ns = drive_clock_ns();
 	d->start_ns = d->now_ns + (d->open_loop ? LEAD_NS : 0);
 	d->published_ns = d->moved_ns = d->start_ns;
 	d->look_ns = 0;
 	d->tell_ns = d->now_ns + TELL_NS;
-	frames_begin(&d->frames, rep, last, d->start_ns, ns);
+	frames_begin(&d->frames, rep, last, d->start_ns, part->ns);
 }
 
 /* What came out of the wire uncounted frame by frame. */
@@ -243,7 +263,7 @@ static void end(struct drive *d, uint64_t counted)
 			   rep->frames);
 }
 
-enum drive_end drive_run(struct drive *d, struct repetition *rep, uint64_t ns, uint64_t seed,
+enum drive_end drive_run(struct drive *d, struct repetition *rep, const struct drive_part *part,
 			 char *why, unsigned size)
 {
 	uint64_t counted;
@@ -251,7 +271,8 @@ enum drive_end drive_run(struct drive *d, struct repetition *rep, uint64_t ns, u
 	d->broken = false;
 	d->why = why;
 	d->why_size = size;
-	begin(d, rep, ns, seed);
+	watch_or_not(d, part->watched);
+	begin(d, rep, part);
 	counted = counts_wire(d) ? wire_counted(d) : 0;
 	if (d->open_loop)
 		run_open(d);

@@ -10,6 +10,7 @@
 #define BENCH_TXBENCH_DRIVE_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bench/txbench/options.h"
@@ -40,12 +41,20 @@ enum drive_end {
 	DRIVE_BROKEN,  /* *why says how, in one line */
 };
 
+/* One load on the port. */
+struct drive_part {
+	uint64_t ns;   /* at least one frame */
+	uint64_t seed; /* different ones give different random moments */
+	bool watched;  /* look at each frame on the wire, if the options say so */
+};
+
 /*
- * One repetition of ns, at least one frame; rep is all zero. What was measured is in rep however it
- * ended. Of rep, usage, waited_ns, syscalls and noise are left alone. Different seeds give
- * different random moments.
+ * What was measured is in rep, which is all zero before, however it ended. Of rep, usage, cost,
+ * company, syscalls and noise are left alone.
  */
-enum drive_end drive_run(struct drive *d, struct repetition *rep, uint64_t ns, uint64_t seed,
+enum drive_end drive_run(struct drive *d, struct repetition *rep, const struct drive_part *part,
 			 char *why, unsigned size);
+/* Whether the last part was watched. */
+bool drive_watched(const struct drive *d);
 
 #endif

@@ -38,9 +38,9 @@ struct drive {
 	/* what is done */
 	bool open_loop;
 	bool sends;    /* through the tx ring; else frames are put in at the wire */
-	bool watches;  /* wire is open */
+	bool watches;  /* each frame on the wire: wire is open */
 	bool receives; /* frames are awaited in the rx ring */
-	bool numbered; /* somebody reads the number in a frame */
+	bool numbered; /* the number in a frame is read, at the wire or in the rx ring */
 	uint16_t awaited_type;
 	struct wire wire;
 	int inject_fd;                   /* or -1 */
@@ -132,6 +132,9 @@ void out_offer_due(struct drive *d);
 void out_next_due(struct drive *d);
 /* Closed-loop: as many of these frames as there is room for, at most a batch. */
 void out_offer(struct drive *d, unsigned n);
+
+/* The device is notified, and it is counted and timed. */
+void out_kick(struct drive *d, struct ring *r);
 
 /* Whatever has come back by now, from each place that is watched. */
 void back_look(struct drive *d);

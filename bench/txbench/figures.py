@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The figures of the report: SVG for a page, drawn with matplotlib from cells of results.py.
 
-Every figure is 360 points wide, so that a phone shows its text at 10 px. Colours are names of CSS
-variables in the end, so that the page decides them for light, dark and print. It judges nothing.
+Every figure is 360 points wide, so that a phone shows its text at 10 px. In the end colours are names
+of CSS variables, so that the page decides them for light, dark and print. It judges nothing.
 """
 import io
 import math
@@ -12,7 +12,11 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 from matplotlib.colors import LinearSegmentedColormap, to_hex
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+import stats
+from results import Name
 
 # name: light, dark. The lines are of Okabe and Ito's palette and shades of it: one hue a family.
 COLOURS = {
@@ -28,12 +32,13 @@ COLOURS = {
     "t0": ("#2b7ba8", "#9bd3f6"), "t1": ("#946500", "#f6c246"), "t2": ("#2c836a", "#a2e3d0"),
     "t3": ("#a64f7d", "#eab4d3"), "t4": ("#6a6a73", "#d6d6dd"),
 }
-INK, SOFT, GRID, BAND, PAPER, MACHINE = (COLOURS[n][0] for n in
-                                         ("ink", "soft", "grid", "band", "paper", "machine"))
+INK, SOFT, GRID, PAPER, MACHINE = (COLOURS[n][0] for n in
+                                   ("ink", "soft", "grid", "paper", "machine"))
 DASHES = ("-", (0, (5, 2)), (0, (1.2, 1.4)), (0, (6, 1.6, 1.2, 1.6)))
 MARKERS = ("o", "s", "^", "D")
-MODES = {"iothread": 0, "bh": 0, "timer": 1, "poll": 2}
-WIDTH = 5.0  # inches of 72 points
+ROLES = {"iothread": 0, "timer": 1, "poll": 2}
+POINTS = 72  # an inch
+WIDTH = 5.0 * POINTS
 
 plt.rcParams.update({
     "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 9.5, "axes.titlesize": 9.5,
@@ -48,11 +53,11 @@ plt.rcParams.update({
 
 
 class Style:
-    """How one target looks in every figure."""
+    """How one back-end looks in every figure."""
 
-    def __init__(self, label, colour, dash, marker):
-        self.label, self.colour, self.dash, self.marker = label, COLOURS[colour][0], dash, marker
-        self.name = colour
+    def __init__(self, label, colour, n):
+        self.label, self.name, self.colour = label, colour, COLOURS[colour][0]
+        self.dash, self.marker = DASHES[n % 4], MARKERS[(n + n // 4) % 4]
         pale = f"t{'abcde'.index(colour[0])}" if colour[1] == "1" else colour
         self.text = COLOURS[pale][0]
 
@@ -60,44 +65,24 @@ class Style:
         return {"color": self.colour, "linestyle": self.dash}
 
 
-class Name:
-    """What a label says: "txringd:timer,delay=50us" is of the family txringd, in mode timer."""
+def styles_of(labels):
+    """A style for each label, in the order in which they are shown: a hue for each kind, grey last."""
+    def kind(label):
+        return label.split()[0].partition("@")[0]
 
-    def __init__(self, label):
-        words = [w for w in re.split(r"[\s,:/]+", label.replace("tx=", "")) if w]
-        mode = next((w for w in words if w.lower().split("@")[0] in MODES), None)
-        self.mode, self.family, self.variant = None, label, ""
-        if mode:
-            bare, at, backend = mode.lower().partition("@")
-            self.mode = "iothread" if bare == "bh" else bare
-            words.remove(mode)
-            more = [w for w in words if "=" in w]
-            self.family = " ".join(w for w in words if "=" not in w) + at + backend or "device"
-            self.variant = " ".join([self.mode, *more])
-        self.head = re.split(r"[\s,:/@]+", self.family)[0].lower()
-        self.rank = (MODES.get(self.mode, 9), self.variant)
-
-
-def styles_of(labels, ceilings=()):
-    """A style for each label, grey for ceilings; its order is that in which they are shown."""
-    names = {label: Name(label) for label in labels if label not in ceilings}
-    heads = []
-    first = {"txringd": 0, "qemu": 1}
-    for name in sorted(names.values(), key=lambda n: first.get(n.head, 2)):
-        if name.head not in heads:
-            heads.append(name.head)
+    first = {"txringd": 0, "qemu": 1, "ceiling": 9}
+    kinds = sorted(dict.fromkeys(map(kind, labels)), key=lambda k: first.get(k, 2))
+    names = sorted(map(Name, labels), key=lambda n: (
+        kinds.index(kind(n.label)), n.family, ROLES.get(n.role, 9), n.delay_ns or 0, n.label))
     used, styles = set(), {}
-    for label, name in sorted(names.items(), key=lambda n: (heads.index(n[1].head), n[1].family,
-                                                            n[1].rank)):
-        hue = heads.index(name.head) % 4
-        n = MODES.get(name.mode, 0)
+    for name in names:
+        at = kinds.index(kind(name.label))
+        hue = "e" if kind(name.label) == "ceiling" else "abcd"[at % 4]
+        n = ROLES.get(name.role, 0)
         while (hue, n) in used:
             n += 1
         used.add((hue, n))
-        styles[label] = Style(label, "abcde"[hue] + str(n % 3), DASHES[n % 4],
-                              MARKERS[(n + n // 4) % 4])
-    for n, label in enumerate(label for label in labels if label in ceilings):
-        styles[label] = Style(label, f"e{n % 3}", DASHES[3 - n % 3], MARKERS[3 - n % 3])
+        styles[name.label] = Style(name.label, f"{hue}{n % 3}", n)
     return styles
 
 
@@ -110,7 +95,7 @@ def three(value):
     digits = 2 - math.floor(math.log10(abs(value)) + 1e-9)
     value = round(value, digits)
     digits = max(2 - math.floor(math.log10(abs(value)) + 1e-9), 0)
-    return f"{value:,.{digits}f}".replace(",", "\u2009")
+    return f"{value:,.{digits}f}".replace(",", "\u202f")
 
 
 def time_text(ns):
@@ -161,65 +146,6 @@ def log_axis(axis, values, text, most=6, after=1.0):
     axis.set_major_formatter(FuncFormatter(lambda v, _: text(float(f"{v:.3g}"))))
 
 
-def spread(places, gap):
-    """Move numbers apart until neighbours are gap apart; keeps their order and middle."""
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    out = [places[i] for i in order]
-    for _ in range(200):
-        moved = False
-        for i in range(len(out) - 1):
-            lack = gap - (out[i + 1] - out[i])
-            if lack > 1e-6:
-                out[i] -= lack / 2
-                out[i + 1] += lack / 2
-                moved = True
-        if not moved:
-            break
-    result = [0.0] * len(places)
-    for i, place in zip(order, out):
-        result[i] = place
-    return result
-
-
-def folded(label):
-    """A long label, with a line of its own for its parameters."""
-    head, comma, rest = label.partition(",")
-    return f"{head}\n{rest.replace(',', ' ')}" if comma and len(label) > 18 else label
-
-
-def width_of(labels):
-    """Of the longest line, in letters."""
-    return max((len(line) for label in labels for line in folded(label).split("\n")), default=10)
-
-
-def lines_of(labels):
-    return max((folded(label).count("\n") + 1 for label in labels), default=1)
-
-
-def label_ends(ax, ends):
-    """Names to the right of where lines end. ends: (x, y, text, colour)."""
-    if not ends:
-        return
-    gap = 11 * max(text.count("\n") + 1 for _, _, text, _ in ends)
-    ax.figure.canvas.draw()
-    box = ax.get_window_extent()
-    points = [ax.transData.transform((x, y)) for x, y, _, _ in ends]
-    to_points = 72 / ax.figure.dpi
-    places = spread([p[1] * to_points for p in points], gap)
-    over, under = max(places) - box.y1 * to_points - 3, box.y0 * to_points + 3 - min(places)
-    if over > 0:
-        places = [p - over for p in places]
-    elif under > 0:
-        places = [p + under for p in places]
-    right = box.x1 * to_points
-    for (x, y, text, colour), place in zip(ends, places):
-        ax.annotate(text, (x, y), xycoords="data", xytext=(right + 8, place),
-                    textcoords="figure points", color=colour, va="center", fontsize=8.5,
-                    annotation_clip=False,
-                    arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "alpha": 0.6,
-                                "shrinkA": 0, "shrinkB": 3})
-
-
 def svg(figure, name, title, desc):
     """The figure as an inline <svg>: names of its own, no outside reference, text as text."""
     out = io.StringIO()
@@ -250,56 +176,70 @@ def escape(text):
     return text
 
 
-def clipped(value):
-    """An interval as what matplotlib wants beside the mean; never down to 0, for log axes."""
+# The figures. Each gives a matplotlib figure, or None: nothing to draw. Cells are in the order shown.
+
+def sheet(rows, row_points, keys=(), left=50, bottom=34, gap=.25, title=True, **more):
+    """A figure of so many panels above each other, and below them a key of the styles."""
+    top, key = 18 if title else 6, 14 * math.ceil(len(keys) / 2) + (2 if keys else 0)
+    height = top + bottom + key + rows * row_points
+    figure, axes = plt.subplots(rows, more.pop("columns", 1), squeeze=False,
+                                figsize=(WIDTH / POINTS, height / POINTS), **more)
+    figure.subplots_adjust(left=left / WIDTH, right=1 - 10 / WIDTH, top=1 - top / height,
+                           bottom=(bottom + key) / height, hspace=gap, wspace=.1)
+    if keys:
+        lines = [Line2D([], [], **s.line(), marker=s.marker) for s in keys]
+        made = figure.legend(lines, [s.label for s in keys], ncols=2, loc="lower left", frameon=False,
+                             fontsize=8.5, handlelength=3, borderaxespad=0, columnspacing=1,
+                             labelspacing=.35, bbox_to_anchor=(8 / WIDTH, 1 / height))
+        for text, style in zip(made.get_texts(), keys):
+            text.set_color(style.text)
+    return figure, axes
+
+
+def around(value, scale):
+    """An interval as what matplotlib wants beside the value; never down to 0, for log axes."""
     if value.low is None:
         return [[0], [0]]
-    return [[value.mean - max(value.low, value.mean / 50)], [value.high - value.mean]]
+    return [[(value.value - max(value.low, value.value / 50)) * scale],
+            [max(value.high - value.value, 0) * scale]]
 
 
-# The figures. Each gives a matplotlib figure; cells are in the order in which they are shown.
+def reach(values, scale):
+    """What an axis must show: the values, and their intervals as far as those are not absurd."""
+    ends = [v.value * scale for v in values]
+    low, high = min(ends, default=1) / 3, max(ends, default=1) * 3
+    return ends + [min(max(end * scale, low), high) for v in values for end in (v.low, v.high)
+                   if end and end > 0]
 
-def answer(cells, styles, stage):
-    """Wait (p50 to p99) and CPU per frame, a row for each target."""
-    rows = len(cells)
-    figure, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(WIDTH, 0.62 + 0.42 * rows),
-                                         gridspec_kw={"width_ratios": (3, 2)})
-    waits, costs = [], []
-    for row, cell in enumerate(cells):
-        style = styles[cell.label]
-        p50, p99, cpu = (cell.interval(m) for m in (f"{stage}.p50_ns", f"{stage}.p99_ns",
-                                                    "cpu.backend"))
-        left.text(0, row - .3, cell.label, transform=left.get_yaxis_transform(), va="center",
-                  fontsize=8.5, color=style.text, fontweight="bold")
-        if p50 and p99:
-            low, high = p50.mean / 1e3, p99.mean / 1e3
-            waits += [low, high]
-            left.plot([low, high], [row + .1] * 2, **style.line(), lw=2)
-            for value, marker in ((p50, style.marker), (p99, "|")):
-                left.errorbar(value.mean / 1e3, row + .1, color=style.colour, fmt=marker, ms=7,
-                              xerr=[[e[0] / 1e3] for e in clipped(value)], capsize=2.5,
-                              elinewidth=1, mew=1.6 if marker == "|" else 1)
-        if cpu:
-            costs.append(cpu.mean / 1e3)
-            right.barh(row + .1, cpu.mean / 1e3, height=.34, color=style.colour)
-            right.errorbar(cpu.mean / 1e3, row + .1, xerr=[[e[0] / 1e3] for e in clipped(cpu)],
-                           color=INK, capsize=2.5, elinewidth=1, fmt="none")
-            right.text(1, row - .3, time_text(cpu.mean), fontsize=8.5, color=INK, va="center",
-                       ha="right", transform=right.get_yaxis_transform())
-    log_axis(left.xaxis, waits, short_time, 5)
-    left.set(title="wait: p50 ●—| p99", ylim=(rows - .45, -.6))
-    right.set(title="CPU per frame")
-    if costs and max(costs) > 20 * min(costs):
-        log_axis(right.xaxis, [min(costs) / 2, *costs], short_time, 3)
-    else:
-        right.xaxis.set_major_locator(MaxNLocator(3))
-        right.xaxis.set_major_formatter(FuncFormatter(lambda v, _: short_time(v) if v else "0"))
-    for ax in (left, right):
-        ax.spines["left"].set_visible(False)
-        ax.grid(axis="y", visible=False)
-        ax.tick_params(axis="y", length=0, labelleft=False)
-    figure.subplots_adjust(left=.03, right=.97, top=1 - .24 / figure.get_figheight(),
-                           bottom=.3 / figure.get_figheight(), wspace=.08)
+
+def pareto(cells, styles, stage):
+    """p50 and p99 against the whole CPU of a frame: best is low and left."""
+    points = [(c, c.level("cpu.total"), c.level(f"{stage}.p50"), c.level(f"{stage}.p99"))
+              for c in cells]
+    points = [p for p in points if p[1] and p[2]]
+    if not points:
+        return None
+    figure, axes = sheet(1, 250, [styles[p[0].label] for p in points])
+    ax, ys = axes[0, 0], []
+    for c, cost, p50, p99 in points:
+        style, x = styles[c.label], cost.value / 1e3
+        for value, face in ((p50, style.colour), (p99, PAPER)):
+            if value:
+                bars = ax.errorbar(x, value.value / 1e3, yerr=around(value, 1e-3), fmt=style.marker,
+                                   xerr=around(cost, 1e-3), color=style.colour, ms=7, mfc=face,
+                                   mew=1.4, elinewidth=2.2, zorder=3)
+                for line in bars[2]:
+                    line.set_alpha(.35)
+                ys.append(value)
+    front, best = [], math.inf
+    for cost, wait in sorted((p[1].value / 1e3, p[2].value / 1e3) for p in points):
+        if wait < best:
+            front, best = [*front, (cost, wait)], wait
+    ax.step(*zip(*front), where="post", color=MACHINE, lw=4, alpha=.3, zorder=1)
+    log_axis(ax.xaxis, [p[1].value / 1e3 for p in points], short_time)
+    log_axis(ax.yaxis, reach(ys, 1e-3), short_time)
+    ax.set(title="filled: p50, hollow: p99; bars: 95 %", xlabel="CPU of a frame: back-end + interrupts + kick",
+           ylabel="wait")
     return figure
 
 
@@ -307,227 +247,182 @@ def nines(share):
     return -math.log10(max(1 - share, 1e-9))
 
 
-def cdf(cells, styles, stage, machine):
-    """Percentiles against latency. machine: (share, low, mean, high) in ns of a bare wake-up."""
-    figure, ax = plt.subplots(figsize=(WIDTH, 3.7))
-    top, xs, curves = 3.0, [], []
-    for cell in cells:
-        pooled = cell.histogram(stage)
-        if not pooled.n:
-            continue
-        curve = [(value / 1e3, min(nines(share), nines(1 - 1 / pooled.n)))
-                 for value, share in pooled.curve()]
-        curve.insert(0, (curve[0][0], 0.0))
-        xs += [curve[0][0], curve[-1][0]]
-        top = max(top, min(curve[-1][1], 5))
-        style = styles[cell.label]
-        ax.plot(*zip(*curve), **style.line(), drawstyle="steps-pre")
-        curves.append((style, curve))
-    if machine:
-        lows, means, highs = zip(*[[v / 1e3 for v in point[1:]] for point in machine])
-        ys = [nines(point[0]) for point in machine]
-        ax.axvspan(means[0], means[1], color=BAND, zorder=0, lw=0)
-        ax.plot(means, ys, color=MACHINE, lw=3.5, solid_capstyle="round", zorder=1)
-        ax.fill_betweenx(ys, lows, highs, color=MACHINE, alpha=.3, lw=0)
-        ax.annotate("bare wake-up", (means[-1], ys[-1]), textcoords="offset points", xytext=(0, 5),
-                    ha="center", fontsize=8.5, color=SOFT)
-        xs += [means[0], means[-1]]
+def cdf(cells, styles, stage):
+    """Percentiles against latency; grey: a bare wake-up on this machine."""
+    hists = [(styles[c.label], c.histogram(stage)) for c in cells]
+    hists = [(style, hist) for style, hist in hists if hist.n]
+    if not hists:
+        return None
+    figure, axes = sheet(1, 240, [style for style, _ in hists], left=62, title=False)
+    ax, xs, top = axes[0, 0], [], 3.0
+    for style, hist in hists:
+        seen = hist.counts.cumsum() / hist.n
+        last = nines(1 - 1 / hist.n)
+        ys = [0.0] + [min(nines(s), last) for s in seen]
+        curve = [hist.values[0] / 1e3, *(hist.values / 1e3)]
+        ax.plot(curve, ys, **style.line(), drawstyle="steps-pre")
+        xs += [curve[0], curve[-1]]
+        top = max(top, min(last, 5))
+    bare = stats.pooled([c.histogram("wake_up") for c in cells])
+    if bare.n:
+        shares = [s for s in (.5, .9, .99, .999) if bare.quantile(s) is not None]
+        curve = [bare.quantile(s) / 1e3 for s in shares]
+        ax.plot(curve, list(map(nines, shares)), color=MACHINE, lw=4, alpha=.6,
+                solid_capstyle="round", zorder=1)
+        xs += curve
     marks = [(0, "min"), (.5, "50 %"), (.9, "90 %"), (.99, "99 %"), (.999, "99.9 %"),
              (.9999, "99.99 %"), (.99999, "99.999 %")]
-    ax.yaxis.set_major_locator(FixedLocator([nines(m) for m, _ in marks]))
     ax.set_yticks([nines(m) for m, _ in marks], [text for _, text in marks])
-    ax.set(ylim=(0, top + .25), xlabel="latency", ylabel="share of frames that are faster")
-    figure.subplots_adjust(left=.175, right=.97, top=.97, bottom=.13)
-    name_curves(ax, curves, xs)
+    ax.set(ylim=(0, top + .25), xlabel="wait; that of a bare wake-up in grey")
+    log_axis(ax.xaxis, xs, short_time)
     return figure
 
 
-def name_curves(ax, curves, xs):
-    """Names with their lines, the fastest first, where no curve comes: low and right."""
-    curves = sorted(curves, key=lambda c: next(x for x, y in c[1] if y >= nines(.5)))
-    height = ax.figure.get_figheight() * 72 * ax.get_position().height
-    width = ax.figure.get_figwidth() * 72 * ax.get_position().width
-    names = [style.label for style, _ in curves]
-    step = (2 + 11 * lines_of(names)) / height
-    needed = (width_of(names) * 5.6 + 34) / width
-    top = ax.get_ylim()[1] * (step * (len(curves) + .7))
-    passed = max((x for _, curve in curves for x, y in curve if y <= top), default=1)
-    low, high = min(xs), max(xs)
-    # passed shall be at most at 1 - needed of the axis, unless curves would get too narrow
-    after = math.exp(math.log(passed / low) / max(1 - needed, .3)) * low / high
-    log_axis(ax.xaxis, xs, short_time, 6, min(max(after, 1.0), 30.0))
-    for i, (style, _) in enumerate(reversed(curves)):
-        y = step * (i + .8)
-        ax.plot([1.02 - needed, 1.02 - needed + 22 / width], [y, y], transform=ax.transAxes,
-                **style.line())
-        ax.text(1.02 - needed + 27 / width, y, folded(style.label), transform=ax.transAxes,
-                va="center", fontsize=8.5, color=style.text, fontweight="bold")
-
-
-def against_load(cells, bad, styles, panels):
-    """Metrics against the rate. panels: (title, metric, scale, text of the axis)."""
-    figure, axes = plt.subplots(len(panels), 1, sharex=True, squeeze=False,
-                                figsize=(WIDTH, .5 + 1.95 * len(panels)))
-    rates = [c.setup.rate for c in cells + bad]
+def against_load(cells, styles, panels):
+    """Metrics against the rate. panels: (title, metric, text of the axis, scale)."""
     labels = list(dict.fromkeys(c.label for c in cells))
-    widest = width_of(labels)
-    figure.subplots_adjust(left=.145, right=min(.95 - widest * .0165, .8), hspace=.2,
-                           top=1 - .26 / figure.get_figheight(),
-                           bottom=.46 / figure.get_figheight())
-    for (title, metric, scale, text), ax in zip(panels, axes[:, 0]):
-        values, ends = [], []
-        ax.set(title=title)
-        log_axis(ax.xaxis, rates, short_number, 4 if widest > 18 else 6)
+    figure, axes = sheet(len(panels), 130, [styles[label] for label in labels], sharex=True)
+    for (title, metric, text, scale), ax in zip(panels, axes[:, 0]):
+        values = []
         for label in labels:
-            own = sorted((c for c in cells if c.label == label), key=lambda c: c.setup.rate)
-            points = [(c.setup.rate, c.interval(metric)) for c in own]
-            points = [(rate, value) for rate, value in points if value]
+            points = [(c.setup.rate, v) for c in cells if c.label == label and (v := c.level(metric))]
             if not points:
                 continue
+            errors = [[a[0] for a in side] for side in zip(*(around(v, scale) for _, v in points))]
             style = styles[label]
-            ys = [value.mean * scale for _, value in points]
-            errors = [[e[0] * scale for e in side]
-                      for side in zip(*(clipped(v) for _, v in points))]
+            ys = [v.value * scale for _, v in points]
             ax.errorbar([rate for rate, _ in points], ys, yerr=errors, **style.line(), capsize=2.5,
                         marker=style.marker, elinewidth=1)
-            values += ys
-            ends.append((points[-1][0], ys[-1], folded(label), style.text))
-        for cell in bad:
-            value = cell.interval(metric)
-            if value:
-                ax.plot(cell.setup.rate, value.mean * scale, "x", color=styles[cell.label].colour,
-                        ms=7, mew=1.8)
-                values.append(value.mean * scale)
-        positive = values and min(values) > 0
-        if positive and max(values) > 8 * min(values):
-            log_axis(ax.yaxis, values, text)
-        else:
-            ax.set_ylim(0, max(values, default=1) * 1.1 or 1)
-            ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _, t=text: t(v) if v else "0"))
-        label_ends(ax, ends)
+            values += [v for _, v in points]
+        log_axis(ax.xaxis, [c.setup.rate for c in cells], short_number)
+        log_axis(ax.yaxis, reach(values, scale), text, 5)
+        ax.set(title=title)
     axes[-1, 0].set_xlabel("load, frames/s")
     return figure
 
 
+PARTS = (("back-end", "cpu.backend", 1.0), ("interrupts", "cpu.interrupts", .55),
+         ("kick", "cpu.kick", .25))
+
+
+def rows(groups, styles, stage=None):
+    """
+    groups: (label, [(what, cell)...]). A row for each cell: what a frame costs, in its parts; and with a
+    stage, how long it waits, p50 to p99.
+    """
+    groups = [(label, [(what, c) for what, c in own if c.level("cpu.total")]) for label, own in groups]
+    groups = [(label, own) for label, own in groups if own]
+    if not groups:
+        return None
+    lines = sum(len(own) + 1.1 for _, own in groups)
+    figure, axes = sheet(1, 12.5 * lines, left=62, bottom=22, columns=2 if stage else 1, sharey=True)
+    left, right = (axes[0, 0], axes[0, -1]) if stage else (None, axes[0, 0])
+    found = [c.level("cpu.total").value / 1e3 for _, own in groups for _, c in own]
+    most = max(v for v in found if v <= 8 * stats.median(found))  # longer bars are cut there
+    y, waits, ticks = 0.0, [], []
+    for label, own in groups:
+        style = styles[label]
+        axes[0, 0].text(-.13 if stage else -.06, y, label, color=style.text, fontsize=8.5,
+                        fontweight="bold", va="center", transform=axes[0, 0].get_yaxis_transform())
+        for what, c in own:
+            y += 1
+            ticks.append((y, what))
+            cost, at = c.level("cpu.total"), 0.0
+            for _, metric, alpha in PARTS:
+                part = c.level(metric)
+                if part:
+                    right.barh(y, min(part.value / 1e3, most - at), left=at, height=.7, alpha=alpha,
+                               color=style.colour, lw=0)
+                    at = min(at + part.value / 1e3, most)
+            if cost.value / 1e3 <= most:
+                right.errorbar(cost.value / 1e3, y, xerr=around(cost, 1e-3), color=INK, capsize=2,
+                               elinewidth=.8, fmt="none")
+                at = (cost.high or cost.value) / 1e3
+            cut = "» " if cost.value / 1e3 > most else ""
+            right.annotate(cut + time_text(cost.value), (at, y), textcoords="offset points",
+                           xytext=(5, 0), va="center", fontsize=8)
+            p50, p99 = (stage and c.level(f"{stage}.{q}") for q in ("p50", "p99"))
+            if p50:
+                spots = [v.value / 1e3 for v in (p50, p99) if v]
+                left.plot(spots, [y] * len(spots), color=style.colour, lw=2.5, alpha=.45)
+                left.plot(spots[0], y, style.marker, color=style.colour, ms=5)
+                left.plot(spots[-1], y, "|", color=style.colour, ms=7, mew=1.6)
+                waits += spots
+        y += 1.1
+    if stage:
+        log_axis(left.xaxis, waits, short_time, 4)
+        left.set_title("wait: p50 to p99")
+    right.set(xlim=(0, most * (1.6 if stage else 1.3)), title="CPU of a frame: " + ", ".join(name for name, _, _ in PARTS)
+              if not stage else "CPU of a frame")
+    right.xaxis.set_major_locator(MaxNLocator(3))
+    right.xaxis.set_major_formatter(FuncFormatter(lambda v, _: short_time(v) if v else "0"))
+    axes[0, 0].set_yticks([t for t, _ in ticks], [name for _, name in ticks], fontsize=8)
+    axes[0, 0].set_ylim(y - .5, -.7)
+    for ax in axes[0]:
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+        ax.grid(axis="y", visible=False)
+    return figure
+
+
 def bars(cells, styles, metric, scale, unit):
-    figure, ax = plt.subplots(figsize=(WIDTH, .45 + .4 * len(cells)))
-    high = 0
+    figure, axes = sheet(1, 27 * len(cells), left=12, title=False)
+    ax, high = axes[0, 0], 0
     for row, cell in enumerate(cells):
-        value = cell.interval(metric)
-        style = styles[cell.label]
+        value, style = cell.level(metric), styles[cell.label]
         ax.text(0, row - .3, cell.label, transform=ax.get_yaxis_transform(), va="center",
                 fontsize=8.5, color=style.text, fontweight="bold")
         if not value:
             continue
-        ax.barh(row + .12, value.mean * scale, height=.34, color=style.colour)
-        ax.errorbar(value.mean * scale, row + .12, color=INK, capsize=2.5, elinewidth=1, fmt="none",
-                    xerr=[[e[0] * scale] for e in clipped(value)])
-        high = max(high, (value.high or value.mean) * scale)
-        ax.text(1, row - .3, f"{three(value.mean * scale)} {unit}", va="center", ha="right",
+        ax.barh(row + .12, value.value * scale, height=.34, color=style.colour)
+        ax.errorbar(value.value * scale, row + .12, color=INK, capsize=2.5, elinewidth=1, fmt="none",
+                    xerr=around(value, scale))
+        high = max(high, (value.high or value.value) * scale)
+        ax.text(1, row - .3, f"{three(value.value * scale)} {unit}", va="center", ha="right",
                 fontsize=8.5, transform=ax.get_yaxis_transform())
     ax.set(ylim=(len(cells) - .45, -.6), xlim=(0, high * 1.03 or 1), xlabel=unit)
     ax.spines["left"].set_visible(False)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0, labelleft=False)
-    figure.subplots_adjust(left=.03, right=.97, top=.99, bottom=.46 / figure.get_figheight())
     return figure
 
 
-def merged(bins, k):
-    """k bins of a time line as one."""
-    out = []
+def merged(line, k):
+    """k bins of a time line as one: (frames, p50, max) each."""
+    bins = [[v or 0 for v in b] for b in zip(line["frames"], line["p50_ns"], line["max_ns"])]
     for i in range(0, len(bins), k):
         part = [b for b in bins[i:i + k] if b[0]]
         frames = sum(b[0] for b in part)
-        out.append((frames, sum(b[0] * b[1] for b in part) / frames if frames else math.nan,
-                    max(b[2] for b in part) if part else math.nan))
-    return out
+        yield (frames, sum(b[0] * b[1] for b in part) / frames if frames else math.nan,
+               max((b[2] for b in part), default=math.nan))
 
 
 def timelines(cells, styles):
-    """p50 and max of each bin, frames of each bin; all repetitions one after the other."""
-    cells = [c for c in cells if any(r.get("timeline") for r in c.repetitions)]
-    if not cells:
+    """p50 and longest wait of each bin, all repetitions one after the other."""
+    lines = [(styles[c.label], [t for u in c.units if (t := u.repetition.get("timeline")) and
+                                t.get("frames") and t.get("bin_ns")]) for c in cells]
+    lines = [(style, own) for style, own in lines if own]
+    if not lines:
         return None
-    figure = plt.figure(figsize=(WIDTH, .75 + 1.25 * len(cells)))
-    outer = figure.add_gridspec(len(cells), 1, hspace=.42, left=.13, right=.97,
-                                top=1 - .2 / figure.get_figheight(),
-                                bottom=.46 / figure.get_figheight())
-    axes, first = [], None
-    for row in range(len(cells)):
-        inner = outer[row].subgridspec(2, 1, height_ratios=(4, 1), hspace=.16)
-        first = first or figure.add_subplot(inner[0])
-        upper = first if row == 0 else figure.add_subplot(inner[0], sharex=first)
-        lower = figure.add_subplot(inner[1], sharex=first)
-        upper.tick_params(axis="x", length=0, labelbottom=False)
-        upper.spines["bottom"].set_visible(False)
-        lower.tick_params(axis="x", labelbottom=row == len(cells) - 1)
-        axes.append((upper, lower))
+    figure, axes = sheet(len(lines), 50, gap=.5, sharex=True, sharey=True)
     everything = []
-    for cell, (upper, lower) in zip(cells, axes):
-        style, start = styles[cell.label], 0.0
-        for r in cell.repetitions:
-            line = r.get("timeline")
-            if not line or not line.get("frames"):
-                continue
-            bins = list(zip(line["frames"], line["p50_ns"], line["max_ns"]))
-            bins = [(b[0] or 0, b[1] or 0, b[2] or 0) for b in bins]
-            k = max(1, math.ceil(len(bins) * len(cell.repetitions) / 500))
-            bins, width = merged(bins, k), line["bin_ns"] * k / 1e9
+    for (style, own), ax in zip(lines, axes[:, 0]):
+        start = 0.0
+        k = max(1, math.ceil(sum(len(line["frames"]) for line in own) / 400))
+        for line in own:
+            bins, width = list(merged(line, k)), line["bin_ns"] * k / 1e9
             at = [start + width * (i + .5) for i in range(len(bins))]
             p50, most = ([b[i] / 1e3 for b in bins] for i in (1, 2))
-            upper.plot(at, most, ".", color=style.colour, ms=2.2, alpha=.55)
-            upper.plot(at, p50, color=style.colour, lw=1.3)
-            lower.fill_between(at, [b[0] / width for b in bins], color=MACHINE, lw=0, step="mid")
-            everything += [v for v in p50 + most if v == v and v > 0]
+            ax.plot(at, most, ".", color=style.colour, ms=2.2, alpha=.55)
+            ax.plot(at, p50, color=style.colour, lw=1.3)
+            everything += [v for v in p50 + most if v > 0]
             start = at[-1] + width / 2
-            for ax in (upper, lower):
-                ax.axvline(start, color=PAPER, lw=2.5)
-                ax.axvline(start, color=GRID, lw=.8)
-        upper.set_title(cell.label, color=style.text, pad=2, fontsize=8.5)
-        lower.set_ylim(0)
-        lower.yaxis.set_major_locator(MaxNLocator(1))
-        lower.yaxis.set_major_formatter(FuncFormatter(lambda v, _: short_number(v)))
-        lower.tick_params(labelsize=7.5)
-        lower.grid(visible=False)
-    for upper, _ in axes:
-        log_axis(upper.yaxis, everything, short_time, 4)
-        upper.tick_params(labelsize=8, axis="y")
-    lower.set_xlabel("seconds of load, repetitions one after the other")
-    return figure
-
-
-def stages(cells, styles, names):
-    """Each stage of each target: a bar from p50 to p99."""
-    shown = [(cell, [s for s in names if cell.interval(f"{s}.p50_ns")]) for cell in cells]
-    shown = [(cell, own) for cell, own in shown if own]
-    if not shown:
-        return None
-    rows = sum(len(own) + 1.25 for _, own in shown)
-    figure, ax = plt.subplots(figsize=(WIDTH, .45 + .165 * rows))
-    y, values, ticks = 0.0, [], []
-    for cell, own in shown:
-        style = styles[cell.label]
-        ax.text(0, y, cell.label, color=style.text, fontsize=8.5, fontweight="bold",
-                va="center", transform=ax.get_yaxis_transform())
-        for stage in own:
-            y += 1
-            p50, p99 = (cell.interval(f"{stage}.{q}_ns") for q in ("p50", "p99"))
-            p50, p99 = p50.mean / 1e3, (p99 or p50).mean / 1e3
-            ax.plot([p50, p99], [y, y], color=style.colour, lw=3, solid_capstyle="butt", alpha=.45)
-            ax.plot(p50, y, style.marker, color=style.colour, ms=5)
-            ax.annotate(time_text(p50 * 1e3), (p99, y), textcoords="offset points", xytext=(5, 0),
-                        va="center", fontsize=8, color=SOFT)
-            values += [p50, p99]
-            ticks.append((y, stage))
-        y += 1.25
-    log_axis(ax.xaxis, values, short_time, 6, (max(values) / max(min(values), 1e-3)) ** .17)
-    ax.set(ylim=(y - .5, -.9), xlabel="since the frame was due")
-    ax.set_yticks([t for t, _ in ticks], [name for _, name in ticks], fontsize=8)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    ax.grid(axis="y", visible=False)
-    figure.subplots_adjust(left=.165, right=.97, top=.995, bottom=.46 / figure.get_figheight())
+            ax.axvline(start, color=GRID, lw=1.2)
+        ax.set_title(style.label, color=style.text, pad=2, fontsize=8.5)
+    for ax in axes[:, 0]:
+        log_axis(ax.yaxis, everything, short_time, 3)
+        ax.tick_params(labelsize=8, axis="y")
+    axes[-1, 0].set(xlabel="seconds of load, repetitions one after the other", xlim=(0, None))
     return figure
 
 
@@ -536,42 +431,25 @@ RATIO_MAP = LinearSegmentedColormap.from_list(
     "ratio", ["#2a7fb8", "#9ecae6", "#f4f4f4", "#f9c58d", "#d9761a"])
 
 
-def sweep(cells, ring):
-    """CPU ratio timer : iothread by rate and delay, a panel for each burst; added p50/p99."""
-    cells = [c for c in cells if c["ring_size"] == ring]
-    bursts, rates, delays = (sorted({c[k] for c in cells}) for k in ("burst", "rate", "delay_us"))
-    figure, axes = plt.subplots(len(bursts), 1, squeeze=False, sharex=True,
-                                figsize=(WIDTH, .5 + len(bursts) * (.3 + .42 * len(delays))))
-    for burst, ax in zip(bursts, axes[:, 0]):
-        ax.set(title=f"burst {burst}", xlim=(-.5, len(rates) - .5), ylim=(-.5, len(delays) - .5))
-        ax.grid(visible=False)
-        ax.set_yticks(range(len(delays)), [short_time(d) for d in delays])
-        ax.set_xticks(range(len(rates)), [f"{short_number(r)}/s" for r in rates])
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
-        for c in (c for c in cells if c["burst"] == burst):
-            x, y = rates.index(c["rate"]), delays.index(c["delay_us"])
-            ratio = c.get("cpu_ratio")
-            sure = c.get("cpu_verdict") in ("timer", "iothread")
-            place = (ratio and math.log(ratio["mean"]) / math.log(4) + .5 if sure else .5)
-            face = to_hex(RATIO_MAP(min(max(place, 0), 1))) if ratio else "none"
-            ax.add_patch(plt.Rectangle((x - .48, y - .46), .96, .92, facecolor=face, lw=.8,
-                                       edgecolor="#b9b9c0", hatch=None if sure else "////"))
-            words = "no figure"
-            if ratio:
-                words = f"{ratio['mean']:.2f}" if sure else f"≈ ({ratio['mean']:.2f})"
-            ax.text(x, y + .17, words, ha="center", va="center", fontsize=9, color="#111114",
-                    fontweight="bold" if sure else "normal",
-                    bbox=None if sure else {"facecolor": "#f4f4f4", "edgecolor": "none", "pad": 1})
-            if c.get("added_p50_ns"):
-                added = [c[k]["mean"] for k in ("added_p50_ns", "added_p99_ns") if c.get(k)]
-                added = "/".join(f"{ns / 1e3:+.0f}" for ns in added)
-                ax.text(x, y - .22, f"{added} µs", ha="center", va="center", fontsize=8,
-                        color="#111114",
-                        bbox=None if sure else {"facecolor": "#f4f4f4", "edgecolor": "none",
-                                                "pad": 1})
-        ax.set_ylabel("delay")
-    axes[-1, 0].set_xlabel("load, frames/s")
-    figure.subplots_adjust(left=.145, right=.98, top=1 - .26 / figure.get_figheight(), hspace=.28,
-                           bottom=.46 / figure.get_figheight())
+def heat(points):
+    """points: (rate, delay in us, cost ratio, whether it is told apart from 1, added p50, p99 in us)."""
+    rates, delays = (sorted({p[i] for p in points}) for i in (0, 1))
+    figure, axes = sheet(1, 31 * len(delays), title=False)
+    ax = axes[0, 0]
+    ax.set(xlim=(-.5, len(rates) - .5), ylim=(-.5, len(delays) - .5), xlabel="load, frames/s",
+           ylabel="delay")
+    ax.grid(visible=False)
+    ax.set_yticks(range(len(delays)), [short_time(d) for d in delays])
+    ax.set_xticks(range(len(rates)), [short_number(r) for r in rates])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    for rate, delay, ratio, sure, *added in points:
+        x, y = rates.index(rate), delays.index(delay)
+        place = math.log(ratio) / math.log(4) + .5 if sure else .5
+        ax.add_patch(plt.Rectangle((x - .48, y - .46), .96, .92, lw=.8, edgecolor="#b9b9c0",
+                                   facecolor=to_hex(RATIO_MAP(min(max(place, 0), 1)))))
+        ax.text(x, y + .17, f"{ratio:.2f}" if sure else f"≈ ({ratio:.2f})", ha="center", va="center",
+                fontsize=9, color="#111114", fontweight="bold" if sure else "normal")
+        added = "/".join(f"{us:+.0f}" for us in added if us is not None)
+        ax.text(x, y - .22, f"{added} µs", ha="center", va="center", fontsize=8, color="#111114")
     return figure

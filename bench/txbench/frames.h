@@ -84,8 +84,7 @@ static inline enum frames_outcome frames_saw(struct frames *f, enum stage stage,
 	frame->seen |= 1U << stage;
 	f->backwards |= at_ns + FRAMES_CLOCK_NS < frame->from_ns;
 	ns = at_ns > frame->from_ns ? at_ns - frame->from_ns : 0;
-	histogram_add(&rep->stages[stage], ns);
-	rep->stage_sum_ns[stage] += (double)ns;
+	timings_add(&rep->stages[stage], ns);
 	if (stage != f->last)
 		return FRAMES_NEW;
 	if (number < f->highest)

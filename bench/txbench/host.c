@@ -138,21 +138,29 @@ void host_take(struct host *h)
 	h->hz = (unsigned)atoi(hz);
 }
 
-unsigned host_cpus_of(pid_t pid, int *cpus, unsigned cap)
+/* Takes in the CPUs of a thread that is still there. */
+static void add_cpus(pid_t tid, cpu_set_t *all)
 {
-	cpu_set_t all, set;
+	cpu_set_t set;
+
+	if (tid > 0 && !sched_getaffinity(tid, sizeof(set), &set))
+		CPU_OR(all, all, &set);
+}
+
+unsigned host_cpus_of(const struct usage_target *t, int *cpus, unsigned cap)
+{
 	struct dirent *e;
 	unsigned n = 0;
+	cpu_set_t all;
 	char path[64];
 	DIR *tasks;
 
 	CPU_ZERO(&all);
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	tasks = pid > 0 ? opendir(path) : NULL;
-	while (tasks && (e = readdir(tasks))) {
-		if (atoi(e->d_name) > 0 && !sched_getaffinity(atoi(e->d_name), sizeof(set), &set))
-			CPU_OR(&all, &all, &set);
-	}
+	snprintf(path, sizeof(path), "/proc/%d/task", t->pid);
+	tasks = t->pid > 0 && !t->tid ? opendir(path) : NULL;
+	add_cpus(t->tid, &all);
+	while (tasks && (e = readdir(tasks)))
+		add_cpus(atoi(e->d_name), &all);
 	if (tasks)
 		closedir(tasks);
 	for (unsigned i = 0; i < CPU_SETSIZE && n < cap; i++) {

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "bench/txbench/usage.h"
+
 /* An empty string, 0, or -1 for driver_cpu: not known. */
 struct host {
 	char kernel[65]; /* as uname says */
@@ -20,8 +22,8 @@ struct host {
 
 void host_take(struct host *h);
 
-/* The CPUs that threads of pid may use, lowest first; how many. 0: not known. */
-unsigned host_cpus_of(pid_t pid, int *cpus, unsigned cap);
+/* The CPUs that the back-end may use, lowest first; how many. 0: not known. */
+unsigned host_cpus_of(const struct usage_target *t, int *cpus, unsigned cap);
 
 /* The command line of pid, a NUL after each argument; its length. 0: not known. */
 size_t host_command(pid_t pid, char *args, size_t cap);

@@ -2,7 +2,7 @@
 /*
  * txbench-known: a vhost-user back-end whose behaviour is known exactly, for `txbench selftest` and
  * nothing else. One thread spins on the tx ring and lets each frame out a set time after it saw it,
- * loses, doubles or swaps every Nth, or stands still now and then; and says at its end what it did.
+ * loses, doubles or swaps every Nth, or sleeps now and then; and says at its end what it did.
  *
  * What it says is its own: it shares the ring and the session with txringd, and nothing with
  * txbench, neither clock nor histogram. Frames are given back in ring order, swapped ones as a
@@ -66,6 +66,7 @@ struct known {
 	int tap;
 	struct vhost_user_session *session;
 	struct ring_state rx, tx;
+	int kick_fd; /* of tx, while it runs */
 	unsigned hdr_len;
 
 	struct held *held; /* as many as a ring can have, used round */
@@ -75,7 +76,7 @@ struct known {
 	struct known_account did;
 };
 
-static volatile sig_atomic_t attention, message_came, report_wanted, stop_wanted;
+static volatile sig_atomic_t message_came, stop_wanted;
 
 static uint64_t now_ns(void)
 {
@@ -83,6 +84,16 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* A signal does not end it. */
+static void sleep_until(uint64_t ns)
+{
+	const struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000),
+				     .tv_nsec = (long)(ns % 1000000000) };
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
+		;
 }
 
 /* Where frames go. */
@@ -257,8 +268,7 @@ static void stall(struct known *k)
 	if (!k->stall_at_ns || now_ns() < k->stall_at_ns)
 		return;
 	until = k->stall_at_ns + k->set.stall_ns;
-	while (now_ns() < until)
-		;
+	sleep_until(until);
 	k->did.stalls++;
 	while (k->stall_at_ns <= until)
 		k->stall_at_ns += k->set.period_ns;
@@ -269,6 +279,8 @@ static void turn(struct known *k)
 	if (k->set.stall_ns)
 		stall(k);
 	look(k);
+	if (k->set.kicks)
+		virtq_arm_notify(&k->tx.vq);
 	let_next_out(k, now_ns());
 }
 
@@ -345,21 +357,41 @@ static int on_features(void *dev, uint64_t features)
 static int on_start(void *dev, unsigned ring, const struct virtq_config *cfg, int kick_fd)
 {
 	struct ring_state *r = ring_state(dev, ring);
+	struct known *k = dev;
 
-	(void)kick_fd; /* this device never sleeps while it runs */
 	virtq_start(&r->vq, cfg);
-	virtq_disarm_notify(&r->vq);
+	virtq_disarm_notify(&r->vq); /* it looks at the ring all the time */
 	r->started = true;
-	((struct known *)dev)->looked_ns = now_ns();
+	if (ring % 2)
+		k->kick_fd = kick_fd;
+	k->looked_ns = now_ns();
 	return 0;
+}
+
+static bool readable(int fd, int timeout_ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, timeout_ms) > 0;
+}
+
+/* Nobody read the eventfd before, so it has all of them. */
+static void count_kicks(struct known *k)
+{
+	uint64_t n;
+
+	if (readable(k->kick_fd, 0) && read(k->kick_fd, &n, sizeof(n)) == sizeof(n))
+		k->did.kicks += n;
 }
 
 static uint32_t on_stop(void *dev, unsigned ring)
 {
 	struct ring_state *r = ring_state(dev, ring);
 
-	if (ring % 2)
+	if (ring % 2) {
 		discard_held(dev);
+		count_kicks(dev);
+	}
 	r->started = false;
 	return virtq_base(&r->vq);
 }
@@ -388,22 +420,17 @@ static void on_moved(void *dev, unsigned ring, const struct virtq_rings *rings)
 	virtq_move(&ring_state(dev, ring)->vq, rings);
 }
 
-static void on_resume(void *dev)
+static void on_resume(__attribute__((unused)) void *dev)
 {
-	(void)dev;
 }
 
-static int on_mtu(void *dev, uint16_t mtu)
+static int on_mtu(__attribute__((unused)) void *dev, __attribute__((unused)) uint16_t mtu)
 {
-	(void)dev;
-	(void)mtu;
 	return 0;
 }
 
-static void on_rarp(void *dev, const uint8_t mac[6])
+static void on_rarp(__attribute__((unused)) void *dev, __attribute__((unused)) const uint8_t mac[6])
 {
-	(void)dev;
-	(void)mac;
 }
 
 static void on_log(void *dev, const char *fmt, va_list args)
@@ -434,27 +461,17 @@ static void on_signal(int number)
 {
 	if (number == SIGIO)
 		message_came = 1;
-	else if (number == SIGUSR1)
-		report_wanted = 1;
 	else
 		stop_wanted = 1;
-	attention = 1;
 }
 
 static void catch_signals(void)
 {
-	static const int numbers[] = { SIGIO, SIGUSR1, SIGTERM, SIGINT };
+	static const int numbers[] = { SIGIO, SIGTERM, SIGINT };
 	const struct sigaction action = { .sa_handler = on_signal };
 
 	for (unsigned i = 0; i < array_size(numbers); i++)
 		sigaction(numbers[i], &action, NULL);
-}
-
-static bool readable(int fd, int timeout_ms)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	return poll(&p, 1, timeout_ms) > 0;
 }
 
 /* The spinning thread asks the kernel nothing: a message is told by a signal. */
@@ -484,19 +501,6 @@ static void read_messages(struct known *k)
 	}
 }
 
-static void attend(struct known *k)
-{
-	attention = 0;
-	if (message_came) {
-		message_came = 0;
-		read_messages(k);
-	}
-	if (report_wanted) {
-		report_wanted = 0;
-		known_account_print(&k->did);
-	}
-}
-
 /* Nothing runs: sleep until something is asked. */
 static void idle(struct known *k)
 {
@@ -511,8 +515,10 @@ static void idle(struct known *k)
 static void run(struct known *k)
 {
 	while (!stop_wanted) {
-		if (attention)
-			attend(k);
+		if (message_came) {
+			message_came = 0;
+			read_messages(k);
+		}
 		if (!k->tx.started || !k->tx.enabled)
 			idle(k);
 		else if (k->set.no_op)

@@ -91,13 +91,12 @@ void known_account_print(struct known_account *a)
 	qsort(a->samples.most, a->n_samples, sizeof(*written), compare_samples);
 	printf("{\"frames\": %" PRIu64 ", \"written\": %" PRIu64 ", \"dropped\": %" PRIu64
 	       ", \"duplicated\": %" PRIu64 ", \"reordered\": %" PRIu64 ", \"alone\": %" PRIu64
-	       ", \"failed\": %" PRIu64 ", \"discarded\": %" PRIu64 ", \"stalls\": %" PRIu64 ", ",
+	       ", \"failed\": %" PRIu64 ", \"discarded\": %" PRIu64 ", \"stalls\": %" PRIu64
+	       ", \"kicks\": %" PRIu64 ", ",
 	       a->frames, a->written, a->dropped, a->duplicated, a->reordered, a->alone, a->failed,
-	       a->discarded, a->stalls);
-	printf("\"seen_to_written\": {\"n\": %" PRIu64 ", \"min_ns\": %u, \"p50_ns\": %u, "
-	       "\"p99_ns\": %u, \"p999_ns\": %u, \"max_ns\": %u}, ",
-	       a->n_samples, sample_at(a, written, 0), sample_at(a, written, 0.5),
-	       sample_at(a, written, 0.99), sample_at(a, written, 0.999), sample_at(a, written, 1));
+	       a->discarded, a->stalls, a->kicks);
+	printf("\"seen_to_written\": {\"n\": %" PRIu64 ", \"p50_ns\": %u}, ", a->n_samples,
+	       sample_at(a, written, 0.5));
 	print_quantiles(a, "least_ns", a->samples.least);
 	print_quantiles(a, "most_ns", a->samples.most);
 	printf("\"absent\": {\"n\": %" PRIu64 ", \"ns\": [", a->n_absences);

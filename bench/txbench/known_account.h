@@ -22,6 +22,7 @@ struct known_account {
 	uint64_t failed;    /* could not be written */
 	uint64_t discarded; /* held when the ring stopped */
 	uint64_t stalls;
+	uint64_t kicks; /* of the tx ring, until it stopped */
 	uint64_t n_samples;
 	struct known_account_samples { /* ns */
 		uint32_t *written;     /* from seen to written */

@@ -41,11 +41,12 @@ static void print_help(void)
 	     "  --drop N           every Nth frame is not written\n"
 	     "  --duplicate N      every Nth frame is written twice\n"
 	     "  --reorder N        every Nth frame swaps place with its successor\n"
-	     "  --stall TIME,EVERY do nothing for TIME at the start of each EVERY since the first\n"
-	     "                     frame\n"
+	     "  --stall TIME,EVERY sleep for TIME at the start of each EVERY since the first "
+	     "frame\n"
+	     "  --kicks            ask for a kick of whatever is published, and count them\n"
 	     "  TIME: a number with ns, us, ms or s\n"
 	     "\n"
-	     "On SIGUSR1 and at its end (SIGTERM) it prints what it did, as a line of JSON.");
+	     "At its end (SIGTERM) it prints what it did, as a line of JSON.");
 }
 
 static uint64_t number(const char *option, const char *text)
@@ -106,7 +107,7 @@ static void check(const struct known_options *o)
 	if (!o->path || !(o->output || o->no_op))
 		known_options_die(
 			"--socket-path and one of --tap, --null, --loop and --no-op are needed");
-	if (o->no_op && (marks || o->delay_ns || o->stall_ns || o->output == KNOWN_TAP))
+	if (o->no_op && (marks || o->delay_ns || o->stall_ns || o->kicks || o->output == KNOWN_TAP))
 		known_options_die("--no-op does nothing: no option but --loop goes with it");
 	if (marks > 1)
 		known_options_die("--drop, --duplicate and --reorder exclude each other");
@@ -150,6 +151,9 @@ static void parse_option(struct known_options *o, int id)
 	case 'S':
 		parse_stall(o, optarg);
 		break;
+	case 'k':
+		o->kicks = true;
+		break;
 	case 'h':
 		print_help();
 		exit(EXIT_SUCCESS);
@@ -173,6 +177,7 @@ void known_options_parse(struct known_options *o, int argc, char **argv)
 		{ "duplicate", required_argument, NULL, '2' },
 		{ "reorder", required_argument, NULL, 'r' },
 		{ "stall", required_argument, NULL, 'S' },
+		{ "kicks", no_argument, NULL, 'k' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};

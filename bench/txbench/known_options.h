@@ -21,6 +21,7 @@ struct known_options {
 	uint64_t drop, duplicate, reorder; /* every how many frames; 0: never */
 	uint64_t stall_ns, period_ns;
 	bool no_op;
+	bool kicks;
 };
 
 /* Ends the program with one line on stderr and status 1 if the options make no sense. */

@@ -4,19 +4,23 @@
 
 #include <math.h>
 
+#include "virtio/base.h"
+
 /* Seven of 64, four of 576, one of 1514, spread out. */
 static const uint16_t imix[12] = { 64, 576, 64, 64, 576, 64, 1514, 64, 576, 64, 64, 576 };
+
+/* Frames of a burst: at 0, 1/rate, ... before on_ns; what is a whole number is not rounded up. */
+static uint64_t burst_of(const struct options *o)
+{
+	return max_u64(1, (uint64_t)ceil((double)o->on_ns * o->rate / 1e9 - 1e-6));
+}
 
 void load_start(struct load *l, const struct options *o, const struct trace *trace, uint64_t seed)
 {
 	*l = (struct load){ .options = o, .trace = trace };
 	/* Spread over all bits, and not 0, from which xorshift would never come away. */
 	l->random = (seed + 1) * 0x9e3779b97f4a7c15;
-	if (o->load == LOAD_ONOFF) {
-		/* At 0, 1/rate, ... before on_ns; what is a whole number is not rounded up. */
-		l->burst = (uint64_t)ceil((double)o->on_ns * o->rate / 1e9 - 1e-6);
-		l->burst = l->burst ? l->burst : 1;
-	}
+	l->burst = burst_of(o);
 }
 
 static double random_distance_ns(struct load *l)
@@ -48,6 +52,23 @@ uint64_t load_next_ns(struct load *l)
 		break;
 	}
 	return UINT64_MAX;
+}
+
+double load_gap_ns(const struct options *o, const struct trace *trace)
+{
+	switch (o->load) {
+	case LOAD_CONSTANT:
+	case LOAD_POISSON:
+		return 1e9 / o->rate;
+	case LOAD_ONOFF:
+		return (double)(o->on_ns + o->off_ns) / (double)burst_of(o);
+	case LOAD_TRACE:
+		return (double)trace->frames[trace->n - 1].at_ns / (double)trace->n;
+	case LOAD_INFLIGHT:
+	case LOAD_FLOOD:
+		break;
+	}
+	return 0;
 }
 
 unsigned load_size(const struct load *l, uint64_t n)

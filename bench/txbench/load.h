@@ -30,6 +30,9 @@ void load_start(struct load *l, const struct options *o, const struct trace *tra
 /* When the next frame is due, from the start; UINT64_MAX: there is none, the trace is over. */
 uint64_t load_next_ns(struct load *l);
 
+/* What lies between two frames on average; 0: closed-loop, or a trace of one frame. */
+double load_gap_ns(const struct options *o, const struct trace *trace);
+
 /* The length of frame number n: of any load, open or closed. */
 unsigned load_size(const struct load *l, uint64_t n);
 

@@ -2,12 +2,13 @@
 /*
  * How quiet the machine is: contracts in noise.h. What is late here is so without any device; a
  * thread is woken by an eventfd as a kick does it, and by a timer as the tx mode timer sets it.
+ *
+ * A CPU that slept for long takes longer to wake up. So the thread sleeps as long as a back-end
+ * under that load does.
  */
 #include "bench/txbench/noise.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -15,17 +16,18 @@
 #include <unistd.h>
 
 #include "bench/c2c.h"
-#include "datapath/histogram.h"
-#include "bench/pace.h"
+#include "bench/txbench/cpu.h"
+#include "bench/txbench/load.h"
 
-#define SAMPLES   1000 /* that is what p99.9 takes */
-#define WARM_UP   20
-#define LEAST     (WARM_UP + 20) /* even if it takes longer than LIMIT_NS */
-#define ASLEEP_NS 50000          /* between wake-ups, at least */
-#define GAP_NS    1e5            /* and on top of it, on average */
-#define LIMIT_NS  400000000      /* for either: a busy CPU gives fewer samples */
-#define DELAY_NS  150000
-#define SECOND_NS 1000000000
+#define SAMPLES    1000
+#define LEAST      20        /* even if it takes longer than LIMIT_NS */
+#define LIMIT_NS   350000000 /* a busy CPU gives fewer samples */
+#define MAX_GAP_NS 17e6      /* so that LEAST of them fit into it */
+#define WARM_UP    20        /* with the gap of closed-loop */
+#define ASLEEP_NS  20000     /* a gap, at least: so long it takes to fall asleep */
+#define LOOP_NS    150e3     /* closed-loop: a gap on average */
+#define DELAY_NS   150000
+#define SECOND_NS  1000000000
 
 struct waiter {
 	int event_fd;
@@ -33,36 +35,8 @@ struct waiter {
 	uint64_t written_ns; /* the writer's, before the event */
 	uint64_t n_awake;    /* the waiter's */
 	uint32_t stop;       /* the writer's */
-	struct histogram wake_up;
-	struct histogram timer;
+	struct noise *noise; /* the waiter's */
 };
-
-/*
- * A thread that is on that CPU (negative: on any) from its first moment. It cannot move there
- * itself: made on the driver's CPU, which spins, it would not run if that has a real-time priority.
- * Signals are for the program's own threads.
- */
-static bool start(pthread_t *thread, int cpu, void *(*run)(void *arg), void *arg)
-{
-	sigset_t all, before;
-	pthread_attr_t attr;
-	cpu_set_t set;
-	bool ok = true;
-
-	if (cpu >= CPU_SETSIZE || pthread_attr_init(&attr))
-		return false;
-	if (cpu >= 0) {
-		CPU_ZERO(&set);
-		CPU_SET((unsigned)cpu, &set);
-		ok = !pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
-	}
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ok = ok && !pthread_create(thread, &attr, run, arg);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return ok;
-}
 
 static void *answer(void *lines)
 {
@@ -77,61 +51,43 @@ double noise_c2c_ns(int driver_cpu, int backend_cpu)
 	double ns;
 
 	if (driver_cpu < 0 || backend_cpu < 0 || driver_cpu == backend_cpu ||
-	    !start(&thread, backend_cpu, answer, &lines))
+	    cpu_thread(&thread, backend_cpu, answer, &lines))
 		return 0;
 	ns = c2c_ask(&lines);
 	pthread_join(thread, NULL);
 	return ns;
 }
 
-static void note(struct histogram *h, uint64_t i, uint64_t late_ns)
+/* How late a timer is; 0 if there is none. */
+static uint64_t wait_for_timer(const struct waiter *w)
 {
-	if (i >= WARM_UP)
-		histogram_add(h, late_ns);
-}
+	uint64_t at_ns = monotonic_ns() + DELAY_NS, times;
+	const struct itimerspec it = { .it_value = { (time_t)(at_ns / SECOND_NS),
+						     (long)(at_ns % SECOND_NS) } };
 
-static bool goes_on(uint64_t i, uint64_t now_ns, uint64_t end_ns)
-{
-	return i < LEAST || (i < WARM_UP + SAMPLES && now_ns < end_ns);
-}
-
-static void wait_for_wake_ups(struct waiter *w)
-{
-	eventfd_t value;
-
-	for (uint64_t i = 0; !eventfd_read(w->event_fd, &value); i++) {
-		uint64_t now_ns = pace_now_ns(CLOCK_MONOTONIC);
-
-		if (load_acquire(&w->stop))
-			return;
-		note(&w->wake_up, i, now_ns - load_acquire(&w->written_ns));
-		store_release(&w->n_awake, i + 1);
-	}
-}
-
-static void wait_for_timers(struct waiter *w)
-{
-	uint64_t end_ns = pace_now_ns(CLOCK_MONOTONIC) + LIMIT_NS, now_ns = 0, times;
-
-	for (uint64_t i = 0; goes_on(i, now_ns, end_ns); i++) {
-		uint64_t at_ns = pace_now_ns(CLOCK_MONOTONIC) + DELAY_NS;
-		const struct itimerspec it = { .it_value = { (time_t)(at_ns / SECOND_NS),
-							     (long)(at_ns % SECOND_NS) } };
-
-		if (timerfd_settime(w->timer_fd, TFD_TIMER_ABSTIME, &it, NULL) ||
-		    read(w->timer_fd, &times, sizeof(times)) != sizeof(times))
-			return;
-		now_ns = pace_now_ns(CLOCK_MONOTONIC);
-		note(&w->timer, i, now_ns - at_ns);
-	}
+	if (timerfd_settime(w->timer_fd, TFD_TIMER_ABSTIME, &it, NULL) ||
+	    read(w->timer_fd, &times, sizeof(times)) != sizeof(times))
+		return 0;
+	return monotonic_ns() - at_ns;
 }
 
 static void *wait_main(void *arg)
 {
 	struct waiter *w = arg;
+	uint64_t wake_up_ns, timer_ns;
+	eventfd_t value;
 
-	wait_for_wake_ups(w);
-	wait_for_timers(w);
+	for (uint64_t i = 0; !eventfd_read(w->event_fd, &value); i++) {
+		wake_up_ns = monotonic_ns() - load_acquire(&w->written_ns);
+		if (load_acquire(&w->stop))
+			break;
+		timer_ns = wait_for_timer(w);
+		if (i >= WARM_UP) {
+			timings_add(&w->noise->wake_up, wake_up_ns);
+			timings_add(&w->noise->timer, timer_ns);
+		}
+		store_release(&w->n_awake, i + 1);
+	}
 	return NULL;
 }
 
@@ -142,19 +98,20 @@ static void spin(bool share)
 		sched_yield();
 }
 
-/* On the driver's CPU, which does not sleep. The waiter gets time to fall asleep each time. */
-static void wake_up(struct waiter *w, bool share)
+/* On the driver's CPU, which does not sleep. */
+static void wake_up(struct waiter *w, struct load *gaps, bool share)
 {
-	uint64_t end_ns = pace_now_ns(CLOCK_MONOTONIC) + LIMIT_NS, now_ns = 0;
-	struct pace pace;
+	uint64_t end_ns = monotonic_ns() + LIMIT_NS, now_ns = 0, until_ns, last_ns = 0, at_ns;
 
-	pace_start(&pace, GAP_NS);
-	for (uint64_t i = 1; goes_on(i - 1, now_ns, end_ns); i++) {
-		pace.at_ns = pace_now_ns(CLOCK_MONOTONIC) + ASLEEP_NS;
-		pace_next(&pace);
-		while (!pace_due(&pace))
+	for (uint64_t i = 1; i <= WARM_UP + LEAST || (i <= WARM_UP + SAMPLES && now_ns < end_ns);
+	     i++) {
+		at_ns = load_next_ns(gaps);
+		until_ns = monotonic_ns() +
+			   (i > WARM_UP ? max_u64(at_ns - last_ns, ASLEEP_NS) : (uint64_t)LOOP_NS);
+		last_ns = at_ns;
+		while (monotonic_ns() < until_ns)
 			spin(share);
-		now_ns = pace_now_ns(CLOCK_MONOTONIC);
+		now_ns = monotonic_ns();
 		store_release(&w->written_ns, now_ns);
 		eventfd_write(w->event_fd, 1);
 		while (load_acquire(&w->n_awake) < i)
@@ -164,40 +121,27 @@ static void wake_up(struct waiter *w, bool share)
 	eventfd_write(w->event_fd, 1);
 }
 
-static struct noise_late late_of(const struct histogram *h)
+void noise_measure(struct noise *n, int driver_cpu, int backend_cpu, double gap_ns, bool constant)
 {
-	return (struct noise_late){
-		h->n ? histogram_at(h, 0.5) : 0,
-		h->n >= 100 ? histogram_at(h, 0.99) : 0,
-		h->n >= 1000 ? histogram_at(h, 0.999) : 0,
-	};
-}
-
-static void measure(struct noise *n, struct waiter *w, int cpu, bool share)
-{
+	struct options o = { .load = constant ? LOAD_CONSTANT : LOAD_POISSON };
+	struct waiter w = { .event_fd = eventfd(0, EFD_CLOEXEC),
+			    .timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC),
+			    .noise = n };
+	bool share = driver_cpu == backend_cpu || driver_cpu < 0 || backend_cpu < 0;
+	struct load gaps;
 	pthread_t thread;
 
-	if (w->event_fd < 0 || w->timer_fd < 0 || !start(&thread, cpu, wait_main, w))
-		return;
-	wake_up(w, share);
-	pthread_join(thread, NULL);
-	n->wake_up = late_of(&w->wake_up);
-	n->timer = late_of(&w->timer);
-}
-
-void noise_measure(struct noise *n, int driver_cpu, int backend_cpu)
-{
-	struct waiter *w = calloc(1, sizeof(*w));
-
-	n->wake_up = n->timer = (struct noise_late){ 0 };
-	if (!w)
-		return;
-	w->event_fd = eventfd(0, EFD_CLOEXEC);
-	w->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-	measure(n, w, backend_cpu, driver_cpu == backend_cpu || driver_cpu < 0 || backend_cpu < 0);
-	close(w->event_fd);
-	close(w->timer_fd);
-	free(w);
+	gap_ns = gap_ns > 0 ? gap_ns : LOOP_NS;
+	o.rate = 1e9 / (gap_ns < MAX_GAP_NS ? gap_ns : MAX_GAP_NS);
+	load_start(&gaps, &o, NULL, 0);
+	n->wake_up = n->timer = (struct timings){ 0 };
+	if (w.event_fd >= 0 && w.timer_fd >= 0 &&
+	    !cpu_thread(&thread, backend_cpu, wait_main, &w)) {
+		wake_up(&w, &gaps, share);
+		pthread_join(thread, NULL);
+	}
+	close(w.event_fd);
+	close(w.timer_fd);
 }
 
 const char *noise_class(const struct noise *n)

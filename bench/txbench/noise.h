@@ -3,19 +3,19 @@
 #ifndef BENCH_TXBENCH_NOISE_H
 #define BENCH_TXBENCH_NOISE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* 0: not measured, as the CPU was too busy for so many samples. */
-struct noise_late {
-	uint64_t p50_ns, p99_ns, p999_ns;
-};
+#include "bench/txbench/options.h"
+#include "bench/txbench/timings.h"
 
 struct noise {
 	double c2c_before_ns,
-		c2c_after_ns;      /* round trip of a cache line; 0: there is one CPU only */
-	struct noise_late wake_up; /* a sleeping thread on the back-end's CPU */
-	struct noise_late timer;   /* of 150 us, there */
-	double steal_share;        /* of the repetition's time, of all CPUs */
+		c2c_after_ns; /* round trip of a cache line; 0: there is one CPU only */
+	/* of a thread on the back-end's CPU; n is 0: it may not be there */
+	struct timings
+		wake_up; /* from an eventfd's write to running, after a sleep like the load's */
+	struct timings timer; /* how late one of 150 us is */
 };
 
 /*
@@ -25,10 +25,11 @@ struct noise {
  */
 double noise_c2c_ns(int driver_cpu, int backend_cpu);
 /*
- * wake_up and timer; 0 if this process may not use the back-end's CPU. Takes about 400 ms, longer
- * on a busy CPU. The calling thread is on driver_cpu.
+ * wake_up and timer, in turns. gap_ns: what lies between two frames of the load on average, random
+ * unless it is constant; 0: closed-loop. Takes about 400 ms, longer on a busy CPU. The calling
+ * thread is on driver_cpu.
  */
-void noise_measure(struct noise *n, int driver_cpu, int backend_cpu);
+void noise_measure(struct noise *n, int driver_cpu, int backend_cpu, double gap_ns, bool constant);
 /* "near", "mid", "far", "mixed" or "one CPU". */
 const char *noise_class(const struct noise *n);
 

@@ -19,77 +19,19 @@
 #include "virtio/base.h"
 #include "virtio/vring.h"
 
-#define MAX_RATE   1e8
-#define MAX_REPEAT 1000
-#define MAX_SEED   100000
+#define MAX_RATE      1e8
+#define MAX_REPEAT    1000
+#define MAX_SEED      100000
+#define MAX_KICK_COST 1000000000
 
 const char *const direction_names[] = { "tx", "rx", "rr" };
 const char *const load_names[] = { "constant", "poisson", "onoff", "trace", "inflight", "flood" };
 const char *const calls_names[] = { "linux", "each", "none" };
-
-enum option_id {
-	OPT_SOCKET_PATH = 256,
-	OPT_QTEST,
-	OPT_MEMORY,
-	OPT_PID,
-	OPT_WIRE,
-	OPT_LABEL,
-	OPT_RING_SIZE,
-	OPT_PACKED,
-	OPT_NO_EVENT_IDX,
-	OPT_DIRECTION,
-	OPT_LOAD,
-	OPT_SIZE,
-	OPT_BATCH,
-	OPT_CALLS,
-	OPT_WATCH,
-	OPT_SECONDS,
-	OPT_WARM_UP,
-	OPT_REPEAT,
-	OPT_SEED,
-	OPT_LATE_LIMIT,
-	OPT_CPU,
-	OPT_BACKEND_CPU,
-	OPT_SHARE_CPU,
-	OPT_NO_SYSCALLS,
-	OPT_QUIET,
-	OPT_HELP,
-};
-
-static const struct option long_options[] = {
-	{ "socket-path", required_argument, NULL, OPT_SOCKET_PATH },
-	{ "qtest", required_argument, NULL, OPT_QTEST },
-	{ "memory", required_argument, NULL, OPT_MEMORY },
-	{ "pid", required_argument, NULL, OPT_PID },
-	{ "wire", required_argument, NULL, OPT_WIRE },
-	{ "label", required_argument, NULL, OPT_LABEL },
-	{ "ring-size", required_argument, NULL, OPT_RING_SIZE },
-	{ "packed", no_argument, NULL, OPT_PACKED },
-	{ "no-event-idx", no_argument, NULL, OPT_NO_EVENT_IDX },
-	{ "direction", required_argument, NULL, OPT_DIRECTION },
-	{ "load", required_argument, NULL, OPT_LOAD },
-	{ "size", required_argument, NULL, OPT_SIZE },
-	{ "batch", required_argument, NULL, OPT_BATCH },
-	{ "calls", required_argument, NULL, OPT_CALLS },
-	{ "watch", no_argument, NULL, OPT_WATCH },
-	{ "seconds", required_argument, NULL, OPT_SECONDS },
-	{ "warm-up", required_argument, NULL, OPT_WARM_UP },
-	{ "repeat", required_argument, NULL, OPT_REPEAT },
-	{ "seed", required_argument, NULL, OPT_SEED },
-	{ "late-limit", required_argument, NULL, OPT_LATE_LIMIT },
-	{ "cpu", required_argument, NULL, OPT_CPU },
-	{ "backend-cpu", required_argument, NULL, OPT_BACKEND_CPU },
-	{ "share-cpu", no_argument, NULL, OPT_SHARE_CPU },
-	{ "no-syscalls", no_argument, NULL, OPT_NO_SYSCALLS },
-	{ "output", required_argument, NULL, 'o' },
-	{ "quiet", no_argument, NULL, OPT_QUIET },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ 0 },
-};
+const char *const state_names[] = { "idle", "spinner", "neighbour", "same-cpu" };
 
 static void print_help(void)
 {
-	puts("usage: txbench run TARGET --wire WIRE [option...] [-o FILE]\n"
+	puts("usage: txbench run TARGET [--wire WIRE] [option...] [-o FILE]\n"
 	     "Plays the driver of a virtio-net device and measures how far its frames get, and "
 	     "when.\n"
 	     "\n"
@@ -99,10 +41,13 @@ static void print_help(void)
 	     "                      QEMU's virtio-net-pci without a guest: its qtest socket, and "
 	     "the\n"
 	     "                      file that is its memory\n"
+	     "  --ceiling TAP       the least possible device, in txbench itself: a thread that\n"
+	     "                      writes into that tap; needs --backend-cpu\n"
 	     "  --pid N             the back-end's process, default: who made the socket\n"
 	     "  --wire WIRE         where frames come out: an interface (the tap, or a veth's "
 	     "other\n"
-	     "                      end), none, or loop (they come back through the rx ring)\n"
+	     "                      end), none, or loop (they come back through the rx ring);\n"
+	     "                      default: the tap of --ceiling\n"
 	     "  --label TEXT        what to call the run\n"
 	     "\n"
 	     "ring:\n"
@@ -124,18 +69,24 @@ static void print_help(void)
 	     "  --warm-up S         before each, default 0.3\n"
 	     "  --repeat N          repetitions, default 5\n"
 	     "  --seed N            random moments of the first one, default 0; then N + 1\n"
-	     "  --late-limit TIME   how late txbench itself may be at p99, default 10us\n"
+	     "  --cost S            then the same load for so long with nobody at the wire: what "
+	     "it\n"
+	     "                      costs; default: counted while frames are watched\n"
+	     "  --kick-cost TIME    a kick takes so long, at least\n"
+	     "  --state S           idle (default); or on the back-end's CPU: spinner, a process "
+	     "that\n"
+	     "                      gives way to everybody; neighbour, one that does not; "
+	     "same-cpu,\n"
+	     "                      the driver\n"
 	     "  --cpu N             the driver's, default: as inherited\n"
-	     "  --backend-cpu N     where the machine's noise is measured, default: the "
-	     "back-end's\n"
-	     "  --share-cpu         there is one CPU only: yield instead of spinning\n"
+	     "  --backend-cpu N     the back-end's, default: found\n"
 	     "  --no-syscalls       do not add a short repetition that counts system calls\n"
 	     "  --output, -o FILE   write the result as JSON\n"
 	     "  --quiet             no progress, no table\n"
 	     "\n"
 	     "Times are numbers with ns, us, ms or s. Status 1: the run failed, ended early, or "
 	     "does\n"
-	     "not count (frames lost, txbench late). Ctrl-C keeps what was measured; status 130.");
+	     "not count (frames or CPU lost). Ctrl-C keeps what was measured; status 130.");
 }
 
 /* Options of several words. */
@@ -218,7 +169,7 @@ static void set_size(struct options *o, const char *text)
 	}
 }
 
-static void set_wire(struct options *o, const char *text)
+static void set_wire(struct options *o, const char *option, const char *text)
 {
 	o->wire = text;
 	o->wire_kind = WIRE_INTERFACE;
@@ -227,9 +178,22 @@ static void set_wire(struct options *o, const char *text)
 	else if (!strcmp(text, "loop"))
 		o->wire_kind = WIRE_LOOP;
 	else if (!*text || strlen(text) >= IF_NAMESIZE || !if_nametoindex(text))
-		txbench_die("--wire '%s': no such interface in this network namespace "
+		txbench_die("--%s '%s': no such interface in this network namespace "
 			    "(none: frames are not watched; loop: they come back)",
-			    text);
+			    option, text);
+}
+
+static void set_kick_cost(struct options *o, const char *text)
+{
+	char *end;
+
+	if (!parse_time(text, &o->kick_cost_ns, &end) || *end || o->kick_cost_ns > MAX_KICK_COST)
+		txbench_die("--kick-cost '%s' must be a time like 4us, at most 1s", text);
+}
+
+static void set_wire_option(struct options *o, const char *text)
+{
+	set_wire(o, "wire", text);
 }
 
 static int cpu_number(const char *option, const char *text)
@@ -242,129 +206,141 @@ static int cpu_number(const char *option, const char *text)
 	return (int)n;
 }
 
-/* Three kinds of options. False: it is of another kind. */
+/* All options. What an option is, and where in struct options its value goes. */
 
-static bool set_target(struct options *o, int id, char *value)
+enum kind {
+	KIND_ON, /* no value from here on */
+	KIND_OFF,
+	KIND_HELP,
+	KIND_TEXT, /* a value from here on */
+	KIND_NUMBER,
+	KIND_SECONDS,
+	KIND_CHOICE,
+	KIND_CPU,
+	KIND_OTHER,
+};
+
+#define AT(member)            .at = offsetof(struct options, member)
+#define CHOICE(member, names) KIND_CHOICE, AT(member), .choices = names, .max = array_size(names)
+
+static const struct setting {
+	const char *name;
+	enum kind kind;
+	size_t at;
+	long min, max; /* seconds: min in ms; a choice: max names */
+	const char *const *choices;
+	void (*set)(struct options *o, const char *text);
+} settings[] = {
+	{ "socket-path", KIND_TEXT, AT(socket_path) },
+	{ "qtest", KIND_TEXT, AT(qtest) },
+	{ "memory", KIND_TEXT, AT(memory) },
+	{ "ceiling", KIND_TEXT, AT(ceiling) },
+	{ "pid", KIND_NUMBER, AT(pid), .min = 1, .max = INT32_MAX },
+	{ "wire", KIND_OTHER, .set = set_wire_option },
+	{ "label", KIND_TEXT, AT(label) },
+	{ "ring-size", KIND_NUMBER, AT(ring_size), .min = 2, .max = VRING_MAX_SIZE },
+	{ "packed", KIND_ON, AT(packed) },
+	{ "no-event-idx", KIND_OFF, AT(event_idx) },
+	{ "direction", CHOICE(direction, direction_names) },
+	{ "load", KIND_OTHER, .set = set_load },
+	{ "size", KIND_OTHER, .set = set_size },
+	{ "batch", KIND_NUMBER, AT(batch), .min = 1, .max = OPTIONS_MAX_BATCH },
+	{ "calls", CHOICE(calls, calls_names) },
+	{ "watch", KIND_ON, AT(watch) },
+	{ "seconds", KIND_SECONDS, AT(ns), .min = 1 },
+	{ "warm-up", KIND_SECONDS, AT(warm_up_ns), .min = 0 },
+	{ "cost", KIND_SECONDS, AT(cost_ns), .min = 1 },
+	{ "kick-cost", KIND_OTHER, .set = set_kick_cost },
+	{ "repeat", KIND_NUMBER, AT(repeat), .min = 1, .max = MAX_REPEAT },
+	{ "seed", KIND_NUMBER, AT(seed), .min = 0, .max = MAX_SEED },
+	{ "state", CHOICE(state, state_names) },
+	{ "cpu", KIND_CPU, AT(cpu) },
+	{ "backend-cpu", KIND_CPU, AT(backend_cpu) },
+	{ "no-syscalls", KIND_OFF, AT(syscalls) },
+	{ "output", KIND_TEXT, AT(out) },
+	{ "quiet", KIND_ON, AT(quiet) },
+	{ "help", .kind = KIND_HELP },
+};
+
+_Static_assert(sizeof(enum direction) == sizeof(int) && sizeof(pid_t) == sizeof(int),
+	       "numbers and choices are stored as an int");
+
+static void set(struct options *o, const struct setting *s, const char *value)
 {
-	switch (id) {
-	case OPT_SOCKET_PATH:
-		o->socket_path = value;
-		break;
-	case OPT_QTEST:
-		o->qtest = value;
-		break;
-	case OPT_MEMORY:
-		o->memory = value;
-		break;
-	case OPT_PID:
-		o->pid = (pid_t)parse_number("pid", value, 1, INT32_MAX);
-		break;
-	case OPT_WIRE:
-		set_wire(o, value);
-		break;
-	case OPT_LABEL:
-		o->label = value;
-		break;
-	case OPT_RING_SIZE:
-		o->ring_size = (unsigned)parse_number("ring-size", value, 2, VRING_MAX_SIZE);
-		break;
-	case OPT_PACKED:
-		o->packed = true;
-		break;
-	case OPT_NO_EVENT_IDX:
-		o->event_idx = false;
-		break;
-	default:
-		return false;
-	}
-	return true;
-}
+	void *to = (char *)o + s->at;
 
-static bool set_load_option(struct options *o, int id, char *value)
-{
-	switch (id) {
-	case OPT_DIRECTION:
-		o->direction = (enum direction)parse_choice("direction", value, direction_names,
-							    array_size(direction_names));
+	switch (s->kind) {
+	case KIND_ON:
+	case KIND_OFF:
+		*(bool *)to = s->kind == KIND_ON;
 		break;
-	case OPT_LOAD:
-		set_load(o, value);
-		break;
-	case OPT_SIZE:
-		set_size(o, value);
-		break;
-	case OPT_BATCH:
-		o->batch = (unsigned)parse_number("batch", value, 1, OPTIONS_MAX_BATCH);
-		break;
-	case OPT_CALLS:
-		o->calls = (enum calls)parse_choice("calls", value, calls_names,
-						    array_size(calls_names));
-		break;
-	case OPT_WATCH:
-		o->watch = true;
-		break;
-	default:
-		return false;
-	}
-	return true;
-}
-
-static void set_measure(struct options *o, int id, char *value)
-{
-	char *end;
-
-	switch (id) {
-	case OPT_SECONDS:
-		o->ns = parse_seconds("seconds", value, 0.001);
-		break;
-	case OPT_WARM_UP:
-		o->warm_up_ns = parse_seconds("warm-up", value, 0);
-		break;
-	case OPT_REPEAT:
-		o->repeat = (unsigned)parse_number("repeat", value, 1, MAX_REPEAT);
-		break;
-	case OPT_SEED:
-		o->seed = (unsigned)parse_number("seed", value, 0, MAX_SEED);
-		break;
-	case OPT_LATE_LIMIT:
-		if (!parse_time(value, &o->late_limit_ns, &end) || *end)
-			txbench_die("--late-limit '%s' must be a time like 10us", value);
-		break;
-	case OPT_CPU:
-		o->cpu = cpu_number("cpu", value);
-		break;
-	case OPT_BACKEND_CPU:
-		o->backend_cpu = cpu_number("backend-cpu", value);
-		break;
-	case OPT_SHARE_CPU:
-		o->share_cpu = true;
-		break;
-	case OPT_NO_SYSCALLS:
-		o->syscalls = false;
-		break;
-	case 'o':
-		o->out = value;
-		break;
-	case OPT_QUIET:
-		o->quiet = true;
-		break;
-	case OPT_HELP:
+	case KIND_HELP:
 		print_help();
 		exit(EXIT_SUCCESS);
+	case KIND_TEXT:
+		*(const char **)to = value;
+		break;
+	case KIND_NUMBER:
+		*(int *)to = (int)parse_number(s->name, value, s->min, s->max);
+		break;
+	case KIND_SECONDS:
+		*(uint64_t *)to = parse_seconds(s->name, value, (double)s->min / 1e3);
+		break;
+	case KIND_CHOICE:
+		*(unsigned *)to = parse_choice(s->name, value, s->choices, (unsigned)s->max);
+		break;
+	case KIND_CPU:
+		*(int *)to = cpu_number(s->name, value);
+		break;
+	case KIND_OTHER:
+		s->set(o, value);
+		break;
 	}
+}
+
+static void read_arguments(struct options *o, int argc, char **argv)
+{
+	struct option list[array_size(settings) + 1] = { 0 };
+	int id, at = -1;
+
+	for (unsigned i = 0; i < array_size(settings); i++) {
+		list[i].name = settings[i].name;
+		list[i].has_arg = settings[i].kind >= KIND_TEXT;
+	}
+	optind = 2;
+	opterr = 0;
+	while ((id = getopt_long(argc, argv, ":o:", list, &at)) != -1) {
+		if (id == ':')
+			txbench_die("'%s' needs a value", argv[optind - 1]);
+		if (id == '?')
+			txbench_die("no such option: '%s' (see txbench run --help)",
+				    argv[optind - 1]);
+		if (id == 'o')
+			o->out = optarg;
+		else
+			set(o, &settings[at], optarg);
+	}
+	if (optind < argc)
+		txbench_die("'%s' is no option (see txbench run --help)", argv[optind]);
 }
 
 /* What goes together. */
 
 static void check_target(const struct options *o)
 {
-	if (!o->socket_path == !o->qtest)
-		txbench_die("a target is needed: --socket-path PATH, or --qtest PATH and --memory "
-			    "FILE (see txbench run --help)");
+	if (!!o->socket_path + !!o->qtest + !!o->ceiling != 1)
+		txbench_die("one target is needed: --socket-path PATH, --qtest PATH and --memory "
+			    "FILE, or --ceiling TAP (see txbench run --help)");
 	if (!o->qtest != !o->memory)
 		txbench_die("--qtest and --memory go together");
 	if (!o->wire)
 		txbench_die("--wire is needed: an interface, none or loop");
+	if (o->ceiling && (o->packed || !o->event_idx || o->direction != DIRECTION_TX))
+		txbench_die("--ceiling '%s' has a split ring with EVENT_IDX and sends only: not "
+			    "with --packed, --no-event-idx or --direction %s",
+			    o->ceiling, direction_names[o->direction]);
+	if (o->ceiling && o->backend_cpu < 0)
+		txbench_die("--ceiling '%s' needs --backend-cpu: where its thread is", o->ceiling);
 	if (!o->packed && o->ring_size & (o->ring_size - 1))
 		txbench_die("--ring-size '%u' must be a power of two, or --packed", o->ring_size);
 }
@@ -381,14 +357,15 @@ static void check_load(const struct options *o)
 		txbench_die("--size 'trace' needs --load trace:FILE");
 	if (o->calls == CALLS_EACH && o->direction == DIRECTION_RX && o->wire_kind != WIRE_LOOP)
 		txbench_die("--calls 'each' is of the tx ring: not with --direction rx");
+	if (o->cost_ns && o->direction == DIRECTION_RR)
+		txbench_die("--cost is not for --direction rr: answers are given to what is seen "
+			    "at the wire");
 	if (o->watch && o->wire_kind != WIRE_INTERFACE)
 		txbench_die("--watch needs an interface to look at: --wire is '%s'", o->wire);
 }
 
 void options_parse(struct options *o, int argc, char **argv)
 {
-	int id;
-
 	*o = (struct options){
 		.ring_size = 256,
 		.event_idx = true,
@@ -398,26 +375,15 @@ void options_parse(struct options *o, int argc, char **argv)
 		.batch = 64,
 		.warm_up_ns = 300000000,
 		.repeat = 5,
-		.late_limit_ns = 10000,
 		.cpu = -1,
 		.backend_cpu = -1,
 		.syscalls = true,
 		.argc = argc,
 		.argv = argv,
 	};
-	optind = 2;
-	opterr = 0;
-	while ((id = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1) {
-		if (id == ':')
-			txbench_die("'%s' needs a value", argv[optind - 1]);
-		if (id == '?')
-			txbench_die("no such option: '%s' (see txbench run --help)",
-				    argv[optind - 1]);
-		if (!set_target(o, id, optarg) && !set_load_option(o, id, optarg))
-			set_measure(o, id, optarg);
-	}
-	if (optind < argc)
-		txbench_die("'%s' is no option (see txbench run --help)", argv[optind]);
+	read_arguments(o, argc, argv);
+	if (o->ceiling && !o->wire)
+		set_wire(o, "ceiling", o->ceiling);
 	check_target(o);
 	check_load(o);
 	if (!o->ns && o->load != LOAD_TRACE)

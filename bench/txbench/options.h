@@ -42,12 +42,21 @@ enum wire_kind {
 	WIRE_LOOP,      /* the back-end gives them back through the rx ring */
 };
 
+/* Who else wants the back-end's CPU. */
+enum state {
+	STATE_IDLE,      /* no other process: it halts when the back-end sleeps */
+	STATE_SPINNER,   /* a process that gives way to everybody: it never halts */
+	STATE_NEIGHBOUR, /* a process with the same right to it */
+	STATE_SAME_CPU,  /* the driver, which yields instead of spinning */
+};
+
 struct options {
-	/* target */
-	const char *socket_path; /* vhost-user; or NULL: */
+	/* target: one of the first three */
+	const char *socket_path; /* vhost-user */
 	const char *qtest;       /* QEMU's qtest socket */
-	const char *memory;      /* and the file that is its memory */
-	pid_t pid;               /* whose CPU time counts; 0: who made the socket */
+	const char *ceiling;     /* the tap of the least possible device */
+	const char *memory;      /* of qtest: the file that is QEMU's memory */
+	pid_t pid;               /* the back-end; 0: the process that made the socket */
 	const char *label;       /* NULL: made of the target */
 	enum wire_kind wire_kind;
 	const char *wire; /* the interface's name */
@@ -71,17 +80,18 @@ struct options {
 	bool watch; /* look at each frame on the wire: always true but in a flood */
 
 	/* measure */
-	uint64_t ns;         /* of one repetition; 0: as long as the trace */
-	uint64_t warm_up_ns; /* before each, does not count */
+	uint64_t ns;           /* of one repetition; 0: as long as the trace */
+	uint64_t warm_up_ns;   /* before each, does not count */
+	uint64_t cost_ns;      /* after each repetition, with a closed wire; 0: not */
+	uint64_t kick_cost_ns; /* a kick takes so long, at least */
 	unsigned repeat;
-	unsigned seed;          /* of the first repetition's random moments, then one on */
-	uint64_t late_limit_ns; /* p99 of the generator's own lateness */
-	int cpu;                /* the driver's; -1: as inherited */
-	int backend_cpu;        /* where the noise of the back-end's CPU is measured; -1: found */
-	bool share_cpu;         /* the back-end has no other CPU: yield instead of spinning */
-	bool syscalls;          /* count the back-end's in a repetition that is for nothing else */
-	bool quiet;             /* no progress and no table */
-	const char *out;        /* result file, or NULL */
+	unsigned seed; /* of the first repetition's random moments, then one on */
+	enum state state;
+	int cpu;         /* the driver's; -1: as inherited */
+	int backend_cpu; /* the back-end's; it is not moved there; -1: found */
+	bool syscalls;   /* count the back-end's in a repetition that is for nothing else */
+	bool quiet;      /* no progress and no table */
+	const char *out; /* result file, or NULL */
 
 	int argc; /* the command, for the result */
 	char **argv;
@@ -91,6 +101,18 @@ struct options {
 static inline bool options_open_loop(const struct options *o)
 {
 	return o->load < LOAD_INFLIGHT;
+}
+
+/* The driver is on the back-end's CPU. */
+static inline bool options_share_cpu(const struct options *o)
+{
+	return o->state == STATE_SAME_CPU;
+}
+
+/* The kind of target, as in the result file. */
+static inline const char *options_target(const struct options *o)
+{
+	return o->socket_path ? "vhost-user" : o->qtest ? "qtest" : "ceiling";
 }
 
 /*
@@ -103,5 +125,6 @@ void options_parse(struct options *o, int argc, char **argv);
 extern const char *const direction_names[];
 extern const char *const load_names[];
 extern const char *const calls_names[];
+extern const char *const state_names[];
 
 #endif

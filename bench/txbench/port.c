@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which of the two kinds of device a port is: contracts in port.h. */
+/* Which of the three kinds of device a port is: contracts in port.h. */
 #include "bench/txbench/port.h"
 
 #include <stdio.h>
@@ -14,6 +14,7 @@ struct kind {
 static const struct kind vhost_user = { port_vhost_user_open, port_vhost_user_close,
 					port_vhost_user_gone };
 static const struct kind qtest = { port_qtest_open, port_qtest_close, port_qtest_gone };
+static const struct kind ceiling = { port_ceiling_open, port_ceiling_close, port_ceiling_gone };
 
 struct opened {
 	struct port port;
@@ -33,7 +34,7 @@ struct port *port_open(const struct options *o, char *why, unsigned size)
 		snprintf(why, size, "out of memory");
 		return NULL;
 	}
-	opened->kind = o->socket_path ? &vhost_user : &qtest;
+	opened->kind = o->socket_path ? &vhost_user : o->qtest ? &qtest : &ceiling;
 	opened->port.tx_call_fd = opened->port.rx_call_fd = -1;
 	if (!opened->kind->open(&opened->port, o, why, size))
 		return &opened->port;

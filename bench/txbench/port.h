@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A virtio-net device with one queue pair, set up and running, whoever has it: the rings, the
- * buffers, and how calls show. Drive it with the verbs of virtio/driver/ring.h.
+ * A virtio-net device with one queue pair, set up and running, of any kind of back-end: the rings,
+ * the buffers, and how calls show. Drive it with the verbs of virtio/driver/ring.h.
  *
  * Owner: one thread.
  */
@@ -10,9 +10,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "bench/txbench/options.h"
+#include "bench/txbench/usage.h"
 #include "virtio/driver/ring.h"
 
 struct port_buffers {
@@ -28,8 +28,8 @@ struct port {
 	struct port_buffers tx_bufs; /* as many as the tx ring has entries; all zero at first */
 	struct port_buffers rx_bufs;
 	unsigned hdr_len;
-	uint64_t features; /* negotiated */
-	pid_t pid;         /* the back-end's process */
+	uint64_t features;       /* negotiated */
+	struct usage_target who; /* the back-end */
 
 	/* How calls of the tx ring show: an eventfd; or, if it is -1, a word that is written. */
 	int tx_call_fd;
@@ -53,12 +53,15 @@ void port_post_rx(struct port *p, uint64_t n);
 /* The back-end has hung up, or its process is gone. Costs a system call. */
 bool port_gone(const struct port *p);
 
-/* The two kinds, for port_open and port_close. */
+/* The three kinds, for port_open and port_close. */
 int port_vhost_user_open(struct port *p, const struct options *o, char *why, unsigned size);
 void port_vhost_user_close(struct port *p);
 bool port_vhost_user_gone(const struct port *p);
 int port_qtest_open(struct port *p, const struct options *o, char *why, unsigned size);
 void port_qtest_close(struct port *p);
 bool port_qtest_gone(const struct port *p);
+int port_ceiling_open(struct port *p, const struct options *o, char *why, unsigned size);
+void port_ceiling_close(struct port *p);
+bool port_ceiling_gone(const struct port *p);
 
 #endif

@@ -85,17 +85,17 @@ static int open_process(struct qtest_port *d, struct port *p, const struct optio
 	ssize_t n;
 	int fd;
 
-	p->pid = o->pid;
-	if (!p->pid && !getsockopt(d->q.sock, SOL_SOCKET, SO_PEERCRED, &peer, &len))
-		p->pid = peer.pid;
-	d->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", p->pid);
+	p->who.pid = o->pid;
+	if (!p->who.pid && !getsockopt(d->q.sock, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		p->who.pid = peer.pid;
+	d->pidfd = (int)syscall(SYS_pidfd_open, p->who.pid, 0);
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", p->who.pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, args, sizeof(args));
 	if (fd >= 0)
 		close(fd);
 	if (d->pidfd < 0 || n < 0)
-		return fail(d, "--pid %d: there is no such process", p->pid);
+		return fail(d, "--pid %d: there is no such process", p->who.pid);
 	d->vhost = memmem(args, (size_t)n, "vhost", 5);
 	return 0;
 }
@@ -108,14 +108,14 @@ static int list_eventfds(const struct port *p, int *numbers)
 	int n = 0, at;
 	DIR *dir;
 
-	snprintf(name, sizeof(name), "/proc/%d/fd", p->pid);
+	snprintf(name, sizeof(name), "/proc/%d/fd", p->who.pid);
 	dir = opendir(name);
 	if (!dir)
 		return -1;
 	while ((e = readdir(dir))) {
 		ssize_t len;
 
-		snprintf(name, sizeof(name), "/proc/%d/fd/%s", p->pid, e->d_name);
+		snprintf(name, sizeof(name), "/proc/%d/fd/%s", p->who.pid, e->d_name);
 		len = readlink(name, target, sizeof(target));
 		if (len != 20 || memcmp(target, "anon_inode:[eventfd]", 20) || n == MAX_EVENTFDS)
 			continue;
@@ -148,13 +148,13 @@ static int take_kicks(struct qtest_port *d, struct port *p, const int *before, i
 		return fail(d,
 			    "process %d made %d eventfds for its rings instead of %d or %d: is it "
 			    "QEMU, does it run (no -S), is its netdev 'tap' or 'vhost-user'?",
-			    p->pid, n, first + RINGS, first + RINGS + 1);
+			    p->who.pid, n, first + RINGS, first + RINGS + 1);
 	for (int i = 0; i < RINGS; i++) {
 		int fd = (int)syscall(SYS_pidfd_getfd, d->pidfd, fresh[first + i], 0);
 
 		if (fd < 0)
 			return fail(d, "eventfd %d of process %d cannot be taken: %s (run as root)",
-				    fresh[first + i], p->pid, strerror(errno));
+				    fresh[first + i], p->who.pid, strerror(errno));
 		d->rings[i].cfg.kick_fd = fd;
 	}
 	return 0;
@@ -390,8 +390,8 @@ static int start(struct qtest_port *d, struct port *p, const struct options *o)
 	uint16_t never, *wish = kick_wish(d, &never);
 
 	if (n_before < 0)
-		return fail(d, "the files of process %d cannot be listed: %s (run as root)", p->pid,
-			    strerror(errno));
+		return fail(d, "the files of process %d cannot be listed: %s (run as root)",
+			    p->who.pid, strerror(errno));
 	if (!d->vhost)
 		store_relaxed(wish, never);
 	set(d, 1, VIRTIO_PCI_COMMON_STATUS, 0xf);
@@ -405,7 +405,7 @@ static int start(struct qtest_port *d, struct port *p, const struct options *o)
 	ring_kick_now(&d->rings[TX]);
 	if (!wish_is_renewed(wish, never))
 		return fail(d, "process %d: none of its eventfds is the kick of its tx ring",
-			    p->pid);
+			    p->who.pid);
 	return 0;
 }
 

@@ -100,10 +100,10 @@ int port_vhost_user_open(struct port *p, const struct options *o, char *why, uns
 		return err;
 	}
 	fill_in(p, net);
-	p->pid = o->pid;
+	p->who.pid = o->pid;
 	/* Whoever made the socket: the back-end itself, unless it inherited the socket. */
-	if (!p->pid && !getsockopt(net->frontend.sock, SOL_SOCKET, SO_PEERCRED, &peer, &len))
-		p->pid = peer.pid;
+	if (!p->who.pid && !getsockopt(net->frontend.sock, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		p->who.pid = peer.pid;
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,14 +16,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/txbench/company.h"
+#include "bench/txbench/cpu.h"
 #include "bench/txbench/die.h"
 #include "bench/txbench/drive.h"
 #include "bench/txbench/host.h"
 #include "bench/txbench/load.h"
+#include "bench/txbench/moment.h"
 #include "bench/txbench/noise.h"
 #include "bench/txbench/options.h"
 #include "bench/txbench/port.h"
 #include "bench/txbench/result.h"
+#include "bench/txbench/script.h"
 #include "bench/txbench/trace.h"
 #include "bench/txbench/usage.h"
 #include "virtio/base.h"
@@ -33,6 +38,7 @@
 #define STOPPED       130       /* as a shell says of SIGINT */
 #define MAX_CPUS      1024
 #define WARM_UP_SEEDS 1000000 /* other moments than those of the repetitions */
+#define COST_SEEDS    2000000
 
 static volatile sig_atomic_t stop;
 
@@ -42,6 +48,8 @@ struct run {
 	struct drive *drive;
 	struct trace trace;
 	struct run_result result;
+	struct repetition spare; /* of loads that are no repetition */
+	struct company company;
 	int driver_cpu;
 	int backend_cpu;
 	bool shows_progress;
@@ -95,28 +103,54 @@ static void clear_progress(const struct run *r)
 
 /* CPUs. */
 
-static void pin(int cpu)
+static void pin(const char *option, int cpu)
 {
-	cpu_set_t set;
+	int err = cpu_pin(cpu);
 
-	if (cpu < 0)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET((unsigned)cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		txbench_die("--cpu '%d': %s (taskset, cgroup?)", cpu, strerror(errno));
+	if (err)
+		txbench_die("%s '%d': %s (taskset, cgroup?)", option, cpu, strerror(-err));
 }
 
 /* The one it is pinned to; else any that is not the driver's; -1: not known. */
-static int find_backend_cpu(pid_t pid, int driver_cpu)
+static int find_backend_cpu(const struct usage_target *who, int driver_cpu)
 {
 	static int cpus[MAX_CPUS];
-	unsigned n = host_cpus_of(pid, cpus, MAX_CPUS);
+	unsigned n = host_cpus_of(who, cpus, MAX_CPUS);
 
 	for (unsigned i = 0; i < n; i++)
 		if (n == 1 || cpus[i] != driver_cpu)
 			return cpus[i];
 	return -1;
+}
+
+/* Finds the CPUs of driver and back-end, and puts the state's process beside the back-end. */
+static void set_up_state(struct run *r)
+{
+	const struct options *o = r->o;
+	const char *state = state_names[o->state];
+	int err;
+
+	r->driver_cpu = o->cpu >= 0 ? o->cpu : sched_getcpu();
+	r->backend_cpu = o->backend_cpu >= 0 ? o->backend_cpu
+					     : find_backend_cpu(&r->port->who, r->driver_cpu);
+	if (o->state == STATE_IDLE)
+		return;
+	if (r->backend_cpu < 0)
+		txbench_die("--state '%s': the back-end's CPU is not known: --backend-cpu N",
+			    state);
+	if (o->state == STATE_SAME_CPU) {
+		pin("--state 'same-cpu': CPU", r->backend_cpu);
+		r->driver_cpu = r->backend_cpu;
+		return;
+	}
+	if (r->backend_cpu == r->driver_cpu)
+		txbench_die("--state '%s': CPU %d is the driver's and the back-end's: it must be "
+			    "another one for each (--cpu, --backend-cpu)",
+			    state, r->driver_cpu);
+	err = company_start(&r->company, o->state, r->backend_cpu);
+	if (err)
+		txbench_die("--state '%s': no process on CPU %d: %s", state, r->backend_cpu,
+			    strerror(-err));
 }
 
 /* A run. */
@@ -146,6 +180,20 @@ static void load_trace(struct run *r, struct options *o)
 		o->ns = r->trace.frames[r->trace.n - 1].at_ns + 1;
 }
 
+/* Before anything is measured that could not be kept. */
+static void check_output(const char *path)
+{
+	char *copy = strdup(path);
+	int missing = access(path, F_OK), err;
+
+	if (!copy)
+		txbench_die("--output '%s': out of memory", path);
+	err = access(missing ? dirname(copy) : path, W_OK);
+	if (err)
+		txbench_die("--output '%s': %s", path, strerror(errno));
+	free(copy);
+}
+
 static void start(struct run *r, struct options *o)
 {
 	struct drive_config cfg = { .options = o, .trace = &r->trace, .stop = &stop };
@@ -153,11 +201,14 @@ static void start(struct run *r, struct options *o)
 	time_t now = time(NULL);
 
 	r->o = o;
+	if (o->out)
+		check_output(o->out);
 	load_trace(r, o);
-	pin(o->cpu);
+	pin("--cpu", o->cpu);
 	r->port = port_open(o, why, sizeof(why));
 	if (!r->port)
 		txbench_die("%s", why);
+	set_up_state(r);
 	r->shows_progress = !o->quiet && isatty(STDERR_FILENO);
 	cfg.port = r->port;
 	cfg.progress = r->shows_progress ? on_progress : NULL;
@@ -165,12 +216,9 @@ static void start(struct run *r, struct options *o)
 	r->drive = drive_new(&cfg, why, sizeof(why));
 	if (!r->drive)
 		txbench_die("%s", why);
-	r->driver_cpu = o->cpu >= 0 ? o->cpu : sched_getcpu();
-	r->backend_cpu = o->backend_cpu >= 0 ? o->backend_cpu
-					     : find_backend_cpu(r->port->pid, r->driver_cpu);
 	r->result.options = o;
 	r->result.port = r->port;
-	r->result.repetitions = calloc(o->repeat + 1, sizeof(struct repetition));
+	r->result.repetitions = calloc(o->repeat, sizeof(struct repetition));
 	if (!r->result.repetitions)
 		txbench_die("--repeat '%u': out of memory", o->repeat);
 	strftime(r->result.started, sizeof(r->result.started), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
@@ -188,115 +236,123 @@ static bool ended(struct run *r, enum drive_end end, const char *why)
 	return true;
 }
 
-static void snapshot(const struct run *r, struct usage *u)
+static uint64_t seed_of(const struct run *r)
 {
-	/* A process that is gone has no figures more; the run ends by itself then. */
-	if (usage_take(u, r->port->pid))
-		(void)usage_take(u, 0);
+	return r->o->seed + r->result.n;
 }
 
-/* False: the run is over. */
-static bool warm_up(struct run *r, uint64_t seed)
+/* Of which nothing is kept. False: the run is over. */
+static bool warm_up(struct run *r)
 {
-	static struct repetition unused;
+	const struct drive_part part = { r->o->warm_up_ns, seed_of(r) + WARM_UP_SEEDS, true };
 	char why[WHY_LEN] = "";
-	enum drive_end end = DRIVE_DONE;
 
-	memset(&unused, 0, sizeof(unused));
+	if (!part.ns)
+		return true;
 	show_progress(r, "warming up");
-	if (r->o->warm_up_ns)
-		end = drive_run(r->drive, &unused, r->o->warm_up_ns, seed + WARM_UP_SEEDS, why,
-				sizeof(why));
-	return !ended(r, end, why);
+	memset(&r->spare, 0, sizeof(r->spare));
+	return !ended(r, drive_run(r->drive, &r->spare, &part, why, sizeof(why)), why);
 }
 
-/* Run for ns, noise and usage beside it. False: the run is over. */
-static bool repeat(struct run *r, struct repetition *rep, uint64_t ns, uint64_t seed)
+/* One load and what it took into rep. False: the run is over. */
+static bool measure(struct run *r, struct repetition *rep, const struct drive_part *part)
 {
 	char why[WHY_LEN] = "";
-	struct usage before;
+	const struct moment_of of = { &r->port->who, &r->company, r->o->state, r->driver_cpu,
+				      r->backend_cpu };
+	struct moment before, after;
 	enum drive_end end;
 
-	rep->syscalls = RESULT_UNKNOWN;
-	rep->noise.c2c_before_ns = noise_c2c_ns(r->driver_cpu, r->backend_cpu);
-	snapshot(r, &before);
-	end = drive_run(r->drive, rep, ns, seed, why, sizeof(why));
-	snapshot(r, &rep->usage);
-	usage_subtract(&rep->usage, &before);
-	rep->waited_ns = rep->usage.waited_ns;
-	rep->noise.steal_share = usage_steal_share(&rep->usage);
-	rep->noise.c2c_after_ns = noise_c2c_ns(r->driver_cpu, r->backend_cpu);
-	r->result.n += rep->frames > 0;
+	moment_begin(&before, &of);
+	end = drive_run(r->drive, rep, part, why, sizeof(why));
+	moment_end(&after, &of);
+	moment_account(&before, &after, &of, rep, drive_watched(r->drive));
 	return !ended(r, end, why);
 }
 
-static bool repeat_with_noise(struct run *r)
+/* The same load once more, with the wire closed: for the figures of CPU. */
+static bool measure_cost(struct run *r, struct repetition *rep)
+{
+	const struct drive_part part = { r->o->cost_ns, seed_of(r) + COST_SEEDS, false };
+	bool good;
+
+	if (!part.ns)
+		return true;
+	memset(&r->spare, 0, sizeof(r->spare));
+	good = measure(r, &r->spare, &part);
+	if (r->spare.frames)
+		rep->cost = r->spare.cost;
+	return good;
+}
+
+static bool repeat(struct run *r)
 {
 	struct repetition *rep = &r->result.repetitions[r->result.n];
-	uint64_t seed = r->o->seed + r->result.n;
+	const struct drive_part part = { r->o->ns, seed_of(r), true };
+	bool good;
 
 	memset(rep, 0, sizeof(*rep));
+	rep->syscalls = RESULT_UNKNOWN;
 	show_progress(r, "measuring the machine");
-	noise_measure(&rep->noise, r->driver_cpu, r->backend_cpu);
-	if (stop || !warm_up(r, seed) || !repeat(r, rep, r->o->ns, seed))
+	noise_measure(&rep->noise, r->driver_cpu, r->backend_cpu, load_gap_ns(r->o, &r->trace),
+		      r->o->load == LOAD_CONSTANT);
+	if (stop || !warm_up(r))
 		return false;
-	if (rep->frames)
-		return true;
-	snprintf(r->result.incomplete, sizeof(r->result.incomplete),
-		 "no frame was due within %g s: it takes more --seconds, or a higher rate",
-		 (double)r->o->ns / 1e9);
+	rep->noise.c2c_before_ns = noise_c2c_ns(r->driver_cpu, r->backend_cpu);
+	good = measure(r, rep, &part);
+	rep->noise.c2c_after_ns = noise_c2c_ns(r->driver_cpu, r->backend_cpu);
+	good = good && measure_cost(r, rep);
+	if (rep->frames) {
+		r->result.n++;
+		return good;
+	}
+	if (good)
+		snprintf(r->result.incomplete, sizeof(r->result.incomplete),
+			 "no frame was due within %g s: it takes more --seconds, or a higher rate",
+			 (double)r->o->ns / 1e9);
 	return false;
 }
 
-/* One more repetition, of which only the back-end's system calls count, and none of its warm-up. */
+/* One more load, of which only the back-end's system calls count, and none of its warm-up. */
 static void count_syscalls(struct run *r)
 {
-	struct repetition *rep = &r->result.repetitions[r->o->repeat];
-	unsigned n = r->result.n;
+	const struct drive_part part = { min_u64(r->o->ns, SYSCALLS_NS), seed_of(r), true };
+	struct repetition *rep = r->result.repetitions;
 	double per_frame;
 	bool good;
 	int handle;
 
-	if (!warm_up(r, n))
+	if (!warm_up(r))
 		return;
-	handle = usage_syscalls_start(r->port->pid);
+	handle = usage_syscalls_start(&r->port->who);
 	if (handle < 0)
 		return;
-	memset(rep, 0, sizeof(*rep));
-	good = repeat(r, rep, min_u64(r->o->ns, SYSCALLS_NS), n);
-	per_frame = (double)usage_syscalls_stop(handle) / (double)rep->frames;
-	r->result.n = n;
-	for (unsigned i = 0; good && rep->frames && i < n; i++)
-		r->result.repetitions[i].syscalls =
-			(uint64_t)(per_frame * (double)r->result.repetitions[i].frames + 0.5);
+	memset(&r->spare, 0, sizeof(r->spare));
+	good = measure(r, &r->spare, &part);
+	per_frame = (double)usage_syscalls_stop(handle) / (double)r->spare.frames;
+	for (unsigned i = 0; good && r->spare.frames && i < r->result.n; i++)
+		rep[i].syscalls = (uint64_t)(per_frame * (double)rep[i].frames + 0.5);
 }
 
 /* Why it does not count, though it was measured. The first reason stays; frames come before it. */
 
-static void judge_lateness(struct run *r, const struct repetition *rep, unsigned number)
+/* Lateness is data, and a CPU that others had is not. */
+static void judge_cpus(struct run *r, const struct usage *u, unsigned number)
 {
 	struct run_result *res = &r->result;
-	uint64_t late_ns = histogram_at(&rep->late, 0.99), limit_ns = r->o->late_limit_ns;
-	double waited = (double)rep->waited_ns / (double)rep->usage.wall_ns;
-	double backend_waited = (double)rep->usage.backend_waited_ns / (double)rep->usage.wall_ns;
+	double driver = (double)u->waited_ns / (double)u->wall_ns;
+	double backend = (double)u->backend_waited_ns / (double)u->wall_ns;
+	bool driver_is_late = driver > MAX_WAITED && r->o->state != STATE_SAME_CPU;
+	bool backend_is_late = backend > MAX_WAITED && r->o->state != STATE_SAME_CPU &&
+			       r->o->state != STATE_NEIGHBOUR;
 
-	if (*res->failed)
+	if (*res->failed || (!driver_is_late && !backend_is_late))
 		return;
-	if (late_ns > limit_ns)
-		snprintf(res->failed, sizeof(res->failed),
-			 "the generator was late: repetition %u: %.1f us at p99, the limit is %.1f "
-			 "us (--late-limit)",
-			 number, (double)late_ns / 1e3, (double)limit_ns / 1e3);
-	else if (waited > MAX_WAITED && !r->o->share_cpu)
-		snprintf(res->failed, sizeof(res->failed),
-			 "the generator was late: repetition %u: it waited for its CPU %.1f %% of "
-			 "the time, the limit is %.0f %%",
-			 number, 100 * waited, 100 * MAX_WAITED);
-	else if (backend_waited > MAX_WAITED && !r->o->share_cpu)
-		snprintf(res->failed, sizeof(res->failed),
-			 "the machine was busy: repetition %u: the back-end waited for its CPU "
-			 "%.1f %% of the time, the limit is %.0f %%",
-			 number, 100 * backend_waited, 100 * MAX_WAITED);
+	snprintf(res->failed, sizeof(res->failed),
+		 "the machine was busy: repetition %u: the %s waited for its CPU %.1f %% of the "
+		 "time, the limit is %.0f %%",
+		 number, driver_is_late ? "driver" : "back-end",
+		 100 * (driver_is_late ? driver : backend), 100 * MAX_WAITED);
 }
 
 static uint64_t known(uint64_t count)
@@ -314,9 +370,14 @@ static void judge(struct run *r)
 
 		frames += rep->frames;
 		lost += rep->lost;
+		if (r->o->cost_ns) {
+			frames += rep->cost.frames;
+			lost += rep->cost.lost;
+			judge_cpus(r, &rep->cost.usage, i + 1);
+		}
 		twice += known(rep->duplicated);
 		order += known(rep->reordered);
-		judge_lateness(r, rep, i + 1);
+		judge_cpus(r, &rep->usage, i + 1);
 	}
 	if (lost || twice || order)
 		snprintf(res->failed, sizeof(res->failed),
@@ -325,25 +386,47 @@ static void judge(struct run *r)
 			 frames, lost, twice, order);
 }
 
+/* The table of the result: of its file, or of one in memory. It changes no status. */
+static void show(const struct run *r)
+{
+	static char path[64];
+	int fd = -1, status;
+
+	if (!r->o->out) {
+		fd = result_in_memory(&r->result);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	}
+	status = r->o->out ? script_run("show.py", (char *)(uintptr_t)r->o->out)
+		 : fd < 0  ? fd
+			   : script_run("show.py", path);
+	if (status == -ENOENT)
+		fprintf(stderr, "txbench: no table: show.py is missing: it is %s\n",
+			script_places());
+	else if (status < 0)
+		fprintf(stderr, "txbench: no table: %s\n", strerror(-status));
+	else if (status)
+		fprintf(stderr, "txbench: no table: show.py ended with status %d\n", status);
+	if (fd >= 0)
+		close(fd);
+}
+
 static int finish(struct run *r)
 {
 	const struct run_result *res = &r->result;
-	int status = EXIT_SUCCESS, err = 0;
+	int err = r->o->out ? result_write(res, r->o->out) : 0;
 
 	clear_progress(r);
-	if (!r->o->quiet && res->n)
-		result_print(res);
-	if (r->o->out)
-		err = result_write(res, r->o->out);
 	if (err)
 		fprintf(stderr, "txbench: --output '%s': %s\n", r->o->out, strerror(-err));
+	else if (!r->o->quiet && res->n)
+		show(r);
 	if (*res->incomplete)
 		fprintf(stderr, "txbench: incomplete: %s\n", res->incomplete);
 	else if (*res->failed)
 		fprintf(stderr, "txbench: does not count: %s\n", res->failed);
-	if (err || *res->incomplete || *res->failed)
-		status = EXIT_FAILURE;
-	return stop ? STOPPED : status;
+	if (stop)
+		return STOPPED;
+	return err || *res->incomplete || *res->failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int run_main(int argc, char **argv)
@@ -355,13 +438,14 @@ int run_main(int argc, char **argv)
 	options_parse(&o, argc, argv);
 	catch_signals();
 	start(&r, &o);
-	while (r.result.n < o.repeat && repeat_with_noise(&r))
+	while (r.result.n < o.repeat && repeat(&r))
 		;
 	if (stop)
 		snprintf(r.result.incomplete, sizeof(r.result.incomplete), "interrupted");
 	if (o.syscalls && !*r.result.incomplete)
 		count_syscalls(&r);
 	judge(&r);
+	company_stop(&r.company);
 	status = finish(&r);
 	drive_free(r.drive);
 	port_close(r.port);

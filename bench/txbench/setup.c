@@ -55,15 +55,14 @@ static const char *argument(const char *args, size_t len, const char *name)
 const char *setup_label(const struct run_result *r, char label[SETUP_LABEL_LEN])
 {
 	static char args[COMMAND_CAP];
-	size_t len = host_command(r->port->pid, args, sizeof(args));
+	size_t len = host_command(r->port->who.pid, args, sizeof(args));
 	const char *slash = len ? strrchr(args, '/') : NULL;
 	const char *mode = argument(args, len, "--txmode");
 
 	if (r->options->label)
 		snprintf(label, SETUP_LABEL_LEN, "%s", r->options->label);
-	else if (!len)
-		snprintf(label, SETUP_LABEL_LEN, "%s",
-			 r->options->socket_path ? "vhost-user" : "qtest");
+	else if (!len || r->options->ceiling)
+		snprintf(label, SETUP_LABEL_LEN, "%s", options_target(r->options));
 	else
 		snprintf(label, SETUP_LABEL_LEN, "%.40s%s%.30s", slash ? slash + 1 : args,
 			 mode ? " " : "", mode ? mode : "");
@@ -97,17 +96,13 @@ static json_t *wire_kind_of(const struct options *o)
 	return value_text(kind);
 }
 
-/* No way is known to learn a running back-end's version without running it: null. */
 json_t *setup_target(const struct run_result *r)
 {
 	const struct options *o = r->options;
 
-	return json_pack("{s:s, s:o, s:o, s:n, s:o, s:s, s:i, s:o, s:o}", "kind",
-			 o->socket_path ? "vhost-user"
-			 : o->qtest     ? "qtest"
-					: "none",
-			 "pid", value_measured((uint64_t)r->port->pid), "command",
-			 command_of_pid(r->port->pid), "program_version", "features",
+	return json_pack("{s:s, s:o, s:o, s:o, s:s, s:i, s:o, s:o}", "kind", options_target(o),
+			 "pid", value_measured((uint64_t)r->port->who.pid), "command",
+			 command_of_pid(r->port->who.pid), "features",
 			 features_of(r->port->features), "layout", o->packed ? "packed" : "split",
 			 "ring_size", (int)o->ring_size, "wire",
 			 o->wire_kind == WIRE_INTERFACE ? value_text(o->wire) : json_null(),
@@ -125,7 +120,8 @@ json_t *setup_load(const struct options *o)
 {
 	bool rate = o->load <= LOAD_ONOFF, onoff = o->load == LOAD_ONOFF;
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s, s:f, s:f}",
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s, s:f, s:f, s:o, s:o,"
+			 " s:s, s:i}",
 			 "direction", direction_names[o->direction], "kind", load_names[o->load],
 			 "rate", value_real(rate ? o->rate : NAN), "on_ns",
 			 onoff ? value_count(o->on_ns) : json_null(), "off_ns",
@@ -133,13 +129,16 @@ json_t *setup_load(const struct options *o)
 			 o->load == LOAD_INFLIGHT ? json_integer(o->inflight) : json_null(),
 			 "trace", o->load == LOAD_TRACE ? value_text(o->trace) : json_null(),
 			 "size", size_of(o), "batch", (int)o->batch, "calls", calls_names[o->calls],
-			 "seconds", (double)o->ns / 1e9, "warm_up", (double)o->warm_up_ns / 1e9);
+			 "seconds", (double)o->ns / 1e9, "warm_up", (double)o->warm_up_ns / 1e9,
+			 "cost_seconds", value_real(o->cost_ns ? (double)o->cost_ns / 1e9 : NAN),
+			 "kick_cost_ns", value_measured(o->kick_cost_ns), "state",
+			 state_names[o->state], "seed", (int)o->seed);
 }
 
-static json_t *cpus_of(pid_t pid)
+static json_t *backend_cpus(const struct run_result *r)
 {
 	static int cpus[CPUS_CAP];
-	unsigned n = host_cpus_of(pid, cpus, CPUS_CAP);
+	unsigned n = host_cpus_of(&r->port->who, cpus, CPUS_CAP);
 	json_t *list = n ? json_array() : json_null();
 
 	for (unsigned i = 0; i < n; i++)
@@ -155,8 +154,8 @@ json_t *setup_host(const struct run_result *r)
 	return json_pack("{s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "kernel",
 			 value_text(h.kernel), "cpu", value_text(h.cpu), "cpus", (int)h.cpus,
 			 "driver_cpu", h.driver_cpu < 0 ? json_null() : json_integer(h.driver_cpu),
-			 "backend_cpus", cpus_of(r->port->pid), "hypervisor",
-			 value_text(h.hypervisor), "clocksource", value_text(h.clocksource),
-			 "preempt", value_text(h.preempt), "hz", value_measured(h.hz), "txbench",
-			 TXRING_VERSION, "commit", value_text(TXBENCH_COMMIT));
+			 "backend_cpus", backend_cpus(r), "hypervisor", value_text(h.hypervisor),
+			 "clocksource", value_text(h.clocksource), "preempt", value_text(h.preempt),
+			 "hz", value_measured(h.hz), "txbench", TXRING_VERSION, "commit",
+			 value_text(TXBENCH_COMMIT));
 }

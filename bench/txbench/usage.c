@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * CPU time and system calls, as the kernel counts them: contracts in usage.h. What its tick samples
- * (user and kernel, softirqs, steal) is off by some ticks in each snapshot.
- */
+/* CPU time and system calls, as the kernel counts them: contracts in usage.h. */
 #include "bench/txbench/usage.h"
 
 #include <dirent.h>
@@ -23,10 +20,10 @@
 
 #define SYSCALL_THREADS 64
 
-/* From ready to running with nobody in the way. */
+/* From ready to running on a CPU that is free. */
 #define WAKE_UP_NS 4000
 
-/* The beginning of a file of /proc; false: it is not there. */
+/* A file of /proc as text; false: it is not there. */
 static bool read_start(const char *path, char *text, size_t cap)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -38,90 +35,91 @@ static bool read_start(const char *path, char *text, size_t cap)
 	return len > 0;
 }
 
-static uint64_t clock_ns(clockid_t clock)
+static uint64_t ns_of(const struct timespec *ts)
 {
-	struct timespec ts;
-
-	if (clock_gettime(clock, &ts))
-		return 0;
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	return (uint64_t)ts->tv_sec * 1000000000 + (uint64_t)ts->tv_nsec;
 }
 
-static uint64_t ticks_ns(unsigned long long ticks)
+/* The kernel's number of a thread's clock: glibc names it for threads of this process only. */
+static int clock_of(const struct usage_target *t, clockid_t *clock)
 {
-	return ticks * (1000000000 / (uint64_t)sysconf(_SC_CLK_TCK));
-}
-
-static void take_all_cpus(struct usage *u)
-{
-	unsigned long long softirq = 0, steal = 0;
-	char text[256];
-
-	if (read_start("/proc/stat", text, sizeof(text)))
-		sscanf(text, "cpu %*u %*u %*u %*u %*u %*u %llu %llu", &softirq, &steal);
-	u->softirq_ns = ticks_ns(softirq);
-	u->steal_ns = ticks_ns(steal);
-}
-
-/* Threads that are gone do not count. */
-static void take_backend_waits(struct usage *u, pid_t pid)
-{
-	unsigned long long waited, turns;
-	char path[64], text[96];
-	struct dirent *thread;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	dir = opendir(path);
-	while (dir && (thread = readdir(dir))) {
-		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/schedstat", pid, thread->d_name);
-		if (thread->d_name[0] == '.' || !read_start(path, text, sizeof(text)) ||
-		    sscanf(text, "%*u %llu %llu", &waited, &turns) != 2)
-			continue;
-		u->backend_waited_ns += waited;
-		u->backend_turns += turns;
-	}
-	if (dir)
-		closedir(dir);
-}
-
-/* The clock of a process: its threads that are gone count, too. */
-static int take_backend(struct usage *u, pid_t pid)
-{
-	unsigned long long user = 0, kernel = 0;
-	char path[64], text[512];
-	clockid_t clock;
-	const char *rest;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if (clock_getcpuclockid(pid, &clock) || !read_start(path, text, sizeof(text)))
-		return -ESRCH;
-	rest = strrchr(text, ')'); /* the name may hold anything */
-	if (rest)
-		sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
-		       &kernel);
-	u->backend_ns = clock_ns(clock);
-	u->backend_user_ns = ticks_ns(user);
-	u->backend_kernel_ns = ticks_ns(kernel);
-	take_backend_waits(u, pid);
+	if (!t->tid)
+		return clock_getcpuclockid(t->pid, clock);
+	*clock = ~t->tid * 8 + 6; /* CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED */
 	return 0;
 }
 
-int usage_take(struct usage *u, pid_t pid)
+/* Each thread that counts, until one is refused: the first negative errno of fn, or 0. */
+static int each_thread(const struct usage_target *t, int (*fn)(pid_t tid, void *arg), void *arg)
+{
+	struct dirent *e;
+	char path[64];
+	int err = 0;
+	DIR *dir;
+
+	if (t->tid)
+		return fn(t->tid, arg);
+	snprintf(path, sizeof(path), "/proc/%d/task", t->pid);
+	dir = opendir(path);
+	if (!dir)
+		return -ESRCH;
+	while (!err && (e = readdir(dir))) {
+		if (e->d_name[0] != '.')
+			err = fn(atoi(e->d_name), arg);
+	}
+	closedir(dir);
+	return err;
+}
+
+static void take_steal(struct usage *u)
+{
+	unsigned long long steal = 0;
+	char text[256];
+
+	if (read_start("/proc/stat", text, sizeof(text)))
+		sscanf(text, "cpu %*u %*u %*u %*u %*u %*u %*u %llu", &steal);
+	u->steal_ns = steal * (1000000000 / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+/* A thread that is gone does not count. */
+static int add_waits(pid_t tid, void *arg)
+{
+	unsigned long long waited, turns;
+	struct usage *u = arg;
+	char path[64], text[96];
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", tid);
+	if (read_start(path, text, sizeof(text)) &&
+	    sscanf(text, "%*u %llu %llu", &waited, &turns) == 2) {
+		u->backend_waited_ns += waited;
+		u->backend_turns += turns;
+	}
+	return 0;
+}
+
+int usage_take(struct usage *u, const struct usage_target *t)
 {
 	unsigned long long waited = 0;
+	struct timespec ts;
+	clockid_t clock;
 	char text[96];
 
-	*u = (struct usage){ .wall_ns = clock_ns(CLOCK_MONOTONIC) };
-	take_all_cpus(u);
+	*u = (struct usage){ .wall_ns = monotonic_ns() };
+	take_steal(u);
 	if (read_start("/proc/thread-self/schedstat", text, sizeof(text)))
 		sscanf(text, "%*u %llu", &waited);
 	u->waited_ns = waited;
-	u->driver_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	return pid ? take_backend(u, pid) : 0;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	u->driver_ns = ns_of(&ts);
+	if (!t->pid)
+		return 0;
+	if (clock_of(t, &clock) || clock_gettime(clock, &ts))
+		return -ESRCH;
+	u->backend_ns = ns_of(&ts);
+	return each_thread(t, add_waits, u);
 }
 
-/* The kernel's sampled figures may go back by a tick, and a process may go away. */
+/* A process may go away. */
 static void subtract(uint64_t *v, uint64_t from)
 {
 	*v = *v > from ? *v - from : 0;
@@ -129,27 +127,14 @@ static void subtract(uint64_t *v, uint64_t from)
 
 void usage_subtract(struct usage *u, const struct usage *from)
 {
-	uint64_t sampled;
-
+	subtract(&u->wall_ns, from->wall_ns);
 	subtract(&u->driver_ns, from->driver_ns);
 	subtract(&u->backend_ns, from->backend_ns);
-	subtract(&u->backend_user_ns, from->backend_user_ns);
-	subtract(&u->backend_kernel_ns, from->backend_kernel_ns);
-	subtract(&u->softirq_ns, from->softirq_ns);
 	subtract(&u->waited_ns, from->waited_ns);
 	subtract(&u->backend_waited_ns, from->backend_waited_ns);
 	subtract(&u->backend_turns, from->backend_turns);
 	subtract(&u->backend_waited_ns, u->backend_turns * WAKE_UP_NS);
 	subtract(&u->steal_ns, from->steal_ns);
-	subtract(&u->wall_ns, from->wall_ns);
-
-	/* The sum is exact, the parts are sampled: keep their ratio. */
-	sampled = u->backend_user_ns + u->backend_kernel_ns;
-	if (!sampled)
-		return;
-	u->backend_user_ns =
-		(uint64_t)((double)u->backend_ns * (double)u->backend_user_ns / (double)sampled);
-	u->backend_kernel_ns = u->backend_ns - u->backend_user_ns;
 }
 
 double usage_steal_share(const struct usage *u)
@@ -217,43 +202,34 @@ static int sys_enter_id(void)
 	return id_of_own_tracefs(path);
 }
 
-static int count_thread(int id, pid_t tid)
+static int count_thread(pid_t tid, void *arg)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_TRACEPOINT,
 		.size = sizeof(attr),
-		.config = (uint64_t)id,
+		.config = (uint64_t) * (const int *)arg,
 		.inherit = 1, /* threads that it starts */
 	};
-	long fd = syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	long fd;
 
+	if (counting.n == SYSCALL_THREADS)
+		return -E2BIG;
+	fd = syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0)
 		return errno == ESRCH ? 0 : -errno; /* it has ended meanwhile */
 	counting.fds[counting.n++] = (int)fd;
 	return 0;
 }
 
-int usage_syscalls_start(pid_t pid)
+int usage_syscalls_start(const struct usage_target *t)
 {
-	int id = sys_enter_id(), err = 0;
-	struct dirent *e;
-	char path[64];
-	DIR *tasks;
+	int id = sys_enter_id(), err;
 
 	if (id < 0)
 		return id;
 	if (counting.n)
 		return -EBUSY;
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	tasks = opendir(path);
-	if (!tasks)
-		return -ESRCH;
-	while (!err && (e = readdir(tasks))) {
-		if (e->d_name[0] == '.')
-			continue;
-		err = counting.n < SYSCALL_THREADS ? count_thread(id, atoi(e->d_name)) : -E2BIG;
-	}
-	closedir(tasks);
+	err = each_thread(t, count_thread, &id);
 	if (!err && !counting.n)
 		err = -ESRCH;
 	if (err)

@@ -1,7 +1,7 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """bench/compare with the back-ends that are here: each is measured, paired and written down; what is
-missing is skipped or refused in one line; nothing is left behind, also after Ctrl-C. bench/sweep once.
+missing is skipped or refused in one line; nothing is left behind, also after Ctrl-C. bench/study once.
 It judges no speed.
 
 usage: txbench-peers.py BUILD"""
@@ -17,7 +17,8 @@ import time
 
 sys.dont_write_bytecode = True
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(TOP, "bench", "peers"))
+sys.path[:0] = [os.path.join(TOP, "bench", "peers"), os.path.join(TOP, "bench", "txbench")]
+import results  # noqa: E402
 from peer import Namespace  # noqa: E402
 
 SKIPPED = 77
@@ -49,65 +50,77 @@ def compare(*args, path=None):
 
 
 def compare_all(*args, path=None):
-    """The same, with -o OUT added; again, if a run does not count, as a busy machine may be it."""
+    """The same, with -o OUT added; again, if a run does not count or gave no result, as a busy
+    machine may be it."""
     for _ in range(TRIES):
         out = tempfile.mkdtemp(dir=scratch)
         status, text, err = compare(*args, "-o", out, path=path)
-        if "does not count" not in text:
+        if " not count: " not in text and "no result: " not in text:
             break
     return status, text, err, out
 
 
 def left_behind():
-    """Namespaces whose compare is gone, and scratch directories."""
-    spaces = subprocess.run(["ip", "netns"], capture_output=True, text=True).stdout.split()
-    return {s for s in spaces if s.startswith("txbench-") and
-            not os.path.exists(f"/proc/{s.split('-')[1]}")} | \
-        set(glob.glob("/dev/shm/txbench-compare.*")) | \
-        set(glob.glob(os.path.join(scratch, "txbench-compare.*")))
+    """Namespaces and scratch directories whose session is gone."""
+    names = subprocess.run(["ip", "netns"], capture_output=True, text=True).stdout.split()
+    names += [os.path.basename(path) for where in ("/dev/shm", scratch)
+              for path in glob.glob(os.path.join(where, "txbench-*-*"))]
+    return {name for name in names if name.startswith("txbench-") and
+            not os.path.exists(f"/proc/{name.split('-')[1]}")}
 
 
-def seed_of(path):
-    """Of the random moments, as the command says that a result file keeps."""
-    with open(path) as f:
-        command = json.load(f)["command"]
-    return command[command.index("--seed") + 1] if "--seed" in command else None
-
-
-def results(out):
+def of_compare(out):
     with open(os.path.join(out, "compare.json")) as f:
         return json.load(f)
 
 
+def cells_of(out):
+    """By label and kind of load."""
+    return {(c.label, c.setup.kind): c for c in results.Results([out]).cells()}
+
+
+def seed_of(run):
+    """Of the random moments, as the command says that a result file keeps."""
+    command = run.data["command"]
+    return int(command[command.index("--seed") + 1])
+
+
 def try_measuring():
-    peers = ["txringd:timer,delay=200us", "txringd:poll@null"]
+    peers = ["txringd:timer,delay=200us", "txringd:poll@null", "ceiling"]
     peers += ["qemu:bh", "qemu:timer,delay=200us"] if shutil.which("qemu-system-x86_64") else []
     peers += ["dpdk:tap"] if shutil.which("dpdk-testpmd") else []
     status, text, err, out = compare_all(
-        "--quick", "--peers", ",".join(peers), "--rounds", "3", "--seconds", "0.1",
+        "--quick", "--peers", ",".join(peers), "--rounds", "3", "--seconds", "0.1", "--seed", "7",
         "--loads", "constant:1000,onoff:1000,5ms,5ms", "--baseline", peers[0])
     say(status == 0, "a set of back-ends", text + err)
-    data = results(out)
-    got = {(c["peer"], c["load"]): c for c in data["cells"]}
-    say(len(got) == len(data["cells"]) == 2 * (len(peers) + 1), "one cell each", " ".join(map(str, got)))
-    for (peer, load), cell in got.items():
-        say(len(cell["runs"]) == 3, f"three rounds of {peer}")
-        seeds = [seed_of(os.path.join(out, r["file"])) for r in cell["runs"]]
-        say(seeds == [str(r["round"]) for r in cell["runs"]], f"{peer}: a seed a round", f"{seeds}")
-        wire = cell["medians"]["p50_ns"]
-        say((wire is None) == peer.endswith("@null"), f"{peer}, {load}: p50 {wire}")
-        say("delay=200us" not in peer or wire > 200000, f"{peer}, {load}: waits for {wire} ns only")
-        say(cell["medians"]["cpu_ns_per_frame.backend"] > 0, f"{peer}, {load}: CPU time")
-        say(peer in text, f"{peer} is in the table")
-        base = {r["round"]: r["class"] for r in got[peers[0], load]["runs"] if r["counts"]}
-        pairs = [r for r in cell["runs"] if r["counts"] and r["class"] == base.get(r["round"])
-                 and r["class"] != "mixed"]
-        ratio = cell["ratios"]["frames_per_s"]
-        say((ratio["n"] if ratio else 0) == (0 if peer == peers[0] else len(pairs)),
-            f"{peer}, {load}: pairs of one class only")
+    data, got = of_compare(out), cells_of(out)
+    labels = [peer.replace(":", " ", 1) for peer in peers]
+    say(len(got) == 2 * len(peers), "one cell each", " ".join(map(str, got)))
+    for (label, kind), cell in got.items():
+        say(label in labels and label in text, f"{label} is in the table")
+        say(len(cell.units) == 3, f"three rounds of {label}")
+        say(sorted(map(seed_of, cell.runs)) == [8, 9, 10], f"{label}: a seed a round")
+        wait = cell.level("wire.p50")
+        say((wait is None) == label.endswith("@null"), f"{label}, {kind}: p50 {wait}")
+        say("delay=200us" not in label or wait and wait.value > 200000, f"{label}, {kind}: waits for {wait} only")
+        say(cell.level("cpu.total").value > 0, f"{label}, {kind}: cost")
+        say((cell.level("batch") is not None) == label.startswith("txringd"), f"{label}: its counters")
+        base = got[labels[0], kind]
+        say(cell is base or results.compared(cell, base, "cpu.total").n == 3, f"{label}: pairs")
     for file in data["files"]:
         say(os.path.exists(os.path.join(out, file)), f"{file} is there")
-    say(len(data["files"]) == 6 * (len(peers) + 1), "a result file for each run")
+    say(len(data["files"]) == len(data["plan"]) == 6 * len(peers), "a result file for each run")
+
+
+def try_states():
+    status, text, err, out = compare_all(
+        "--quick", "--peers", "txringd:iothread", "--states", "idle,spinner,neighbour,same-cpu",
+        "--loads", "poisson:1000", "--fail-if", "p50>10s", "--fail-if", "p50<1s")
+    say(status == 1 and "'p50<1s'" in err and "'p50>10s'" not in err, "states, and a limit", text + err)
+    say(all(f"poisson 1,000/s, 64 bytes, {state}" in text
+            for state in ("idle", "spinner", "neighbour", "same-cpu")), "a table a state", text)
+    say(all(r.repetitions[0]["company"] for r in results.Results([out]).runs
+            if r.setup.state == "neighbour"), "what the neighbour lost")
 
 
 def refuses(what, words, *args, path=None):
@@ -135,32 +148,28 @@ def try_missing():
     refuses("no such kind", ["'vpp:tap'", "txringd, qemu, dpdk"], "--peers", "vpp:tap")
     refuses("no such mode of QEMU", ["qemu:poll", "neither bh nor timer"], "--peers", "qemu:poll")
     refuses("no such mode of txringd", ["txringd:soon", "soon"], "--peers", "txringd:soon")
+    refuses("no such state", ["'busy'", "spinner"], "--states", "busy")
+    refuses("a limit that is none", ["'p50>fast'"], "--fail-if", "p50>fast")
     refuses("no such baseline", ["'qemu:bh'", "txringd:poll"],
             "--peers", "txringd:poll", "--baseline", "qemu:bh")
     status, text, err, out = compare_all("--quick", "--loads", "constant:1000", path=path)
     say(status == 0, "the default set without QEMU and DPDK", text + err)
     for peer, program in (("qemu:bh", "qemu-system-x86_64"), ("dpdk:tap", "dpdk-testpmd")):
         say(f"skipped: {peer}: needs {program}" in text, f"{peer} is skipped aloud", text)
-    say(results(out)["baseline"] == "txringd:iothread", "another baseline")
-    say({"txringd:iothread", "txringd:timer"} < {c["peer"] for c in results(out)["cells"]},
+    say(of_compare(out)["baseline"] == "txringd:iothread", "another baseline")
+    say({label for label, _ in cells_of(out)} == {"txringd iothread", "txringd timer", "ceiling"},
         "the rest was measured")
 
 
-def try_sweep():
-    out, before = os.path.join(scratch, "sweep"), left_behind()
-    child = start("--delays", "200us", "--bursts", "256", "--rates", "1000", "--ring-sizes", "256",
-                  "--rounds", "2", "--seconds", "0.2", "-o", out, program="sweep")
+def try_study():
+    out, before = os.path.join(scratch, "study"), left_behind()
+    child = start("--quick", "-o", out, program="study")
     text, err = child.communicate(timeout=LIMIT_S)
-    # 1: the machine was too busy for the only point there is.
-    say(child.returncode in (0, 1) and "200us" in text, "a sweep", text + err)
-    with open(os.path.join(out, "sweep.json")) as f:
-        data = json.load(f)
-    say(data["complete"] and len(data["cells"]) == 1 and len(data["files"]) == 4, "one point of two")
-    point = data["cells"][0]
-    say(point["bad"] or point["added_p50_ns"] is None or point["added_p50_ns"]["mean"] > 150000,
-        "200 us are waited", f"{point}")
-    seeds = sorted(str(seed_of(os.path.join(out, name))) for name in data["files"])
-    say(seeds == ["0", "0", "1", "1"], "a seed a round", f"{seeds}")
+    say(child.returncode == 0 and "## answer" in text and "minutes on a quiet machine" in text,
+        "a quick study", text + err)
+    found = glob.glob(os.path.join(out, "*", "compare.json"))
+    say(len(found) == 1 and of_compare(os.path.dirname(found[0]))["complete"], "one session")
+    say(os.path.exists(os.path.join(os.path.dirname(found[0]), "report.html")), "its report")
     say(not left_behind() - before, "nothing is left", " ".join(left_behind() - before))
 
 
@@ -187,12 +196,12 @@ def try_interrupting():
     child = start("--quick", "--peers", "txringd:iothread,txringd:timer", "--rounds", "1000",
                   "--loads", "constant:1000", "-o", out)
     end = time.monotonic() + LIMIT_S
-    while len(glob.glob(os.path.join(out, "*.json"))) < 3 and time.monotonic() < end:
+    while len(glob.glob(os.path.join(out, "r*.json"))) < 3 and time.monotonic() < end:
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     text, err = child.communicate(timeout=LIMIT_S)
     say(child.returncode == 130, "Ctrl-C", f"status {child.returncode}: {err}")
-    data = results(out)
+    data = of_compare(out)
     say(not data["complete"] and len(data["files"]) >= 2, "what was measured is kept, as incomplete")
     say(not left_behind() - before, "nothing is left", " ".join(left_behind() - before))
     say(not err, "and it says no more", err)
@@ -216,7 +225,8 @@ scratch = tempfile.mkdtemp(prefix="txbench-peers.")
 try:
     try_measuring()
     try_missing()
-    try_sweep()
+    try_states()
+    try_study()
     try_interrupting_namespace()
     try_interrupting()
 finally:

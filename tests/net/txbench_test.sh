@@ -40,12 +40,12 @@ stop_daemon()
 }
 
 # Short, and patient with a machine that is not ours alone.
+target=(--socket-path "$sock" --state same-cpu)
 run()
 {
 	rm -f "$json"
-	timeout 120 "$txbench" run --socket-path "$sock" --seconds 0.1 --warm-up 0.02 --repeat 1 \
-		--late-limit 60s --share-cpu --no-syscalls -o "$json" "$@" \
-		>"$scratch/out" 2>"$scratch/err"
+	timeout 120 "$txbench" run "${target[@]}" --seconds 0.1 --warm-up 0.02 --repeat 1 \
+		--no-syscalls -o "$json" "$@" >"$scratch/out" 2>"$scratch/err"
 }
 
 # refuses TEXT... -- OPTION...: the same, of a run with target and wire.
@@ -55,6 +55,15 @@ refuses()
 	take_texts "$@"
 	shift $((${#texts[@]} + 1))
 	says_only "txbench: " "${texts[@]}" -- "$txbench" run --socket-path "$sock" --wire none "$@"
+}
+
+# refuses_run TEXT... -- OPTION...: the same, of any target.
+refuses_run()
+{
+	local texts
+	take_texts "$@"
+	shift $((${#texts[@]} + 1))
+	says_only "txbench: " "${texts[@]}" -- "$txbench" run "$@"
 }
 
 # One Python for all questions: the name of a result file and an expression come in, one line each, and what that is
@@ -105,7 +114,7 @@ good()
 }
 
 # Programs.
-says_only "txbench: " "''" run selftest report nothing -- "$txbench"
+says_only "txbench: " "''" run show report diff history selftest nothing -- "$txbench"
 says_only "txbench: " "'frobnicate'" run -- "$txbench" frobnicate
 for args in --help --version "run --help"; do
 	# shellcheck disable=SC2086
@@ -147,7 +156,11 @@ done
 refuses --repeat "'0'" "1 to" -- --repeat 0
 refuses --seed "'-1'" "0 to" -- --seed -1
 refuses --batch "'0'" "1 to" -- --batch 0
-refuses --late-limit "'10'" 10us -- --late-limit 10
+for value in 10 2s -1us; do
+	refuses --kick-cost "'$value'" "at most 1s" -- --kick-cost "$value"
+done
+refuses --cost "'0'" seconds -- --cost 0
+refuses --state "'asleep'" "idle, spinner, neighbour, same-cpu" -- --state asleep
 refuses --cpu "'1023'" CPUs -- --cpu 1023
 refuses --pid "'0'" -- --pid 0
 
@@ -215,7 +228,7 @@ what="system calls"
 per_frame=()
 for warm_up in 0 0.5; do
 	timeout 120 "$txbench" run --socket-path "$sock" --wire "$tap" --load inflight:1 --seconds 0.1 \
-		--warm-up "$warm_up" --repeat 1 --share-cpu --quiet -o "$json" 2>"$scratch/err" ||
+		--warm-up "$warm_up" --repeat 1 --state same-cpu --quiet -o "$json" 2>"$scratch/err" ||
 		fail "$what: status $?"
 	ask 't["syscalls"] / t["frames"] if t["syscalls"] is not None else 0'
 	per_frame+=("$answer")
@@ -236,8 +249,53 @@ for seed in 7 7 8; do
 done
 [ "${seeds[0]-none}" = "${seeds[1]-}" ] && [ "${seeds[1]-}" != "${seeds[2]-}" ] ||
 	fail "$what 7, 7 and 8: ${seeds[*]} frames"
-run --wire "$tap" || fail "a table: status $?"
-grep -q wire "$scratch/out" || fail "no table"
+# What a load costs with nobody at the wire; and a kick of a set price. Each kick is that of a
+# frame, so with one in flight their prices add up.
+good "published wire used" --wire "$tap" --load constant:2000 --cost 0.05
+holds 't["frames"] == 200' 't["cost"]["frames"] == 100 and not t["cost"]["observed"]' 't["company"] is None' \
+	'0 < t["cost"]["backend_ns"] < t["cost"]["wall_ns"]' '0 < t["cost"]["kick_ns"] < t["cost"]["driver_ns"]' \
+	'r["load"]["cost_seconds"] == 0.05 and r["load"]["kick_cost_ns"] is None'
+good "used" --wire "$tap" --load flood
+holds 'not t["cost"]["observed"] and t["cost"]["frames"] == t["frames"]'
+good "wire used" --wire "$tap" --load inflight:1 --kick-cost 300us
+holds 't["cost"]["observed"]' 't["notifications"]["kicks"] > 10' \
+	't["cost"]["kick_ns"] >= 300000 * t["notifications"]["kicks"]' 't["frames"] <= 0.4 / 300e-6'
+holds 't["ring_fill"] == {"n": t["frames"], "sum": t["frames"]}' 'r["load"]["kick_cost_ns"] == 300000'
+refuses --cost rr -- --wire lo --direction rr --cost 1
+refuses --output "'/nonexist/x.json'" "No such file" -- -o /nonexist/x.json
+
+# The table is shown by a program of its own, which gets the file or one in memory. What happens to it
+# changes nothing else.
+# table STATUS TEXT [OPTION...]: with that exit status of show.py
+table()
+{
+	what="the table${3:+, ${*:3}}, status $1"
+	cat >"$scratch/beside/show.py" <<-END
+		import json, sys
+		print(json.load(open(sys.argv[1]))["schema"], flush=True)
+		sys.exit($1)
+	END
+	timeout 120 "$scratch/beside/txbench" run --socket-path "$sock" --wire "$tap" --seconds 0.05 --repeat 1 \
+		--warm-up 0 --state same-cpu --no-syscalls "${@:3}" >"$scratch/out" 2>"$scratch/err" ||
+		fail "$what: status $?"
+	[ "$(cat "$scratch/out")" = txbench-2 ] || fail "$what: not shown"
+	[ "$1" = 0 ] || grep -q "$2" "$scratch/err" || fail "$what: no word of '$2'"
+	[ "$(wc -l <"$scratch/err")" = $(($1 != 0)) ] || fail "$what: too many lines"
+}
+mkdir "$scratch/beside"
+cp "$txbench" "$scratch/beside/txbench"
+table 0 "" -o "$json"
+table 0 ""
+table 3 "status 3"
+rm "$scratch/beside/show.py"
+what="no show.py"
+"$scratch/beside/txbench" run --socket-path "$sock" --wire "$tap" --seconds 0.05 --repeat 1 --warm-up 0 \
+	--state same-cpu --no-syscalls -o "$json" >"$scratch/out" 2>"$scratch/err" || fail "$what: status $?"
+[ ! -s "$scratch/out" ] && [ "$(wc -l <"$scratch/err")" = 1 ] && grep -q "show.py is missing" "$scratch/err" ||
+	fail "$what: not said in one line"
+for command in show report diff history selftest; do
+	says_only "txbench: " missing libexec -- "$scratch/beside/txbench" "$command" file
+done
 
 # An interface that nothing comes out of.
 ip link add v0 type veth peer name v1
@@ -255,8 +313,8 @@ run --wire loop --quiet
 grep -q "rx ring" "$scratch/err" || fail "$what: not said"
 # A file that cannot be written.
 what="-o into nowhere"
-"$txbench" run --socket-path "$sock" --wire "$tap" --seconds 0.01 --repeat 1 --late-limit 60s \
-	--share-cpu --no-syscalls --quiet -o "$scratch/none/out.json" 2>"$scratch/err"
+"$txbench" run --socket-path "$sock" --wire "$tap" --seconds 0.01 --repeat 1 --state same-cpu \
+	--no-syscalls --quiet -o "$scratch/none/out.json" 2>"$scratch/err"
 [ $? = 1 ] || fail "$what: status is not 1"
 grep -qF "'$scratch/none/out.json'" "$scratch/err" || fail "$what: not named"
 
@@ -269,6 +327,43 @@ good "received" --wire loop --load inflight:8 --direction rx
 start_daemon null poll
 good "used" --wire none --load flood
 good "published used" --wire none --load constant:20000 --packed
+
+# The least possible device: every load of direction tx, every frame once and in order.
+stop_daemon
+ip tuntap add dev least0 mode tap vnet_hdr
+least=(--ceiling least0 --backend-cpu 0)
+target=("${least[@]}" --state same-cpu)
+for load in constant:2000 poisson:20000 onoff:20000,1ms,9ms inflight:1 inflight:64; do
+	open="published "
+	case $load in inflight*) open= ;; esac
+	good "${open}wire used" --load "$load" --size imix
+done
+good "published wire used call" --load constant:500 --calls each
+good "wire used" --load flood --watch --cost 0.05
+holds 'r["target"]["kind"] == "ceiling" and r["label"] == "ceiling" and r["host"]["backend_cpus"] == [0]' \
+	'0 < t["cost"]["backend_ns"] < t["cost"]["wall_ns"]' 't["cost"]["frames"] > 0'
+refuses_run --ceiling --backend-cpu -- --ceiling least0
+refuses_run --ceiling "'none0'" "no such interface" -- --ceiling none0 --backend-cpu 0
+refuses_run --ceiling "'v0'" tuntap -- --ceiling v0 --backend-cpu 0
+refuses_run --ceiling rr -- "${least[@]}" --direction rr
+refuses_run --ceiling --packed -- "${least[@]}" --packed
+
+# Who else wants the back-end's CPU, and what they say.
+if [ "$(nproc)" -gt 1 ]; then
+	target=("${least[@]}")
+	for state in idle spinner neighbour; do
+		what="--state $state"
+		run --quiet --load poisson:1000 --cpu 1 --cost 0.1 --state "$state"
+		holds 'r["complete"] and t["lost"] == 0' "r['load']['state'] == '$state'" \
+			't["cost"]["busy_ns"] >= t["cost"]["backend_ns"]' "t['cost']['busy_from'] == '$state'"
+		[ "$state" = idle ] || holds '0 < t["company"]["lost_ns"] <= t["company"]["wall_ns"]'
+		run --quiet --load flood --cpu 1 --state "$state"
+		holds 'r["complete"] and t["lost"] == 0'
+		# It is asked for kicks only when it sleeps.
+		[ "$state" != idle ] || holds 't["notifications"]["kicks"] < t["ring_fill"]["n"]'
+	done
+	refuses_run "'spinner'" "CPU 0" -- "${least[@]}" --cpu 0 --state spinner
+fi
 
 # Ways to end early: what was measured is kept.
 # taken: frames that the tap has taken in.
@@ -294,7 +389,7 @@ early()
 	what="$1 to the $4${5:+, ${*:5}}"
 	rm -f "$json"
 	"$txbench" run --socket-path "$sock" --wire "$tap" --load constant:1000 --seconds 3000 --repeat 2 \
-		--late-limit 1000s --share-cpu --warm-up 0 -o "$json" --quiet "${@:5}" 2>"$scratch/err" &
+		--state same-cpu --warm-up 0 -o "$json" --quiet "${@:5}" 2>"$scratch/err" &
 	local bench=$! to
 	comes has_taken $(($(taken) + 300)) || fail "$what: no frames"
 	to=$bench

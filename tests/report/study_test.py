@@ -1,40 +1,44 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""bench/study on results of known figures: what its tables say, and what a document gets of them.
-Means and intervals are computed here a second time, Student's t by integration. It measures nothing.
+"""bench/study on results of known figures: what its tables say, what a document gets of them, a packed
+session. Figures are computed here a second time, Student's t by integration. It measures nothing.
 
 usage: study_test.py STUDY
 """
+import contextlib
+import io
 import json
+import lzma
 import math
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
+import types
 
 sys.dont_write_bytecode = True
 import synthetic
+from compare_test import load
 from student import mean_of, squared_error, student_t
 
 FRAMES = 1000
-WAKE_NS, TIMER_NS = 20e3, 30e3
-POISSON = {"kind": "poisson", "rate": 1000.0}
-LATE = "the generator was late: repetition 1: 31.0 us at p99, the limit is 10.0 us (--late-limit)"
-CEILING = "no ring: wake-up, write()"
+WAKE_NS, LATE_NS, KICK_NS = 20032, 30080, 2000  # middles of buckets
 OURS, TIMER, BH, QTIMER = "txringd iothread", "txringd timer", "qemu bh", "qemu timer"
+SHARED = 0.3  # of the interrupts, beside the back-end's own CPU
 
-# label: p50 in us and CPU in ns a frame, of each repetition that counts.
-SLOW = {OURS: ((30, 2000), (31, 2070), (32, 2100)),
-        TIMER: ((200, 4000), (204, 4090), (208, 4200)),
-        BH: ((30, 1900), (34, 2300), (32, 2050)),
-        QTIMER: ((210, 4100),)}
-FAST = {OURS: ((20, 1000), (21, 1010)), TIMER: ((120, 500), (121, 510))}
-# The machine changes from round to round, for both.
-MOVING = {OURS: ((10, 100), (20, 200), (30, 300)), TIMER: ((11, 90), (22, 181), (33, 268))}
-SWEPT = {"iothread": ((20, 1000), (22, 1010)), "timer,delay=25us,burst=256": ((75, 700), (77, 703)),
-         "timer,delay=1000us,burst=256": ((600, 950), (603, 1040))}
+# (label, state, rate): the wait in us and the back-end's CPU in us a frame, of each session's only round.
+MADE = {
+    (OURS, "idle", 1000): ((30, 20), (31, 21), (32, 20.5)),
+    (TIMER, "idle", 1000): ((200, 40), (204, 41), (208, 42.5)),
+    (BH, "idle", 1000): ((30, 19), (34, 23), (32, 20.5)),
+    (QTIMER, "idle", 1000): ((210, 41), (220, 43), (212, 40)),
+    (OURS, "idle", 10000): ((20, 10), (21, 10.2), (22, 10.1)),
+    (TIMER, "idle", 10000): ((120, 5), (121, 5.2), (125, 5.1)),
+    (OURS, "neighbour", 1000): ((10, 12), (11, 13), (10, 12.5)),
+    (TIMER, "neighbour", 1000): ((160, 30), (165, 31), (163, 33)),
+}
+DELAYED = {25: ((75, 25), (77, 26), (76, 25.5)), 500: ((520, 15), (530, 14.5), (525, 15.2))}
+LOST = 0.04  # of its CPU, by the neighbour
 failures = []
 
 
@@ -44,113 +48,105 @@ def expect(condition, what):
         print(f"FAILED: {what}")
 
 
+def near(what, got, wanted, word="", n=""):
+    """A quantile lies within a bucket; its interval is for stats_test.py."""
+    found = re.fullmatch(r"(?:x|\+)?([0-9.,]+)((?: [a-z?]+)*)(?: \[.*\])?((?: n=[0-9]+)?)", got or "")
+    expect(found and abs(float(found[1].replace(",", "")) / wanted - 1) < 0.02 and
+           found[2].strip() == word and found[3].strip() == n,
+           f"{what}: '{got}' instead of {wanted:.2f} {word} {n}")
+
+
+def same(what, got, wanted):
+    expect(got == wanted, f"{what}: '{got}' instead of '{wanted}'")
+
+
 # The figures once more.
 
-def cell(values, digits):
-    half = student_t(len(values) - 1) * math.sqrt(squared_error(values))
-    mean = mean_of(values)
-    return (f"{mean:,.{digits}f} [{max(mean - half, 0):,.{digits}f}.."
-            f"{mean + half:,.{digits}f}]")
+def form(value, sign=""):
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    return f"{sign},.{digits}f"
 
 
-def added(a, b):
-    """Round by round."""
-    parts = [x - y for x, y in zip(a, b)]
-    mean, half = mean_of(parts), student_t(len(parts) - 1) * math.sqrt(squared_error(parts))
-    return f"{mean:+,.1f} [{mean - half:+,.1f}..{mean + half:+,.1f}]"
+def told(values, log, sign="", before="", word=""):
+    """Mean with its interval: geometric, or arithmetic."""
+    parts = [math.log(v) for v in values] if log else values
+    half = student_t(len(parts) - 1) * math.sqrt(squared_error(parts))
+    mean, low, high = (mean_of(parts) + side for side in (0, -half, half))
+    if log:
+        mean, low, high = map(math.exp, (mean, low, high))
+    f = ".2f" if before else form(mean, sign)
+    return f"{before}{mean:{f}}{word} [{low:{f}}..{high:{f}}]"
 
 
-def ratio(a, b):
-    logs = [math.log(x / y) for x, y in zip(a, b)]
-    mean, half = mean_of(logs), student_t(len(logs) - 1) * math.sqrt(squared_error(logs))
-    return (f"x{math.exp(mean):.2f} [{math.exp(mean - half):.2f}.."
-            f"{math.exp(mean + half):.2f}]")
+def total(cpu, kicks=0.95):
+    """Of a back-end that takes cpu a frame."""
+    return cpu * (1 + SHARED) + kicks * KICK_NS / 1e3
 
 
-def of(measured, label, which):
-    return [pair[which] for pair in measured[label]]
+def of(which, label, rate, state="idle"):
+    return [pair[which] for pair in MADE[label, state, rate]]
 
 
-# A folder as bench/study leaves it.
-
-def repetition(p50_us, cpu_ns, distance="mid", stage="wire"):
-    ns = p50_us * 1e3
-    values = {"n": FRAMES, "min_ns": ns / 2, "p50_ns": ns, "p90_ns": ns, "p99_ns": 2 * ns,
-              "p999_ns": 3 * ns, "p9999_ns": None, "max_ns": 4 * ns, "mean_ns": ns, "buckets": []}
-    late = {"p99_ns": 1e5, "p999_ns": None}
-    return {"ns": 10 ** 9, "frames": FRAMES, "bytes": 64 * FRAMES, "frames_per_s": 1e3,
-            "bytes_per_s": 64e3, "lost": 0, "duplicated": 0, "reordered": 0,
-            "generator": {"late_p99_ns": 3000}, "stages": {stage: values},
-            "notifications": {"kicks": 950, "forced_kicks": 0, "calls": 500}, "syscalls": None,
-            "cpu_ns": {"driver": 10 ** 9, "backend": cpu_ns * FRAMES, "backend_user": None,
-                       "backend_kernel": None, "softirq": 0},
-            "noise": {"c2c_ns": [100, 100], "class": distance,
-                      "wake_up": {"p50_ns": WAKE_NS, **late},
-                      "timer": {"p50_ns": TIMER_NS, **late}, "steal_share": 0,
-                      "backend_waited_share": 0},
-            "timeline": None}
+def totals(label, rate, state="idle"):
+    return [total(cpu) for cpu in of(1, label, rate, state)]
 
 
-class Folder:
-    """A part: result files, and what stands beside them."""
-
-    def __init__(self, top, name):
-        self.path, self.files, self.sweep = os.path.join(top, name), [], name == "delay"
-        os.mkdir(self.path)
-
-    def run(self, label, made, why=None, incomplete=None, n=0, **load):
-        """n: the round, which the name tells."""
-        data = synthetic.run(label, [made] if made else [], **{**POISSON, **load})
-        data.update(failed=why, complete=incomplete is None, incomplete=incomplete)
-        name = f"{label}-{len(self.files)}-{n}" if self.sweep else f"r{n}_{len(self.files)}"
-        self.files.append(name + ".json")
-        synthetic.write(self.path, self.files[-1].removesuffix(".json"), data)
-
-    def measured(self, measured, prefix="", **load):
-        for label, pairs in measured.items():
-            for n, pair in enumerate(pairs):
-                self.run(prefix + label, repetition(*pair), n=n, **load)
-
-    def end(self, schema, **more):
-        name = schema.split("-")[1]
-        synthetic.write(self.path, name, {"schema": schema, "complete": True, "cells": [],
-                                          "files": self.files, **more})
+def ratios(a, b):
+    return [x / y for x, y in zip(a, b)]
 
 
-def make(top, count_late=False):
-    os.mkdir(top)
-    rate = Folder(top, "rate")
-    rate.measured(SLOW)
-    rate.measured(FAST, rate=10000.0)
-    rate.measured(MOVING, rate=50000.0)
-    # None of these counts in the row: another class, CPUs that moved, late, ended early.
-    rate.run(TIMER, repetition(999, 99999, "far"))
-    rate.run(BH, repetition(999, 99999, "mixed"))
-    for _ in range(3):
-        rate.run(CEILING, repetition(5, 600, "far"))
-    rate.run(QTIMER, repetition(214, 4300), why=LATE, n=1)
-    rate.run(QTIMER, repetition(999, 99999), incomplete="the back-end hung up, with 3 frames")
-    rate.run(QTIMER, None, incomplete="interrupted")
-    rate.measured({OURS: ((9, 700), (9, 720))}, kind="flood", rate=None)
-    rate.end("txbench-compare-1", skipped=[["dpdk:tap", "needs dpdk-testpmd"]])
-    delay = Folder(top, "delay")
-    delay.measured(SWEPT, prefix="txringd ")
-    for _ in range(2):
-        delay.run("txringd timer,delay=500us,burst=256", repetition(300, 9), why=LATE)
-    delay.end("txbench-sweep-1", started="2026-01-31T12:00:00Z", command=["bench/sweep"])
-    Folder(top, "limit").end("txbench-sweep-1", started="x", command=[])  # ended at once
-    part = {"status": 0, "load_before": 0.1, "load_after": 0.3, "seconds": 80}
-    with open(os.path.join(top, "study.info"), "w", encoding="utf-8") as file:
-        json.dump({"command": ["bench/study", "--rounds", "3"], "quick": False, "rounds": 3,
-                   "seconds": 0.5, "count_late": count_late, "started": "2026-01-31 12:00 UTC",
-                   "parts": [{"name": name, **part} for name in ("rate", "delay", "limit")]}, file)
+# Sessions as bench/study leaves them.
+
+def histogram(ns):
+    return {"n": FRAMES, "min_ns": ns, "max_ns": ns, "sum_ns": ns * FRAMES, "buckets": [[ns, FRAMES]]}
+
+
+def repetition(wait_us, cpu_us, state="idle", distance="mid"):
+    own = int(cpu_us * 1e3 * FRAMES)
+    return {"ns": 10 ** 9, "frames": FRAMES, "bytes": 64 * FRAMES, "lost": 0, "duplicated": 0,
+            "reordered": 0, "generator": {"late": histogram(100), "waited_ns": 0, "wall_ns": 10 ** 9},
+            "stages": {"wire": histogram(int(wait_us * 1e3))},
+            "notifications": {"kicks": 950, "forced_kicks": 0, "calls": 500},
+            "ring_fill": {"n": 950, "sum": 1000}, "syscalls": None,
+            "cost": {"observed": False, "ns": 10 ** 9, "wall_ns": 10 ** 9, "frames": FRAMES, "kicks": 950,
+                     "backend_ns": own, "driver_ns": 10 ** 9, "kick_ns": 950 * KICK_NS,
+                     "busy_ns": int(own * (1 + SHARED)), "busy_from": "idle"},
+            "company": {"lost_ns": int(LOST * 1e9), "wall_ns": 10 ** 9, "times": 9}
+            if state == "neighbour" else None,
+            "noise": {"c2c_ns": [100, 100], "class": distance, "wake_up": histogram(WAKE_NS),
+                      "timer": histogram(LATE_NS), "steal_share": 0, "backend_waited_share": 0},
+            "timeline": {"bin_ns": 1, "frames": [1], "p50_ns": [1], "max_ns": [1]}}
+
+
+def session(top, number):
+    out, files = os.path.join(top, f"session{number}"), []
+    busy = synthetic.run(QTIMER, [repetition(999, 999)], rate=1000.0)
+    busy.update(failed="the machine was busy: the driver waited 3 % of the time for its CPU")
+    runs = [(busy, 1)] if number == 0 else []
+    runs += [(synthetic.run(label, [repetition(*pairs[number], state)], state, rate=float(rate)),
+              1 + (number == 0 and label == QTIMER)) for (label, state, rate), pairs in MADE.items()]
+    runs += [(synthetic.run(f"{TIMER},delay={us}us", [repetition(*pairs[number])], rate=1000.0), 1)
+             for us, pairs in DELAYED.items()]
+    for data, attempt in runs:
+        files.append(synthetic.file_name(1, data, attempt))
+        synthetic.write(out, files[-1], data)
+    synthetic.write(out, "compare.json", synthetic.compare(
+        f"session {number}", files, command=["study", "--rounds", "1"], seconds=240, seed=number,
+        load_average=[0.1, 0.3], retries=[["x", "busy"]] if number == 0 else [],
+        skipped=[["dpdk:tap", "needs dpdk-testpmd"]],
+        counters={synthetic.file_name(1, runs[-3 - len(DELAYED)][0]): {"frames": 3000, "runs": 1500}}))
+    return out
 
 
 # Reading what it says.
 
 def study(*args):
-    return subprocess.run([sys.executable, STUDY, *args], capture_output=True, text=True,
-                          check=False, stdin=subprocess.DEVNULL)
+    """In this process: numpy and scipy take a second to load."""
+    sys.argv = ["study", *args]
+    text, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(err):
+        status = STUDY.runner.main(STUDY.main, STUDY.parse)
+    return types.SimpleNamespace(returncode=status, stdout=text.getvalue(), stderr=err.getvalue())
 
 
 def tables(*args):
@@ -175,99 +171,94 @@ def row(text, *begin):
     return got
 
 
-def same(what, got, wanted):
-    expect(got == wanted, f"{what}: '{got}' instead of '{wanted}'")
-
-
 # Tests.
 
 def test_figures(blocks):
-    """Mean and interval of the repetitions that count, all of them of one class."""
-    for block, which, digits in (("p50", 0, 1), ("cpu", 1, 0)):
-        got = row(blocks[block], "poisson 1,000")
-        for label in (OURS, TIMER, BH):
-            same(f"{block} of {label}", got[label], cell(of(SLOW, label, which), digits))
-        same(f"{block}, one repetition", got[QTIMER], f"{SLOW[QTIMER][0][which]:,.{digits}f}")
-        same(f"{block}, skipped", got["dpdk tap"], "-")
-        same(f"{block}, another class", got["wake-up, write()"], "-")
-        same(f"{block}, repetitions", got["n, class"], "1 to 3, mid")
-    got = row(blocks["p50"], "poisson 10,000")
-    same("two repetitions", got[OURS], cell(of(FAST, OURS, 0), 1))
-    same("not measured", got[BH], "-")
-    same("p99", row(blocks["p99"], "poisson 10,000")[TIMER],
-         cell([2 * v for v in of(FAST, TIMER, 0)], 1))
-    # No spread, no interval.
-    same("kicks", row(blocks["kicks"], "poisson 1,000")[OURS], "0.950")
-    same("flood", row(blocks["flood"], "64 bytes", OURS)["CPU, ns a frame"],
-         cell([700, 720], 0))
-    same("a part that was not measured", blocks["burst-p50"].count("\n"), 2)
-    same("a part that was ended at once", blocks["limit-256"].count("\n"), 2)
+    """Of several sessions the session is the unit."""
+    got = row(blocks["cost"], "idle, 1,000/s")
+    for label in (OURS, TIMER, BH, QTIMER):
+        same(f"cost of {label}", got[label], told(totals(label, 1000), True))
+    same("rounds", got["n"], "3")
+    same("not measured", got["ceiling"], "-")
+    got = row(blocks["backend"], "idle, 10,000/s")
+    same("back-end's CPU", got[TIMER], told(of(1, TIMER, 10000), True))
+    same("kicks", row(blocks["kicks"], "idle, 1,000/s")[BH], "0.950")
+    same("price of a kick", row(blocks["kick-cost"], "idle, 1,000/s")[BH], "2.00")
+    # The pooled median of three rounds with one wait each is the middle one.
+    near("p50", row(blocks["p50"], "idle, 1,000/s")[TIMER], 204)
+    got = row(blocks["thousand"], TIMER)
+    same("asleep", got["asleep, %"].split()[0],
+         f"{math.exp(mean_of([math.log(100 * (1 - cpu / 1e3)) for cpu in of(1, TIMER, 1000)])):.1f}")
+    same("neighbour", row(blocks["neighbour"], "1,000/s")[OURS], "4.00")
+    same("no flood", blocks["flood"].count("\n"), 2)
 
 
 def test_comparisons(blocks):
-    """Round by round: a difference is one whose interval does not hold 0, or 1 of a ratio."""
-    got = row(blocks["added"], "poisson 1,000")
-    p50 = {label: of(SLOW, label, 0) for label in SLOW}
-    same("apart", got[f"{TIMER} : {OURS}"], added(p50[TIMER], p50[OURS]))
-    same("overlapping", got[f"{OURS} : {BH}"], f"noise ({added(p50[OURS], p50[BH])})")
-    same("no interval", got[f"{TIMER} : {QTIMER}"], "-10.0 (one round)")
-    got = row(blocks["cpu-ratio"], "poisson 1,000")
-    cpu = {label: of(SLOW, label, 1) for label in SLOW}
-    same("ratio", got[f"{TIMER} : {OURS}"], ratio(cpu[TIMER], cpu[OURS]))
-    same("ratio that is noise", got[f"{OURS} : {BH}"], f"noise ({ratio(cpu[OURS], cpu[BH])})")
-    same("one is missing", row(blocks["cpu-ratio"], "poisson 10,000")[f"{OURS} : {BH}"], "-")
-    # Their own intervals overlap by far.
-    same("a machine that moves", row(blocks["cpu-ratio"], "poisson 50,000")[f"{TIMER} : {OURS}"],
-         ratio(of(MOVING, TIMER, 1), of(MOVING, OURS, 1)))
-    answer = blocks["answer"]
-    x, y, z = (ratio(of(what, TIMER, 1), of(what, OURS, 1)).split()[0]
-               for what in (SLOW, FAST, MOVING))
-    expect(f"txringd **more at 1,000 ({x}); less at 10,000 ({y}), 50,000 ({z})**" in answer and
-           "QEMU **not known (one round) at 1,000 (x" in answer and
-           "p50 no difference beyond noise at 1,000" in answer, f"the answer is: {answer}")
-
-
-def test_sweep(blocks):
-    text = blocks["delay-256"]
-    names = [line.split(" | ")[1] for line in text.splitlines()[2:]]
-    same("order of delays", names, ["iothread", "delay=25us, burst=256", "delay=500us, burst=256",
-                                    "delay=1000us, burst=256"])
-    base, fast, slow = (of(SWEPT, mode, 1) for mode in SWEPT)
-    got = row(text, "1,000", "delay=25us, burst=256")
-    same("CPU against iothread", got["CPU : iothread"], ratio(fast, base))
-    same("p50", got["p50, us"], cell([75, 77], 1))
-    got = row(text, "1,000", "delay=1000us, burst=256")
-    same("noise", got["CPU : iothread"], f"noise ({ratio(slow, base)})")
-    same("late", row(text, "1,000", "delay=500us, burst=256")["p50, us"], "the generator was late")
+    """By sessions: differences of waits, ratios of costs, and what may be said of them."""
+    got = row(blocks["added"], "idle, 1,000/s")
+    near("added", got[f"{TIMER} : {OURS}"], 204 - 31, "more", "n=3")
+    got = row(blocks["cost-ratio"], "idle, 1,000/s")
+    same("dearer", got[f"{TIMER} : {OURS}"],
+         told(ratios(totals(TIMER, 1000), totals(OURS, 1000)), True, before="x", word=" more") + " n=3")
+    got = row(blocks["cost-ratio"], "idle, 10,000/s")
+    same("cheaper", got[f"{TIMER} : {OURS}"],
+         told(ratios(totals(TIMER, 10000), totals(OURS, 10000)), True, before="x", word=" less") + " n=3")
+    same("one is missing", got[f"{QTIMER} : {BH}"], "-")
+    got = row(blocks["ours-p50"], "idle, 1,000/s")
+    near("not told apart", got[f"{OURS} : {BH}"], 31 / 32, "?", "n=3")
 
 
 def test_words(blocks):
-    """What was run, what does not count and why; the model; the machine."""
-    run = blocks["run"]
-    for words in ("`bench/study --rounds 3`, 2026-01-31 12:00 UTC, 4 minutes: 3 rounds, 0.5 s",
-                  "load of the machine 0.1 to 0.3",
-                  "38 runs, 33 count; class of the CPUs' distance: far 4, mid 32, mixed 1",
-                  "- 3 do not count: the generator was late\n",
-                  "- 1 do not count: the back-end hung up, with 3 frames\n",
-                  "- 1 do not count: interrupted\n", "- without dpdk:tap: needs dpdk-testpmd\n"):
-        expect(words in run, f"no word of '{words}' in:\n{run}")
-    expect("settle nothing" not in run, "a study is called a trial")
-    got = row(blocks["model"], "1,000")
-    wait = WAKE_NS + 150e3 + TIMER_NS
-    same("W", got["W, us"], f"{WAKE_NS / 1e3:.1f} + 150 + {TIMER_NS / 1e3:.1f}")
-    same("p50 of the model", got["p50 expected, us"], f"{min(wait, (1e6 + wait) / 2) / 1e3:.1f}")
-    same("kicks of the model", got["kicks a frame expected"], f"{1e6 / (1e6 + wait):.3f}")
-    same("noise", row(blocks["noise"], "far")["wake-up, p50"], "20.0 [20.0..20.0]")
+    """The answer; what was run, what does not count and why."""
+    logs = [mean_of([math.log(r) for r in ratios(totals(TIMER, rate), totals(OURS, rate))])
+            for rate in (1000, 10000)]
+    rate = math.exp(math.log(1000) + math.log(10) * logs[0] / (logs[0] - logs[1]))
+    same("break-even", row(blocks["break-even"], "idle")[f"{TIMER} : {OURS}"].split()[0], f"{rate:,.0f}")
+    same("no break-even", row(blocks["break-even"], "neighbour")[f"{TIMER} : {OURS}"], "not measured")
+    dear, cheap = (f"(x{math.exp(value):.2f})" for value in logs)
+    for words in (f"- **idle**, {TIMER} against {OURS}, by", f"more at 1,000 {dear}; less at 10,000 {cheap}",
+                  f"break-even: {rate:,.0f} ", "- **neighbour**"):
+        expect(words in blocks["answer"], f"no word of '{words}' in:\n{blocks['answer']}")
+    n = 3 * (len(MADE) + len(DELAYED)) + 1
+    for words in ("3 sessions of up to 1 rounds; states idle, neighbour; a run: 2 s watched, then 1 s "
+                  "unwatched", "session session 0: `study --rounds 1`, 4 minutes, seed 0, load of the "
+                  "machine 0.1..0.3, 1 runs tried again", f"{n} runs, {n - 1} count; the CPUs' distance: "
+                  f"mid {n - 1}", "- 1 run does not count: the machine was busy (qemu timer",
+                  "- without dpdk:tap: needs dpdk-testpmd\n"):
+        expect(words in blocks["run"], f"no word of '{words}' in:\n{blocks['run']}")
 
 
-def test_trial(top):
-    """Late runs count in a trial, which says so, and not with --strict."""
-    blocks = tables(top)
-    same("a trial", row(blocks["p50"], "poisson 1,000")[QTIMER], cell([210, 214], 1))
-    expect("In 3 runs txbench itself was late" in blocks["run"], f"no trial: {blocks['run']}")
-    blocks = tables(top, "--strict")
-    same("a strict trial", row(blocks["p50"], "poisson 1,000")[QTIMER], "210.0")
-    expect("This was a trial" in blocks["run"], f"no strict trial: {blocks['run']}")
+def test_model(blocks):
+    got = row(blocks["model"], f"idle, 1,000/s, {TIMER}")
+    wait = WAKE_NS + 150e3 + LATE_NS
+    p50, kicks = min(wait, (1e6 + wait) / 2) / 1e3, 1e6 / (1e6 + wait)
+    same("p50 of the model", got["p50 expected, us"], f"{p50:.0f}")
+    same("kicks of the model", got["kicks a frame expected"], f"{kicks:.3f}")
+    same("its error", got["expected : measured"],
+         told([p50 / w for w in of(0, TIMER, 1000)], True, before="x"))
+    near("probes", row(blocks["probes"], "idle, 1,000/s")["wake-up p50, us"], 20.0)
+
+
+def test_delays(blocks):
+    lines = [line.split(" | ")[1] for line in blocks["delay"].splitlines()[2:]]
+    same("order of delays", lines, ["iothread", "timer, 25 us", "timer, 150 us", "timer, 500 us",
+                                    "iothread", "timer, 150 us"])
+    got = row(blocks["delay"], "1,000", "timer, 500 us")
+    same("against iothread", got["cost against iothread"].replace(" less", "").replace(" ?", ""),
+         told(ratios([total(cpu) for _, cpu in DELAYED[500]], totals(OURS, 1000)), True, before="x"))
+
+
+def test_pack(tops, blocks):
+    """One file says the same as the folder, without timelines."""
+    files = [os.path.join(SCRATCH, f"{n}.json.xz") for n in range(len(tops))]
+    for file, top in zip(files, tops):
+        done = study("--pack", file, top)
+        expect(done.returncode == 0 and not done.stderr, f"--pack: {done.stderr}")
+    with lzma.open(files[0], "rt") as file:
+        data = json.load(file)
+    expect(all(r["timeline"] is None for run in data["runs"].values() for r in run["repetitions"]),
+           "a timeline is packed")
+    same("packed sessions", tables(*files), blocks)
 
 
 def marked(*names):
@@ -275,14 +266,14 @@ def marked(*names):
                    for name in names) + "The end.\n"
 
 
-def test_update(top, blocks, document):
+def test_update(tops, blocks, document):
     with open(document, "w", encoding="utf-8") as file:
-        file.write(marked("p50", "run", "cpu-ratio"))
-    wanted = marked("p50", "run", "cpu-ratio")
-    for name in ("p50", "run", "cpu-ratio"):
+        file.write(marked("p50", "run", "cost-ratio"))
+    wanted = marked("p50", "run", "cost-ratio")
+    for name in ("p50", "run", "cost-ratio"):
         wanted = wanted.replace(f"begin {name} -->\nold\n", f"begin {name} -->\n{blocks[name]}")
     for times in ("once", "twice"):
-        done = study("--update", document, top)
+        done = study("--update", document, *tops)
         expect(done.returncode == 0 and not done.stderr, f"--update: {done.stderr}")
         with open(document, encoding="utf-8") as file:
             same(f"a document updated {times}", file.read(), wanted)
@@ -307,18 +298,16 @@ def test_refusals(top, document):
         file.write(b"\xff\xfe")
     refused("a document that is no text", "document", "--update", document, top)
     refused("no document", "No such file", "--update", document + ".gone", top)
+    refused("a document and no folder", "--update", "--update", document)
     refused("no folder", "No such file", "--tables", os.path.join(top, "gone"))
+    refused("a session that is none", "No such file", "--pack", document + ".xz", SCRATCH)
     empty = os.path.join(SCRATCH, "empty")
     os.mkdir(empty)
-    refused("a folder of something else", "study.info", "--tables", empty)
-    shutil.copy(os.path.join(top, "study.info"), empty)
-    refused("no result", "no result", "--tables", empty)
-    with open(os.path.join(empty, "study.info"), "w", encoding="utf-8") as file:
-        file.write("[]")
-    refused("another study.info", "holds no study", "--tables", empty)
-    # A part does not become dashes because one of its files is broken.
-    with open(os.path.join(top, "delay", "r9.json"), "w", encoding="utf-8") as file:
-        file.write('{"schema": "txbench-1", ')
+    refused("a folder of something else", "no result", "--tables", empty)
+    refused("no rounds", "'0'", "--rounds", "0", "-o", empty)
+    # A row does not become dashes because one of its files is broken.
+    with open(os.path.join(top, "r9.json"), "w", encoding="utf-8") as file:
+        file.write('{"schema": "txbench-2", ')
     refused("a broken result", "r9.json", "--tables", top)
 
 
@@ -330,23 +319,22 @@ def refused(what, words, *args):
 
 
 def main():
-    top, trial = os.path.join(SCRATCH, "study"), os.path.join(SCRATCH, "trial")
-    document = os.path.join(SCRATCH, "document.md")
-    make(top)
-    make(trial, count_late=True)
+    top, document = os.path.join(SCRATCH, "study"), os.path.join(SCRATCH, "document.md")
+    tops = [session(top, number) for number in range(3)]
     blocks = tables(top)
     test_figures(blocks)
     test_comparisons(blocks)
-    test_sweep(blocks)
     test_words(blocks)
-    test_trial(trial)
-    test_update(top, blocks, document)
-    test_refusals(top, document)
+    test_model(blocks)
+    test_delays(blocks)
+    test_pack(tops, blocks)
+    test_update(tops, blocks, document)
+    test_refusals(tops[0], document)
     expect(not [name for name in os.listdir(SCRATCH) if name.endswith(".new")], "it leaves a file")
     return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    STUDY = sys.argv[1]
+    STUDY = load("study", sys.argv[1])
     with tempfile.TemporaryDirectory() as SCRATCH:
         sys.exit(main())

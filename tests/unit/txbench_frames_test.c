@@ -63,11 +63,11 @@ static void test_stages(void **state)
 	frames_end(&f);
 	assert_int_equal(rep.frames, 2);
 	assert_int_equal(rep.lost, 0);
-	assert_int_equal(rep.stages[STAGE_PUBLISHED].n, 1);
-	assert_int_equal(rep.stages[STAGE_USED].max, 70);
-	assert_int_equal(rep.stages[STAGE_WIRE].min, 20);
-	assert_int_equal(rep.stages[STAGE_WIRE].max, 40);
-	assert_true(rep.stage_sum_ns[STAGE_WIRE] == 60);
+	assert_int_equal(rep.stages[STAGE_PUBLISHED].histogram.n, 1);
+	assert_int_equal(rep.stages[STAGE_USED].histogram.max, 70);
+	assert_int_equal(rep.stages[STAGE_WIRE].histogram.min, 20);
+	assert_int_equal(rep.stages[STAGE_WIRE].histogram.max, 40);
+	assert_true(rep.stages[STAGE_WIRE].sum_ns == 60);
 	assert_false(f.backwards);
 }
 
@@ -105,7 +105,7 @@ static void test_duplicated(void **state)
 	assert_int_equal(rep.duplicated, 2);
 	assert_int_equal(rep.lost, 1);
 	assert_int_equal(rep.reordered, 0);
-	assert_int_equal(rep.stages[STAGE_WIRE].max, 5);
+	assert_int_equal(rep.stages[STAGE_WIRE].histogram.max, 5);
 }
 
 /* A swapped pair is one frame out of order; one that comes last of all is one, too. */
@@ -135,7 +135,7 @@ static void test_old(void **state)
 	frames_end(&f);
 	assert_int_equal(rep.lost, WINDOW + 2 - 3);
 	assert_int_equal(rep.duplicated, 1);
-	assert_int_equal(rep.stages[STAGE_WIRE].n, 3);
+	assert_int_equal(rep.stages[STAGE_WIRE].histogram.n, 3);
 }
 
 /* What a former repetition left, and what was never sent, is none of this one's. */
@@ -183,7 +183,7 @@ static void test_backwards(void **state)
 	send(2);
 	frames_saw(&f, STAGE_WIRE, f.base, START - 900);
 	assert_false(f.backwards);
-	assert_int_equal(rep.stages[STAGE_WIRE].max, 0);
+	assert_int_equal(rep.stages[STAGE_WIRE].histogram.max, 0);
 	frames_saw(&f, STAGE_WIRE, f.base + 1, START);
 	assert_false(f.backwards);
 	send(1);

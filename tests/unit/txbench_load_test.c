@@ -118,6 +118,25 @@ static void test_trace(void **state)
 	assert_int_equal(load_size(&l, 2), 100);
 }
 
+/* What lies between frames on average: a burst's share of its period, a trace's of its length. */
+static void test_gap(void **state)
+{
+	const struct options poisson = { .load = LOAD_POISSON, .rate = 2000 };
+	const struct options onoff = {
+		.load = LOAD_ONOFF, .rate = 200000, .on_ns = 1000000, .off_ns = 9000000
+	};
+	const struct options trace = { .load = LOAD_TRACE };
+	const struct options flood = { .load = LOAD_FLOOD };
+	struct trace_frame frames[] = { { 0, 64 }, { 5, 64 }, { 12, 64 } };
+	const struct trace t = { frames, 3, true };
+
+	(void)state;
+	assert_true(load_gap_ns(&poisson, NULL) == 500000);
+	assert_true(load_gap_ns(&onoff, NULL) == 50000);
+	assert_true(load_gap_ns(&trace, &t) == 4);
+	assert_true(load_gap_ns(&flood, NULL) == 0);
+}
+
 /* Twelve frames of IMIX: seven, four, one. */
 static void test_sizes(void **state)
 {
@@ -146,7 +165,7 @@ int main(void)
 		cmocka_unit_test(test_constant),    cmocka_unit_test(test_poisson),
 		cmocka_unit_test(test_seeds),       cmocka_unit_test(test_onoff),
 		cmocka_unit_test(test_short_burst), cmocka_unit_test(test_trace),
-		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_sizes),       cmocka_unit_test(test_gap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

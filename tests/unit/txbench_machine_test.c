@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What txbench says of the machine, against what is known here: CPU time that a child burned in
- * user space and in the kernel, system calls that it made. Noise and fingerprint: only that they
- * are possible, as they are this machine's.
+ * What txbench says of the machine, against what is known here: CPU time that a child burned,
+ * system calls that it made, what a neighbour took. Noise and fingerprint: only that they are
+ * possible, as they are this machine's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -23,13 +24,20 @@
 
 #include <cmocka.h>
 
+#include "bench/txbench/busy.h"
+#include "bench/txbench/company.h"
+#include "bench/txbench/cpu.h"
 #include "bench/txbench/host.h"
 #include "bench/txbench/noise.h"
+#include "bench/txbench/others.h"
 #include "bench/txbench/usage.h"
 
 #define MS 1000000ULL
 
 #define SYSCALLS 10000
+
+static const struct usage_target nobody;
+static struct usage_target self;
 
 static uint64_t cpu_ns(clockid_t clock)
 {
@@ -40,7 +48,7 @@ static uint64_t cpu_ns(clockid_t clock)
 }
 
 /* Of the calling thread's CPU time; a look at the clock is a system call, so seldom. */
-static void burn_user(uint64_t ns)
+static void burn(uint64_t ns)
 {
 	uint64_t end = cpu_ns(CLOCK_THREAD_CPUTIME_ID) + ns;
 	volatile unsigned n;
@@ -51,22 +59,9 @@ static void burn_user(uint64_t ns)
 	} while (cpu_ns(CLOCK_THREAD_CPUTIME_ID) < end);
 }
 
-static void burn_kernel(uint64_t ns)
+static void *burn_300(void *arg)
 {
-	static char bytes[1 << 20];
-	uint64_t end = cpu_ns(CLOCK_THREAD_CPUTIME_ID) + ns;
-	int fd = open("/dev/zero", O_RDONLY);
-
-	while (cpu_ns(CLOCK_THREAD_CPUTIME_ID) < end) {
-		if (read(fd, bytes, sizeof(bytes)) < 0)
-			break;
-	}
-	close(fd);
-}
-
-static void *burn_300_user(void *arg)
-{
-	burn_user(300 * MS);
+	burn(300 * MS);
 	return arg;
 }
 
@@ -85,16 +80,16 @@ static void in_thread(void *(*run)(void *arg))
 	pthread_join(thread, NULL);
 }
 
-/* 300 ms in user space, in a thread that is gone then; 100 ms in the kernel. */
-static void burn(void)
+/* 300 ms in a thread that is gone then, and 100 ms. */
+static void burn_400(void)
 {
-	in_thread(burn_300_user);
-	burn_kernel(100 * MS);
+	in_thread(burn_300);
+	burn(100 * MS);
 }
 
 /* A child that runs fn once it is told to, tells, and sleeps then. */
 struct child {
-	pid_t pid;
+	struct usage_target who;
 	int tell, told;
 };
 
@@ -102,6 +97,7 @@ static void child_main(int told, int tell, void (*fn)(void))
 {
 	char c;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* if a test fails */
 	if (read(told, &c, 1) != 1)
 		_exit(1);
 	fn();
@@ -114,13 +110,13 @@ static void child_main(int told, int tell, void (*fn)(void))
 static struct child child_start(void (*fn)(void))
 {
 	int to[2], from[2];
-	struct child c;
+	struct child c = { 0 };
 
 	assert_int_equal(pipe(to), 0);
 	assert_int_equal(pipe(from), 0);
-	c.pid = fork();
-	assert_true(c.pid >= 0);
-	if (!c.pid)
+	c.who.pid = fork();
+	assert_true(c.who.pid >= 0);
+	if (!c.who.pid)
 		child_main(to[0], from[1], fn);
 	close(to[0]);
 	close(from[1]);
@@ -141,8 +137,8 @@ static void child_run(const struct child *c)
 
 static void child_end(const struct child *c)
 {
-	kill(c->pid, SIGKILL);
-	waitpid(c->pid, NULL, 0);
+	kill(c->who.pid, SIGKILL);
+	waitpid(c->who.pid, NULL, 0);
 	close(c->tell);
 	close(c->told);
 }
@@ -154,22 +150,19 @@ static void assert_between(uint64_t v, uint64_t low, uint64_t high)
 			 (unsigned long long)low, (unsigned long long)high);
 }
 
-/* The back-end's time counts as a whole and by its kind, also that of threads that are gone. */
+/* The back-end's time counts, also that of threads that are gone. */
 static void test_backend(void **state)
 {
-	struct child c = child_start(burn);
+	struct child c = child_start(burn_400);
 	struct usage before, after;
 
 	(void)state;
-	assert_int_equal(usage_take(&before, c.pid), 0);
+	assert_int_equal(usage_take(&before, &c.who), 0);
 	child_run(&c);
-	assert_int_equal(usage_take(&after, c.pid), 0);
+	assert_int_equal(usage_take(&after, &c.who), 0);
 	usage_subtract(&after, &before);
 	child_end(&c);
 	assert_between(after.backend_ns, 400 * MS, 430 * MS);
-	assert_between(after.backend_user_ns, 250 * MS, 350 * MS);
-	assert_between(after.backend_kernel_ns, 50 * MS, 150 * MS);
-	assert_true(after.backend_user_ns + after.backend_kernel_ns == after.backend_ns);
 	assert_between(after.driver_ns, 0, 20 * MS); /* it waited for the child */
 	assert_between(after.wall_ns, 400 * MS, 60000 * MS);
 }
@@ -184,7 +177,7 @@ static void burn_beside_another(void)
 	CPU_SET((unsigned)sched_getcpu(), &cpu);
 	sched_setaffinity(0, sizeof(cpu), &cpu);
 	other = fork();
-	burn_user(200 * MS);
+	burn(200 * MS);
 	if (!other)
 		_exit(0);
 	waitpid(other, NULL, 0);
@@ -196,9 +189,9 @@ static void test_backend_waits(void **state)
 	struct usage before, after;
 
 	(void)state;
-	assert_int_equal(usage_take(&before, c.pid), 0);
+	assert_int_equal(usage_take(&before, &c.who), 0);
 	child_run(&c);
-	assert_int_equal(usage_take(&after, c.pid), 0);
+	assert_int_equal(usage_take(&after, &c.who), 0);
 	usage_subtract(&after, &before);
 	child_end(&c);
 	assert_between(after.backend_waited_ns, 100 * MS, after.wall_ns);
@@ -207,46 +200,63 @@ static void test_backend_waits(void **state)
 /* The driver's own time, without a back-end; and no process is an error. */
 static void test_driver(void **state)
 {
-	struct child c = child_start(burn);
+	struct child c = child_start(burn_400);
 	struct usage before, after;
 
 	(void)state;
-	assert_int_equal(usage_take(&before, 0), 0);
-	burn_user(50 * MS);
-	assert_int_equal(usage_take(&after, 0), 0);
+	assert_int_equal(usage_take(&before, &nobody), 0);
+	burn(50 * MS);
+	assert_int_equal(usage_take(&after, &nobody), 0);
 	usage_subtract(&after, &before);
 	assert_between(after.driver_ns, 50 * MS, 70 * MS);
 	assert_true(after.backend_ns == 0);
 	child_end(&c);
-	assert_int_equal(usage_take(&after, c.pid), -ESRCH);
-	assert_int_equal(usage_syscalls_start(c.pid) < 0, 1);
+	assert_int_equal(usage_take(&after, &c.who), -ESRCH);
+	assert_int_equal(usage_syscalls_start(&c.who) < 0, 1);
 }
 
-/* The parts are sampled and the sum is exact: their ratio is kept, a difference of sums is not. */
+/* What a wake-up takes by itself is no waiting; a process that is gone has not run backwards. */
 static void test_subtract(void **state)
 {
 	struct usage from = { .backend_ns = 1000,
-			      .backend_user_ns = 70,
-			      .backend_kernel_ns = 20,
 			      .backend_waited_ns = 1000000,
 			      .backend_turns = 7 };
-	struct usage u = { .backend_ns = 5000,
-			   .backend_user_ns = 100,
-			   .backend_kernel_ns = 30,
-			   .backend_waited_ns = 2000000,
-			   .backend_turns = 107 };
+	struct usage u = { .backend_ns = 5000, .backend_waited_ns = 2000000, .backend_turns = 107 };
 	const struct usage stolen = { .steal_ns = 500, .wall_ns = 1000 };
+	struct usage gone = { 0 };
 
 	(void)state;
 	usage_subtract(&u, &from);
 	assert_true(u.backend_ns == 4000);
-	assert_true(u.backend_user_ns == 3000);
-	assert_true(u.backend_kernel_ns == 1000);
-	/* A wake-up takes 4 us by itself. */
 	assert_true(u.backend_waited_ns == 600000);
-	usage_subtract(&u, &u);
-	assert_true(u.backend_user_ns == 0 && u.backend_kernel_ns == 0);
+	usage_subtract(&gone, &from);
+	assert_true(gone.backend_ns == 0 && gone.backend_waited_ns == 0);
 	assert_true(usage_steal_share(&stolen) * (double)sysconf(_SC_NPROCESSORS_ONLN) == 0.5);
+}
+
+/* A thread as the target: only its own time. */
+static void *take_own_usage(void *arg)
+{
+	struct usage_target who = { getpid(), gettid() };
+	struct usage before;
+
+	assert_int_equal(usage_take(&before, &who), 0);
+	burn(50 * MS);
+	assert_int_equal(usage_take(arg, &who), 0);
+	usage_subtract(arg, &before);
+	return NULL;
+}
+
+static void test_thread(void **state)
+{
+	struct usage u;
+	pthread_t thread;
+
+	(void)state;
+	pthread_create(&thread, NULL, take_own_usage, &u);
+	burn(200 * MS);
+	pthread_join(thread, NULL);
+	assert_between(u.backend_ns, 50 * MS, 70 * MS);
 }
 
 static void call_often_twice(void)
@@ -259,7 +269,7 @@ static void call_often_twice(void)
 static void test_syscalls(void **state)
 {
 	struct child c = child_start(call_often_twice);
-	int handle = usage_syscalls_start(c.pid);
+	int handle = usage_syscalls_start(&c.who);
 	uint64_t n;
 
 	(void)state;
@@ -268,50 +278,197 @@ static void test_syscalls(void **state)
 		print_message("the kernel does not let us count: %s\n", strerror(-handle));
 		skip();
 	}
-	assert_int_equal(usage_syscalls_start(c.pid), -EBUSY);
+	assert_int_equal(usage_syscalls_start(&c.who), -EBUSY);
 	child_run(&c);
 	n = usage_syscalls_stop(handle);
 	child_end(&c);
 	assert_between(n, 2 * SYSCALLS, 2 * SYSCALLS + 60);
 }
 
-static void pin(int cpu)
+static void burn_for_long(void)
 {
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET((unsigned)cpu, &set);
-	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
+	setsid();
+	burn(60000 * MS);
 }
 
-static void assert_late(const struct noise_late *l)
+/* What a company lost in 400 ms beside a child that wants the same CPU, and its CPU time. */
+struct kept {
+	struct company_loss loss;
+	uint64_t had_least_ns, had_most_ns; /* by the scheduler's account */
+};
+
+static void watch_company(const struct company *c, struct kept *k)
 {
-	assert_between(l->p50_ns, 100, 100 * MS);
-	if (l->p99_ns)
-		assert_between(l->p99_ns, l->p50_ns, 1000 * MS);
-	if (l->p999_ns)
-		assert_between(l->p999_ns, l->p99_ns, 10000 * MS);
+	struct company_loss before;
+	uint64_t had_ns[4];
+	clockid_t clock;
+
+	assert_int_equal(clock_getcpuclockid(c->pid, &clock), 0);
+	had_ns[0] = cpu_ns(clock);
+	company_take(c, &before);
+	had_ns[1] = cpu_ns(clock);
+	usleep(400000);
+	had_ns[2] = cpu_ns(clock);
+	company_take(c, &k->loss);
+	had_ns[3] = cpu_ns(clock);
+	company_subtract(&k->loss, &before);
+	k->had_least_ns = had_ns[2] - had_ns[1];
+	k->had_most_ns = had_ns[3] - had_ns[0];
+}
+
+static struct kept keep_company(enum state state)
+{
+	struct child busy;
+	struct company c;
+	struct kept k = { 0 };
+	cpu_set_t all;
+	int cpu;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	assert_int_equal(host_cpus_of(&self, &cpu, 1), 1);
+	assert_int_equal(cpu_pin(cpu), 0);
+	busy = child_start(burn_for_long);
+	sched_setaffinity(0, sizeof(all), &all);
+	assert_int_equal(company_start(&c, state, cpu), 0);
+	assert_int_equal(write(busy.tell, "x", 1), 1);
+	usleep(50000);
+	watch_company(&c, &k);
+	company_stop(&c);
+	company_stop(&c);
+	child_end(&busy);
+	assert_between(k.loss.lost_ns + k.had_most_ns, k.loss.wall_ns - 5 * MS, UINT64_MAX);
+	/* An interrupt is CPU time of the process that it interrupted, and so is steal. */
+	assert_between(k.loss.lost_ns + k.had_least_ns, 0, k.loss.wall_ns * 11 / 10);
+	return k;
+}
+
+/* It says what the scheduler says: what was not its CPU time was lost, about half of all. */
+static void test_neighbour(void **state)
+{
+	struct kept k = keep_company(STATE_NEIGHBOUR);
+
+	(void)state;
+	assert_between(k.loss.lost_ns, k.loss.wall_ns / 3, k.loss.wall_ns);
+	assert_true(k.loss.times > 10);
+}
+
+/* A spinner has next to nothing of a CPU that somebody else wants, in whatever session. */
+static void test_spinner(void **state)
+{
+	struct kept k = keep_company(STATE_SPINNER);
+
+	(void)state;
+	assert_between(k.loss.lost_ns, k.loss.wall_ns - k.loss.wall_ns / 12, k.loss.wall_ns);
+}
+
+static void test_no_company(void **state)
+{
+	struct company_loss loss;
+	struct company c;
+
+	(void)state;
+	assert_int_equal(company_start(&c, STATE_IDLE, 0), 0);
+	company_take(&c, &loss);
+	assert_true(loss.wall_ns == 0);
+	company_stop(&c);
+	assert_int_equal(company_start(&c, STATE_SPINNER, CPU_SETSIZE - 1), -EPERM);
+}
+
+/* A CPU is busy for as long as somebody burned time there, at least. */
+static void test_busy(void **state)
+{
+	struct busy before, after;
+	uint64_t busy_ns, ns;
+	cpu_set_t all;
+	int cpu;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	assert_int_equal(host_cpus_of(&self, &cpu, 1), 1);
+	busy_take(&before, cpu);
+	if (!before.exact) {
+		print_message("needs root, for /proc/timer_list\n");
+		skip();
+	}
+	assert_int_equal(cpu_pin(cpu), 0);
+	burn(100 * MS);
+	usleep(100000);
+	sched_setaffinity(0, sizeof(all), &all);
+	busy_take(&after, cpu);
+	assert_true(busy_between(&before, &after, &busy_ns));
+	ns = after.from_ns - before.to_ns;
+	assert_between(busy_ns, 100 * MS, ns);
+
+	after.exact = before.exact = false;
+	assert_false(busy_between(&before, &after, &busy_ns));
+	after.from_ns = before.to_ns + 20000 * MS;
+	after.idle_ns = before.idle_ns + 19000 * MS;
+	assert_true(busy_between(&before, &after, &busy_ns));
+	assert_true(busy_ns == 1000 * MS);
+}
+
+/* A child that burned 50 ms there is somebody else, unless it is one of ours. */
+static void test_others(void **state)
+{
+	struct others before, after;
+	pid_t none[] = { 0 }, mine[] = { 0, 0 };
+	uint64_t without;
+	int cpu, status;
+
+	(void)state;
+	assert_int_equal(host_cpus_of(&self, &cpu, 1), 1);
+	mine[0] = fork();
+	if (!mine[0]) {
+		if (cpu_pin(cpu))
+			_exit(1);
+		raise(SIGSTOP);
+		burn(50 * MS);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(mine[0], &status, WUNTRACED), mine[0]);
+	assert_int_equal(others_take(&before), 0);
+	kill(mine[0], SIGCONT);
+	assert_int_equal(waitpid(mine[0], &status, WUNTRACED), mine[0]);
+	assert_int_equal(others_take(&after), 0);
+	without = others_between(&before, &after, cpu, mine);
+	assert_true(others_between(&before, &after, cpu, none) >= without + 50 * MS);
+	/* Nothing ran on a CPU that is not there. */
+	assert_int_equal(others_between(&before, &after, 4000, none), 0);
+	kill(mine[0], SIGCONT);
+	assert_int_equal(waitpid(mine[0], &status, 0), mine[0]);
+	others_free(&before);
+	others_free(&after);
+	others_free(&after);
+}
+
+static void assert_late(const struct timings *t)
+{
+	assert_between(t->histogram.n, 20, 1000);
+	assert_between(t->histogram.min, 100, 10000 * MS);
+	assert_between(t->sum_ns, t->histogram.n * t->histogram.min,
+		       t->histogram.n * t->histogram.max);
 }
 
 /* Possible figures, with two CPUs and with one. */
 static void test_noise(void **state)
 {
-	int cpus[2], n = (int)host_cpus_of(getpid(), cpus, 2);
+	int cpus[2], n = (int)host_cpus_of(&self, cpus, 2);
 	int other = cpus[n - 1];
 	struct noise noise = { 0 };
 	cpu_set_t before;
 
 	(void)state;
 	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
-	pin(cpus[0]);
+	assert_int_equal(cpu_pin(cpus[0]), 0);
 	assert_true(noise_c2c_ns(cpus[0], cpus[0]) == 0);
 	assert_true(noise_c2c_ns(cpus[0], -1) == 0);
 	if (n > 1)
 		assert_between((uint64_t)noise_c2c_ns(cpus[0], other), 5, 100000);
-	noise_measure(&noise, cpus[0], cpus[0]);
+	noise_measure(&noise, cpus[0], cpus[0], 0, false);
 	assert_late(&noise.wake_up);
 	assert_late(&noise.timer);
-	noise_measure(&noise, cpus[0], other);
+	noise_measure(&noise, cpus[0], other, 1e9, true);
 	assert_late(&noise.wake_up);
 	assert_late(&noise.timer);
 	sched_setaffinity(0, sizeof(before), &before);
@@ -328,11 +485,11 @@ static void test_host(void **state)
 
 	(void)state;
 	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
-	assert_int_equal(host_cpus_of(getpid(), cpus, CPU_SETSIZE), CPU_COUNT(&before));
-	pin(cpus[0]);
+	assert_int_equal(host_cpus_of(&self, cpus, CPU_SETSIZE), CPU_COUNT(&before));
+	assert_int_equal(cpu_pin(cpus[0]), 0);
 	host_take(&h);
 	assert_int_equal(h.driver_cpu, cpus[0]);
-	assert_int_equal(host_cpus_of(getpid(), cpus, CPU_SETSIZE), 1);
+	assert_int_equal(host_cpus_of(&self, cpus, CPU_SETSIZE), 1);
 	sched_setaffinity(0, sizeof(before), &before);
 	uname(&uts);
 	assert_string_equal(h.kernel, uts.release);
@@ -349,11 +506,15 @@ static void test_host(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_backend),  cmocka_unit_test(test_backend_waits),
-		cmocka_unit_test(test_driver),   cmocka_unit_test(test_subtract),
-		cmocka_unit_test(test_syscalls), cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_backend),    cmocka_unit_test(test_backend_waits),
+		cmocka_unit_test(test_driver),     cmocka_unit_test(test_subtract),
+		cmocka_unit_test(test_thread),     cmocka_unit_test(test_syscalls),
+		cmocka_unit_test(test_neighbour),  cmocka_unit_test(test_spinner),
+		cmocka_unit_test(test_no_company), cmocka_unit_test(test_busy),
+		cmocka_unit_test(test_others),     cmocka_unit_test(test_noise),
 		cmocka_unit_test(test_host),
 	};
 
+	self.pid = getpid();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What txbench says of a run whose figures are known: intervals, the result file, the table. */
+/* The result file of a run whose figures are known: raw data, each where the schema says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,10 +17,7 @@
 
 #include <cmocka.h>
 
-#include "bench/txbench/interval.h"
-#include "bench/txbench/metric.h"
 #include "bench/txbench/result.h"
-#include "bench/txbench/table.h"
 #include "virtio/base.h"
 #include "virtio/features.h"
 
@@ -33,31 +30,10 @@ static struct port port;
 static struct repetition repetitions[REPETITIONS];
 static struct run_result run;
 
-static void add(struct histogram *h, double *sum_ns, unsigned n, uint64_t value)
+static void add(struct timings *t, unsigned n, uint64_t ns)
 {
-	while (n--) {
-		histogram_add(h, value);
-		if (sum_ns)
-			*sum_ns += (double)value;
-	}
-}
-
-/* wire: each quantile is another value; the others have too few values for some. */
-static void fill_stages(struct repetition *r, uint64_t more)
-{
-	static const struct {
-		unsigned n;
-		uint64_t value;
-	} wire[] = { { 5000, 100 }, { 4000, 110 }, { 900, 120 },
-		     { 90, 125 },   { 9, 1000 },   { 1, 5000 } };
-	struct histogram *h = r->stages;
-	double *sum_ns = r->stage_sum_ns;
-
-	for (unsigned i = 0; i < array_size(wire); i++)
-		add(&h[STAGE_WIRE], &sum_ns[STAGE_WIRE], wire[i].n, wire[i].value + more);
-	add(&h[STAGE_USED], &sum_ns[STAGE_USED], 999, 50);
-	add(&h[STAGE_CALL], &sum_ns[STAGE_CALL], 99, 60);
-	add(&h[STAGE_PUBLISHED], &sum_ns[STAGE_PUBLISHED], 9, 7);
+	while (n--)
+		timings_add(t, ns);
 }
 
 static void fill_repetition(unsigned i)
@@ -71,32 +47,42 @@ static void fill_repetition(unsigned i)
 		.lost = i,
 		.duplicated = i ? RESULT_UNKNOWN : 1,
 		.reordered = RESULT_UNKNOWN,
-		.waited_ns = 500000000,
+		.kicks = 5000,
 		.forced_kicks = 3,
+		.kick_ns = 12000000,
+		.calls = 2500,
 		.syscalls = i ? RESULT_UNKNOWN : 30000,
-		.noise = { .c2c_before_ns = 100,
-			   .c2c_after_ns = 120,
-			   .wake_up = { 30000, 50000, 0 },
-			   .timer = { 49000, 60000, 70000 },
-			   .steal_share = 0.25 },
+		.publishes = 9000,
+		.fill_sum = 18000,
+		.usage = { .wall_ns = 2000000000,
+			   .driver_ns = 1990000000,
+			   .backend_ns = 10000000,
+			   .waited_ns = 500000000,
+			   .backend_waited_ns = 250000000 },
+		.cost = { .ns = 1000000000,
+			  .frames = 4900,
+			  .kicks = 2400,
+			  .kick_ns = 6000000,
+			  .usage = { .wall_ns = 1010000000,
+				     .driver_ns = 1000000000,
+				     .backend_ns = 5000000 },
+			  .busy_ns = 9000000,
+			  .others_ns = 2000000,
+			  .busy_from = BUSY_SPINNER },
+		.company = { .wall_ns = 2000000001, .lost_ns = 19000000, .times = 11000 },
+		.noise = { .c2c_before_ns = 100, .c2c_after_ns = 120 },
 		.bin_ns = 20000000,
 		.n_bins = 2,
 		.bins = { { 9990, 100, 5000 }, { 0, 0, 0 } },
 	};
-	r->kicks = r->frames / 2;
-	r->calls = r->frames / 4;
-	r->usage = (struct usage){
-		.driver_ns = 2000000000,
-		.backend_ns = 1000 * r->frames,
-		.backend_user_ns = 400 * r->frames,
-		.backend_kernel_ns = 600 * r->frames,
-		.softirq_ns = 50 * r->frames,
-		.backend_waited_ns = 250000000,
-		.wall_ns = 2000000000,
-	};
-	add(&r->late, NULL, 9999, 40);
-	add(&r->late, NULL, 1, 300);
-	fill_stages(r, 10 * i);
+	r->usage.steal_ns = 500000000 * (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+	add(&r->late, 9999, 40);
+	add(&r->late, 1, 300);
+	add(&r->stages[STAGE_WIRE], 9000, 100);
+	add(&r->stages[STAGE_WIRE], 999, 1000);
+	add(&r->stages[STAGE_WIRE], 1, 5000);
+	add(&r->stages[STAGE_USED], 999, 50);
+	add(&r->noise.wake_up, 20, 7000);
 }
 
 static int set_up(void **state)
@@ -113,11 +99,14 @@ static int set_up(void **state)
 		.batch = 64,
 		.ns = 2000000000,
 		.warm_up_ns = 300000000,
-		.late_limit_ns = 10000,
+		.kick_cost_ns = 4000,
+		.cost_ns = 1000000000,
+		.state = STATE_SPINNER,
+		.seed = 7,
 		.argc = array_size(arguments),
 		.argv = arguments,
 	};
-	port = (struct port){ .features = FEATURE(VIRTIO_F_VERSION_1) | FEATURE(47), .pid = 0 };
+	port = (struct port){ .features = FEATURE(VIRTIO_F_VERSION_1) | FEATURE(47) };
 	for (unsigned i = 0; i < REPETITIONS; i++)
 		fill_repetition(i);
 	run = (struct run_result){ .options = &options,
@@ -127,64 +116,6 @@ static int set_up(void **state)
 				   .n = REPETITIONS };
 	return 0;
 }
-
-static void assert_near(double got, double wanted, double off)
-{
-	if (!(fabs(got - wanted) <= off))
-		fail_msg("%.10g instead of %.10g", got, wanted);
-}
-
-/* Intervals. */
-
-/* Of |t| being below limit: Simpson's rule over the density, which needs no table. */
-static double probability(unsigned df, double limit)
-{
-	const unsigned steps = 20000;
-	double sum = 0, h = limit / steps;
-	double factor = exp(lgamma((df + 1) / 2.0) - lgamma(df / 2.0)) / sqrt(df * M_PI);
-
-	for (unsigned i = 0; i <= steps; i++) {
-		double density = pow(1 + i * h * i * h / df, -((double)df + 1) / 2);
-
-		sum += density * (i == 0 || i == steps ? 1 : i % 2 ? 4 : 2);
-	}
-	return 2 * factor * sum * h / 3;
-}
-
-/* The quantile holds 95 % for every number of repetitions; a wrong digit of the table shows. */
-static void test_t(void **state)
-{
-	(void)state;
-	for (unsigned df = 1; df <= 200; df++)
-		assert_near(probability(df, interval_t(df)), 0.95, 1e-6);
-	assert_near(interval_t(4), 2.776, 5e-4); /* as printed in books */
-	assert_near(interval_t(60), 2.000, 5e-4);
-	assert_near(interval_t(1000000), 1.960, 5e-4);
-}
-
-/* Values that were not measured do not count, and one value has no interval. */
-static void test_interval(void **state)
-{
-	const double three[] = { 10, NAN, 12, 14 }, one[] = { NAN, 3 };
-	struct interval i = interval_of(three, array_size(three));
-
-	(void)state;
-	assert_int_equal(i.n, 3);
-	assert_near(i.mean, 12, 1e-12);
-	assert_near(i.low, 12 - 4.302653 * 2 / sqrt(3), 1e-5);
-	assert_near(i.high, 12 + 4.302653 * 2 / sqrt(3), 1e-5);
-
-	i = interval_of(one, array_size(one));
-	assert_int_equal(i.n, 1);
-	assert_near(i.mean, 3, 0);
-	assert_true(isnan(i.low) && isnan(i.high));
-
-	i = interval_of(one, 1);
-	assert_int_equal(i.n, 0);
-	assert_true(isnan(i.mean));
-}
-
-/* The file. */
 
 /* The golden text may leave digits away. */
 static bool same_number(const json_t *a, const json_t *b)
@@ -283,31 +214,26 @@ static json_t *written(void)
 
 static const char golden_repetition[] =
 	"{\"ns\": 2000000000, \"frames\": 10000, \"bytes\": 640000,"
-	" \"frames_per_s\": 5000.0, \"bytes_per_s\": 320000.0,"
 	" \"lost\": 0, \"duplicated\": 1, \"reordered\": null,"
-	" \"generator\": {\"late_p50_ns\": 40, \"late_p99_ns\": 40, \"late_max_ns\": 300,"
-	"  \"waited_share\": 0.25, \"kept_up\": true},"
+	" \"generator\": {\"late\": {\"n\": 10000, \"min_ns\": 40, \"max_ns\": 300,"
+	"   \"sum_ns\": 400260, \"buckets\": [[40, 9999], [302, 1]]},"
+	"  \"waited_ns\": 500000000, \"wall_ns\": 2000000000},"
 	" \"stages\": {"
-	"  \"published\": {\"n\": 9, \"min_ns\": 7, \"p50_ns\": 7, \"p90_ns\": null,"
-	"   \"p99_ns\": null, \"p999_ns\": null, \"p9999_ns\": null, \"max_ns\": 7,"
-	"   \"mean_ns\": 7.0, \"buckets\": [[7, 9]]},"
-	"  \"wire\": {\"n\": 10000, \"min_ns\": 100, \"p50_ns\": 100, \"p90_ns\": 110,"
-	"   \"p99_ns\": 120, \"p999_ns\": 125, \"p9999_ns\": 1004, \"max_ns\": 5000,"
-	"   \"mean_ns\": 107.325, \"buckets\": [[100, 5000], [110, 4000], [120, 900],"
-	"   [125, 90], [1004, 9], [5024, 1]]},"
-	"  \"used\": {\"n\": 999, \"min_ns\": 50, \"p50_ns\": 50, \"p90_ns\": 50,"
-	"   \"p99_ns\": 50, \"p999_ns\": null, \"p9999_ns\": null, \"max_ns\": 50,"
-	"   \"mean_ns\": 50.0, \"buckets\": [[50, 999]]},"
-	"  \"call\": {\"n\": 99, \"min_ns\": 60, \"p50_ns\": 60, \"p90_ns\": 60,"
-	"   \"p99_ns\": null, \"p999_ns\": null, \"p9999_ns\": null, \"max_ns\": 60,"
-	"   \"mean_ns\": 60.0, \"buckets\": [[60, 99]]}},"
+	"  \"wire\": {\"n\": 10000, \"min_ns\": 100, \"max_ns\": 5000, \"sum_ns\": 1904000,"
+	"   \"buckets\": [[100, 9000], [1004, 999], [5024, 1]]},"
+	"  \"used\": {\"n\": 999, \"min_ns\": 50, \"max_ns\": 50, \"sum_ns\": 49950,"
+	"   \"buckets\": [[50, 999]]}},"
 	" \"notifications\": {\"kicks\": 5000, \"forced_kicks\": 3, \"calls\": 2500},"
+	" \"ring_fill\": {\"n\": 9000, \"sum\": 18000},"
 	" \"syscalls\": 30000,"
-	" \"cpu_ns\": {\"driver\": 2000000000, \"backend\": 10000000, \"backend_user\": 4000000,"
-	"  \"backend_kernel\": 6000000, \"softirq\": 500000},"
+	" \"cost\": {\"observed\": false, \"ns\": 1000000000, \"wall_ns\": 1010000000,"
+	"  \"frames\": 4900, \"kicks\": 2400, \"backend_ns\": 5000000,"
+	"  \"driver_ns\": 1000000000, \"kick_ns\": 6000000, \"busy_ns\": 9000000,"
+	"  \"busy_from\": \"spinner\", \"others_ns\": 2000000},"
+	" \"company\": {\"lost_ns\": 19000000, \"wall_ns\": 2000000001, \"times\": 11000},"
 	" \"noise\": {\"c2c_ns\": [100.0, 120.0], \"class\": \"mid\","
-	"  \"wake_up\": {\"p50_ns\": 30000, \"p99_ns\": 50000, \"p999_ns\": null},"
-	"  \"timer\": {\"p50_ns\": 49000, \"p99_ns\": 60000, \"p999_ns\": 70000},"
+	"  \"wake_up\": {\"n\": 20, \"min_ns\": 7000, \"max_ns\": 7000, \"sum_ns\": 140000,"
+	"   \"buckets\": [[7008, 20]]}, \"timer\": null,"
 	"  \"steal_share\": 0.25, \"backend_waited_share\": 0.125},"
 	" \"timeline\": {\"bin_ns\": 20000000, \"frames\": [9990, 0], \"p50_ns\": [100, null],"
 	"  \"max_ns\": [5000, null]}}";
@@ -327,85 +253,6 @@ static void test_repetition(void **state)
 	json_decref(root);
 }
 
-static const struct {
-	const char *name;
-	double mean, low, high;
-	int n;
-} golden_summary[] = {
-	{ "frames_per_s", 6000, 3515.86229, 8484.13771, 3 },
-	{ "bytes_per_s", 384000, 225015.19, 542984.81, 3 },
-	{ "cpu_ns_per_frame.driver", 169841.27, 98538.074, 241144.466, 3 },
-	{ "cpu_ns_per_frame.backend", 1000, 1000, 1000, 3 },
-	{ "cpu_ns_per_frame.backend_user", 400, 400, 400, 3 },
-	{ "cpu_ns_per_frame.backend_kernel", 600, 600, 600, 3 },
-	{ "cpu_ns_per_frame.softirq", 50, 50, 50, 3 },
-	{ "kicks_per_frame", 0.5, 0.5, 0.5, 3 },
-	{ "calls_per_frame", 0.25, 0.25, 0.25, 3 },
-	{ "syscalls_per_frame", 3, NAN, NAN, 1 },
-	{ "lost", 1, -1.4841377, 3.4841377, 3 },
-	{ "duplicated", 1, NAN, NAN, 1 },
-	{ "reordered", NAN, NAN, NAN, 0 },
-	{ "generator.late_p99_ns", 40, 40, 40, 3 },
-	{ "published.p50_ns", 7, 7, 7, 3 },
-	{ "published.p90_ns", NAN, NAN, NAN, 0 },
-	{ "published.p99_ns", NAN, NAN, NAN, 0 },
-	{ "published.p999_ns", NAN, NAN, NAN, 0 },
-	{ "published.p9999_ns", NAN, NAN, NAN, 0 },
-	{ "published.max_ns", 7, 7, 7, 3 },
-	{ "published.mean_ns", 7, 7, 7, 3 },
-	{ "wire.p50_ns", 110, 85.158623, 134.841377, 3 },
-	{ "wire.p90_ns", 120.333333, 94.2400315, 146.426635, 3 },
-	{ "wire.p99_ns", 130.666667, 104.573365, 156.759968, 3 },
-	{ "wire.p999_ns", 135, 110.158623, 159.841377, 3 },
-	{ "wire.p9999_ns", 1012, 992.126898, 1031.8731, 3 },
-	{ "wire.max_ns", 5010, 4985.15862, 5034.84138, 3 },
-	{ "wire.mean_ns", 117.325, 92.483623, 142.166377, 3 },
-	{ "used.p50_ns", 50, 50, 50, 3 },
-	{ "used.p90_ns", 50, 50, 50, 3 },
-	{ "used.p99_ns", 50, 50, 50, 3 },
-	{ "used.p999_ns", NAN, NAN, NAN, 0 },
-	{ "used.p9999_ns", NAN, NAN, NAN, 0 },
-	{ "used.max_ns", 50, 50, 50, 3 },
-	{ "used.mean_ns", 50, 50, 50, 3 },
-	{ "call.p50_ns", 60, 60, 60, 3 },
-	{ "call.p90_ns", 60, 60, 60, 3 },
-	{ "call.p99_ns", NAN, NAN, NAN, 0 },
-	{ "call.p999_ns", NAN, NAN, NAN, 0 },
-	{ "call.p9999_ns", NAN, NAN, NAN, 0 },
-	{ "call.max_ns", 60, 60, 60, 3 },
-	{ "call.mean_ns", 60, 60, 60, 3 },
-};
-
-static json_t *number_or_null(double v)
-{
-	return isnan(v) ? json_null() : json_real(v);
-}
-
-/* The means and their intervals; what too few values say is null, a stage not watched is absent. */
-static void test_summary(void **state)
-{
-	json_t *root, *summary, *wanted;
-
-	(void)state;
-	root = written();
-	summary = json_object_get(root, "summary");
-	for (unsigned i = 0; i < array_size(golden_summary); i++) {
-		wanted = !golden_summary[i].n
-				 ? json_null()
-				 : json_pack("{s:o, s:o, s:o, s:i}", "mean",
-					     number_or_null(golden_summary[i].mean), "low",
-					     number_or_null(golden_summary[i].low), "high",
-					     number_or_null(golden_summary[i].high), "n",
-					     golden_summary[i].n);
-		assert_non_null(json_object_get(summary, golden_summary[i].name));
-		assert_same(json_object_get(summary, golden_summary[i].name), wanted,
-			    golden_summary[i].name);
-		json_decref(wanted);
-	}
-	assert_int_equal(json_object_size(summary), array_size(golden_summary));
-	json_decref(root);
-}
-
 /* What was run: load and ring, by name. Bytes that are no UTF-8 do not spoil the file. */
 static void test_setup(void **state)
 {
@@ -413,22 +260,22 @@ static void test_setup(void **state)
 
 	(void)state;
 	json_object_del(root, "repetitions");
-	json_object_del(root, "summary");
 	assert_int_equal(json_object_size(json_object_get(root, "host")), 11);
 	json_object_del(root, "host");
 	assert_golden(root,
-		      "{\"schema\": \"txbench-1\", \"label\": \"not ? UTF-8\", \"complete\": true,"
+		      "{\"schema\": \"txbench-2\", \"label\": \"not ? UTF-8\", \"complete\": true,"
 		      " \"incomplete\": null, \"failed\": null,"
 		      " \"command\": [\"txbench\", \"run\", \"--label\", \"not ? UTF-8\"],"
 		      " \"started\": \"2026-01-31T12:00:00Z\","
 		      " \"target\": {\"kind\": \"vhost-user\", \"pid\": null, \"command\": null,"
-		      "  \"program_version\": null, \"features\": [\"VERSION_1\", \"bit47\"],"
+		      "  \"features\": [\"VERSION_1\", \"bit47\"],"
 		      "  \"layout\": \"split\", \"ring_size\": 256, \"wire\": null,"
 		      "  \"wire_kind\": \"none\"},"
 		      " \"load\": {\"direction\": \"tx\", \"kind\": \"poisson\", \"rate\": 5000.0,"
 		      "  \"on_ns\": null, \"off_ns\": null, \"inflight\": null, \"trace\": null,"
 		      "  \"size\": \"64\", \"batch\": 64, \"calls\": \"linux\", \"seconds\": 2.0,"
-		      "  \"warm_up\": 0.3}}");
+		      "  \"warm_up\": 0.3, \"cost_seconds\": 1.0, \"kick_cost_ns\": 4000,"
+		      "  \"state\": \"spinner\", \"seed\": 7}}");
 	json_decref(root);
 }
 
@@ -444,7 +291,7 @@ static void test_other_setup(void **state)
 	strcpy(run.incomplete, "the back-end hung up");
 	strcpy(run.failed, "3 frames were lost");
 	run.n = 0;
-	memset(&repetitions[0].late, 0, sizeof(repetitions[0].late));
+	options.cost_ns = options.kick_cost_ns = 0;
 	root = written();
 	load = json_object_get(root, "load");
 	assert_golden(json_object_get(load, "rate"), "null");
@@ -454,61 +301,32 @@ static void test_other_setup(void **state)
 	assert_golden(json_object_get(root, "incomplete"), "\"the back-end hung up\"");
 	assert_golden(json_object_get(root, "failed"), "\"3 frames were lost\"");
 	assert_golden(json_object_get(root, "repetitions"), "[]");
-	assert_golden(json_object_get(json_object_get(root, "summary"), "lost"), "null");
+	assert_golden(json_object_get(load, "cost_seconds"), "null");
+	assert_golden(json_object_get(load, "kick_cost_ns"), "null");
 	json_decref(root);
 }
 
-static json_t *generator_of(json_t *root)
+/* What was not measured is null and never 0. */
+static void test_unknown(void **state)
 {
-	json_t *first = json_array_get(json_object_get(root, "repetitions"), 0);
-
-	return json_object_get(first, "generator");
-}
-
-/* A late generator is told; where there is no due time, there is no lateness; no back-end: null. */
-static void test_generator(void **state)
-{
-	json_t *root;
+	struct repetition *r = &repetitions[0];
+	json_t *root, *first, *cost;
 
 	(void)state;
-	add(&repetitions[0].late, NULL, 200, 20000);
-	for (unsigned i = 0; i < REPETITIONS; i++)
-		repetitions[i].usage.backend_ns = 0;
+	r->late = (struct timings){ 0 };
+	r->company = (struct company_loss){ 0 };
+	r->cost.usage.backend_ns = 0;
+	r->cost.busy_from = BUSY_UNKNOWN;
 	root = written();
-	assert_golden(json_object_get(generator_of(root), "kept_up"), "false");
-	assert_golden(json_object_get(json_object_get(root, "summary"), "cpu_ns_per_frame.backend"),
-		      "null");
+	first = json_array_get(json_object_get(root, "repetitions"), 0);
+	cost = json_object_get(first, "cost");
+	assert_golden(json_object_get(json_object_get(first, "generator"), "late"), "null");
+	assert_golden(json_object_get(first, "company"), "null");
+	assert_golden(json_object_get(cost, "backend_ns"), "null");
+	assert_golden(json_object_get(cost, "busy_ns"), "null");
+	assert_golden(json_object_get(cost, "others_ns"), "null");
+	assert_golden(json_object_get(cost, "busy_from"), "null");
 	json_decref(root);
-
-	memset(&repetitions[0].late, 0, sizeof(repetitions[0].late));
-	root = written();
-	assert_golden(generator_of(root),
-		      "{\"late_p50_ns\": null, \"late_p99_ns\": null, \"late_max_ns\": null,"
-		      " \"waited_share\": 0.25, \"kept_up\": null}");
-	json_decref(root);
-}
-
-/* A quantile of which too little was seen is not told: exactly below 1 in (1 - share). */
-static void test_few(void **state)
-{
-	static const struct {
-		enum statistic stat;
-		unsigned least;
-	} rules[] = { { STAT_P50, 1 },
-		      { STAT_P90, 10 },
-		      { STAT_P99, 100 },
-		      { STAT_P999, 1000 },
-		      { STAT_P9999, 10000 } };
-	struct histogram *h = &repetitions[0].stages[STAGE_RECEIVED];
-
-	(void)state;
-	for (unsigned i = 0; i < array_size(rules); i++) {
-		memset(h, 0, sizeof(*h));
-		add(h, NULL, rules[i].least - 1, 5);
-		assert_true(metric_quantile(h, rules[i].stat) == RESULT_UNKNOWN);
-		add(h, NULL, 1, 5);
-		assert_true(metric_quantile(h, rules[i].stat) == 5);
-	}
 }
 
 /* Another CPU distance before than after is "mixed"; no second CPU is no distance. */
@@ -558,100 +376,35 @@ static void test_file(void **state)
 	assert_true(S_ISCHR(st.st_mode));
 }
 
-/* The table. */
-
-static const char golden_table[] =
-	"us from due                   p50             p90             p99           p99.9"
-	"          p99.99             max\n"
-	"  published             0.0 +-0.0               -               -               -"
-	"               -       0.0 +-0.0\n"
-	"  wire                  0.1 +-0.0       0.1 +-0.0       0.1 +-0.0       0.1 +-0.0"
-	"       1.0 +-0.0       5.0 +-0.0\n"
-	"  used                  0.1 +-0.0       0.1 +-0.0       0.1 +-0.0               -"
-	"               -       0.1 +-0.0\n"
-	"  call                  0.1 +-0.0       0.1 +-0.0               -               -"
-	"               -       0.1 +-0.0\n"
-	"\n"
-	"frames/s         6,000.0 +-2,484.1\n"
-	"bytes/s          384,000 +-158,985\n"
-	"CPU ns per frame driver 169,841 +-71,303, back-end 1,000 +-0, sampled user 400 +-0,"
-	" sampled kernel 600 +-0, softirqs 50 +-0\n"
-	"per frame        kicks 0.5000 +-0.0000, calls 0.2500 +-0.0000, system calls 3.0000\n"
-	"frames           lost 3, duplicated 1, reordered not known, of 36,000\n"
-	"\n"
-	"this machine     wakes a thread in 30.0 us (p99 50.0), a timer of 150 us is 49.0 us late"
-	" (p99 60.0);\n"
-	"                 cache line to the back-end's CPU and back 110 ns (mid)\n"
-	"the generator    late by p99 0.04 +-0.00 us, max 0.3 us\n"
-	"Mind: the driver had to wait for its CPU for up to 25 % of a repetition.\n"
-	"Mind: the host took up to 25 % of the CPUs' time (steal).\n";
-
-/* The table of the run, into text. */
-static void print_table(char *text, size_t cap)
+/* One in memory is the same text, and can be opened by its name. */
+static void test_memory(void **state)
 {
-	FILE *f = fmemopen(text, cap, "w");
-
-	table_print(&run, f);
-	fclose(f);
-}
-
-/* Every line but that of this machine. */
-static void test_table(void **state)
-{
-	char text[8192], *second, *rest;
+	int fd = result_in_memory(&run);
+	json_t *root = written(), *other;
+	json_error_t error;
+	char path[32];
 
 	(void)state;
-	options.label = "txringd timer";
-	print_table(text, sizeof(text));
-	second = strchr(text, '\n') + 1;
-	rest = strstr(second, "\n\n") + 2;
-	second[-1] = '\0';
-	assert_string_equal(text, "txringd timer: tx, poisson 5,000 frames/s, frames of 64 bytes; "
-				  "ring of 256, split; wire not watched; 3 x 2 s");
-	assert_int_equal(strncmp(second, "Linux ", 6), 0);
-	assert_string_equal(rest, golden_table);
-}
-
-/* What makes a run worthless or doubtful is said, and nothing of it without cause. */
-static void test_warnings(void **state)
-{
-	char text[8192];
-
-	(void)state;
-	for (unsigned i = 0; i < REPETITIONS; i++) {
-		repetitions[i].waited_ns = 0;
-		repetitions[i].noise.steal_share = 0;
-	}
-	print_table(text, sizeof(text));
-	assert_null(strstr(text, "Mind"));
-	assert_null(strstr(text, "COUNT"));
-
-	repetitions[1].noise.c2c_before_ns = repetitions[1].noise.c2c_after_ns = 400;
-	strcpy(run.failed, "3 frames were lost");
-	strcpy(run.incomplete, "interrupted");
-	print_table(text, sizeof(text));
-	assert_non_null(strstr(text, "(mixed)"));
-	assert_non_null(strstr(text, "Mind: the host moved the CPUs"));
-	assert_non_null(strstr(text, "DOES NOT COUNT: 3 frames were lost\n"));
-	assert_non_null(strstr(text, "INCOMPLETE: interrupted\n"));
+	assert_true(fd >= 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	other = json_load_file(path, 0, &error);
+	assert_true(json_equal(root, other));
+	json_decref(root);
+	json_decref(other);
+	close(fd);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_t),
-		cmocka_unit_test(test_interval),
 		cmocka_unit_test_setup(test_repetition, set_up),
-		cmocka_unit_test_setup(test_summary, set_up),
 		cmocka_unit_test_setup(test_setup, set_up),
 		cmocka_unit_test_setup(test_other_setup, set_up),
-		cmocka_unit_test_setup(test_generator, set_up),
-		cmocka_unit_test_setup(test_few, set_up),
+		cmocka_unit_test_setup(test_unknown, set_up),
 		cmocka_unit_test_setup(test_class, set_up),
 		cmocka_unit_test_setup(test_no_room, set_up),
 		cmocka_unit_test_setup(test_file, set_up),
-		cmocka_unit_test_setup(test_table, set_up),
-		cmocka_unit_test_setup(test_warnings, set_up),
+		cmocka_unit_test_setup(test_memory, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -101,7 +101,7 @@ pids+=($!)
 comes test -S "$scratch/qtest"
 
 "$txbench" run --qtest "$scratch/qtest" --memory "$scratch/memory" --pid "${pids[1]}" --wire "$tap" \
-	--load constant:100 --seconds 3000 --warm-up 0.1 --repeat 1 --late-limit 1000s --share-cpu --no-syscalls \
+	--load constant:100 --seconds 3000 --warm-up 0.1 --repeat 1 --state same-cpu --no-syscalls \
 	--quiet -o "$scratch/result" >"$scratch/txbench.log" 2>&1 &
 bench=$!
 pids+=("$bench")

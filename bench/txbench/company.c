@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A spinner or a neighbour: contracts in company.h.
+ *
+ * The child reads the clock all the time. The time between two readings is the child's own if it
+ * is short; else the child was not running. LOST_NS tells them apart: a turn takes 26 to 40 ns
+ * here and at most 256 ns (the kernel updates what the clock is read from), the shortest interrupt
+ * 4 us; of 3 s on a busy machine 0.4 ms were in between, from 0.25 to 2 us.
+ *
+ * The scheduler shares a CPU between sessions first (autogroup), and SCHED_IDLE says something
+ * within one session only. So the spinner is the weakest by both: of its session, and its session
+ * of all. A neighbour's session has the weight of any other.
+ */
+#include "bench/txbench/company.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/txbench/cpu.h"
+#include "virtio/base.h"
+
+#define LOST_NS   1000
+#define WEAKEST   "19"        /* nice of a session */
+#define START_NS  10000000000 /* a spinner on a busy CPU takes its time */
+#define LOOK_NS   1000000
+#define CANNOT_BE 1
+
+/* Written by the child. What it lost is the rest of the time, so that one word tells all. */
+struct company_account {
+	uint64_t had_ns;
+	uint64_t times;
+	uint64_t runs; /* not 0 once it does */
+};
+
+static bool settle_down(enum state state, int cpu)
+{
+	const struct sched_param param = { 0 };
+	int fd;
+
+	setsid();
+	if (cpu_pin(cpu) || setpriority(PRIO_PROCESS, 0, 0) ||
+	    sched_setscheduler(0, state == STATE_SPINNER ? SCHED_IDLE : SCHED_OTHER, &param))
+		return false;
+	if (state != STATE_SPINNER)
+		return true;
+	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+	/* A kernel without autogroup has no such file, and needs none. */
+	return fd < 0 || write(fd, WEAKEST, strlen(WEAKEST)) > 0;
+}
+
+static void count(struct company_account *a)
+{
+	uint64_t last_ns = monotonic_ns(), now_ns, had_ns = 0, times = 0;
+
+	for (;;) {
+		now_ns = monotonic_ns();
+		if (now_ns - last_ns < LOST_NS)
+			store_release(&a->had_ns, had_ns += now_ns - last_ns);
+		else
+			store_release(&a->times, ++times);
+		last_ns = now_ns;
+		store_relaxed(&a->runs, 1);
+	}
+}
+
+static _Noreturn void child(struct company_account *a, enum state state, int cpu, pid_t parent)
+{
+	sigset_t none;
+
+	/* A back-end's socket would otherwise stay open for as long as this process lives. */
+	close_range(3, ~0U, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (getppid() == parent && settle_down(state, cpu))
+		count(a);
+	_exit(CANNOT_BE);
+}
+
+/* Until it runs. */
+static int await(struct company *c)
+{
+	const struct timespec pause = { .tv_nsec = LOOK_NS };
+	uint64_t until_ns = monotonic_ns() + START_NS;
+
+	while (!load_relaxed(&c->account->runs)) {
+		if (waitpid(c->pid, NULL, WNOHANG) == c->pid) {
+			c->pid = 0;
+			return -EPERM;
+		}
+		if (monotonic_ns() > until_ns)
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+int company_start(struct company *c, enum state state, int cpu)
+{
+	pid_t parent = getpid();
+	void *shared;
+	int err;
+
+	*c = (struct company){ 0 };
+	if (state != STATE_SPINNER && state != STATE_NEIGHBOUR)
+		return 0;
+	shared = mmap(NULL, sizeof(*c->account), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	if (shared == MAP_FAILED)
+		return -errno;
+	c->account = shared;
+	c->pid = fork();
+	err = c->pid < 0 ? -errno : 0;
+	if (!c->pid)
+		child(c->account, state, cpu, parent);
+	if (!err)
+		err = await(c);
+	if (err)
+		company_stop(c);
+	return err;
+}
+
+void company_stop(struct company *c)
+{
+	if (c->pid > 0) {
+		kill(c->pid, SIGKILL);
+		waitpid(c->pid, NULL, 0);
+	}
+	if (c->account)
+		munmap(c->account, sizeof(*c->account));
+	*c = (struct company){ 0 };
+}
+
+void company_take(const struct company *c, struct company_loss *loss)
+{
+	*loss = (struct company_loss){ 0 };
+	if (!c->account)
+		return;
+	loss->wall_ns = monotonic_ns();
+	loss->lost_ns = loss->wall_ns - load_acquire(&c->account->had_ns);
+	loss->times = load_relaxed(&c->account->times);
+}
+
+void company_subtract(struct company_loss *loss, const struct company_loss *from)
+{
+	loss->wall_ns -= from->wall_ns;
+	loss->lost_ns -= from->lost_ns;
+	loss->times -= from->times;
+}
