@@ -27,7 +27,7 @@ import subprocess
 import time
 
 import peer
-from peer import Failure, Namespace, Peer
+from peer import Failure, Namespace, Peer, children
 from qemu import device_options
 from runner import SKIPPED, Skip
 from txringd import Txringd
@@ -69,19 +69,6 @@ def tasks(pid):
                 found[int(path.split("/")[4])] = f.read().strip()
         except OSError:
             pass
-    return found
-
-
-def children(pid):
-    """The process and all that it has started."""
-    found = [pid]
-    for parent in found:
-        for path in glob.glob(f"/proc/{parent}/task/*/children"):
-            try:
-                with open(path) as f:
-                    found += map(int, f.read().split())
-            except OSError:
-                pass
     return found
 
 

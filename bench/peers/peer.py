@@ -108,6 +108,19 @@ def have_own_session():
     sys.exit(status if status >= 0 else 128 - status)
 
 
+def children(pid):
+    """The process and all that it has started."""
+    found = [pid]
+    for parent in found:
+        for path in glob.glob(f"/proc/{parent}/task/*/children"):
+            try:
+                with open(path) as f:
+                    found += map(int, f.read().split())
+            except OSError:
+                pass
+    return found
+
+
 class Peer:
     kind = None      # the word before the colon
     programs = ()    # that it needs

@@ -14,7 +14,11 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "bench", "peers"))
+from peer import children  # noqa: E402
+
 SKIPPED, INTERRUPTED = 77, 130
 LIMIT_S = 400
 SETTINGS = ("qemu:bh,ioeventfd=off", "txringd:timer")
@@ -41,18 +45,6 @@ def run(*args):
     child = start(*args)
     out, err = child.communicate(timeout=LIMIT_S)
     return child.returncode, out, err
-
-
-def descendants(pid):
-    found = [pid]
-    for parent in found:
-        for path in glob.glob(f"/proc/{parent}/task/*/children"):
-            try:
-                with open(path) as f:
-                    found += map(int, f.read().split())
-            except OSError:
-                pass
-    return found
 
 
 def left_behind(pids):
@@ -144,7 +136,7 @@ def try_ending(what, number, status):
     while len(glob.glob(os.path.join(out, "r*.json"))) < 2 and time.monotonic() < end and \
             child.poll() is None:
         time.sleep(0.05)
-    pids = descendants(child.pid)
+    pids = children(child.pid)
     if child.poll() is None:
         os.kill(pids[1] if number == signal.SIGKILL else child.pid, number)
     text, err = child.communicate(timeout=LIMIT_S)

@@ -105,6 +105,8 @@ def try_measuring():
         say("delay=200us" not in label or wait and wait.value > 200000, f"{label}, {kind}: waits for {wait} only")
         say(cell.level("cpu.total").value > 0, f"{label}, {kind}: cost")
         say((cell.level("batch") is not None) == label.startswith("txringd"), f"{label}: its counters")
+        command = " ".join(cell.runs[0].data["target"]["command"] or [])
+        say(not label.startswith("qemu") or "pit=off" in command, f"{label}: a PIT: {command}")
         base = got[labels[0], kind]
         say(cell is base or results.compared(cell, base, "cpu.total").n == 3, f"{label}: pairs")
     for file in data["files"]:

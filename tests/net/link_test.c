@@ -164,11 +164,15 @@ static void mac_makes_no_ears(void **state)
 		assert_int_not_equal(driver_net_new(&guest, &net), 0);
 	daemon_wait_log(&lab.daemon, "cannot be told are refused", 1);
 	daemon_check_log(&lab.daemon, "front-end", 1);
-	/* One that says that it listens is served, until a ring runs and it has sent no socket. */
+	/* One that says that it listens is served, until a ring runs and it has sent no socket: it may
+	 * get its last answer before that is seen. */
 	net.protocol |= FEATURE(VHOST_USER_PROTOCOL_F_CONFIG) |
 			FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ);
 	net.timeout_ms = 10000;
-	assert_int_not_equal(driver_net_new(&guest, &net), 0);
+	if (!driver_net_new(&guest, &net)) {
+		assert_int_equal(frontend_wait_closed(&guest->frontend), 0);
+		driver_net_free(guest);
+	}
 	daemon_wait_log(&lab.daemon, "front-end connected", 1);
 	daemon_wait_log(&lab.daemon, "the front-end cannot be told: it is given up", 1);
 	expect_answer("link up\n", "ok\n");

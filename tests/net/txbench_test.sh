@@ -262,7 +262,9 @@ holds 't["cost"]["observed"]' 't["notifications"]["kicks"] > 10' \
 	't["cost"]["kick_ns"] >= 300000 * t["notifications"]["kicks"]' 't["frames"] <= 0.4 / 300e-6'
 holds 't["ring_fill"] == {"n": t["frames"], "sum": t["frames"]}' 'r["load"]["kick_cost_ns"] == 300000'
 refuses --cost rr -- --wire lo --direction rr --cost 1
-refuses --output "'/nonexist/x.json'" "No such file" -- -o /nonexist/x.json
+# Before anything is measured: nobody listens there.
+says_only "txbench: " --output "'/nonexist/x.json'" "No such file" -- "$txbench" run --wire none \
+	--socket-path "$scratch/nobody" -o /nonexist/x.json
 
 # The table is shown by a program of its own, which gets the file or one in memory. What happens to it
 # changes nothing else.
@@ -351,6 +353,10 @@ refuses_run --ceiling --packed -- "${least[@]}" --packed
 # Who else wants the back-end's CPU, and what they say.
 if [ "$(nproc)" -gt 1 ]; then
 	target=("${least[@]}")
+	# A frame comes just when the device asks for kicks again: the look after that finds it.
+	what="inflight:1 on two CPUs"
+	run --quiet --load inflight:1 --cpu 1
+	holds 'r["complete"] and t["lost"] == 0 and t["frames"] > 100'
 	for state in idle spinner neighbour; do
 		what="--state $state"
 		run --quiet --load poisson:1000 --cpu 1 --cost 0.1 --state "$state"

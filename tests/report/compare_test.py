@@ -168,7 +168,7 @@ def show(module, out, *limits):
 def cost(repetition):
     """Total cost of a frame, us, once more."""
     part = repetition["cost"]
-    return (part["busy_ns"] + part["kick_ns"]) / part["frames"] / 1e3
+    return (part["busy_ns"] - part["others_ns"] + part["kick_ns"]) / part["frames"] / 1e3
 
 
 def interval(values):

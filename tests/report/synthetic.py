@@ -95,9 +95,11 @@ def repetition(rng, label, rate, frames=4000, distance="mid", stages=("wire", "u
             "ring_fill": {"n": n_kicks, "sum": frames},
             "syscalls": int(frames * kicks * 2 + frames),
             "cost": {"observed": False, "ns": ns, "wall_ns": ns, "frames": frames, "kicks": n_kicks,
-                     # Beside a spinner ticks are lost, too, which are no cost of a frame.
+                     # Others had that CPU, too; and beside a spinner ticks are lost, which are no
+                     # cost of a frame.
                      "backend_ns": busy if spinner else int(busy * .86), "driver_ns": ns,
-                     "kick_ns": kick_ns, "busy_ns": busy + ns // 20 if spinner else busy,
+                     "kick_ns": kick_ns, "others_ns": ns // 50,
+                     "busy_ns": busy + ns // 50 + (ns // 20 if spinner else 0),
                      "busy_from": spinner or "idle"},
             "company": spinner and {"lost_ns": busy, "wall_ns": ns, "times": n_kicks},
             "noise": {"c2c_ns": [c2c, c2c + 2.0], "class": distance,

@@ -325,7 +325,7 @@ static int fill_own(const struct filler *f)
 	return error;
 }
 
-/* Warn of each <txring:nic> in <metadata> whose MAC no interface of the domain has. */
+/* Warn of each <txring:nic> in <metadata> with a MAC that no interface of the domain has. */
 static void warn_strays(const struct filler *f)
 {
 	const struct xml_node *root = xml_root(f->iface->doc), *node, *nic = NULL, *other;
