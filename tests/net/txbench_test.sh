@@ -354,8 +354,8 @@ refuses_run --ceiling --packed -- "${least[@]}" --packed
 if [ "$(nproc)" -gt 1 ]; then
 	target=("${least[@]}")
 	# A frame comes just when the device asks for kicks again: the look after that finds it.
-	what="inflight:1 on two CPUs"
-	run --quiet --load inflight:1 --cpu 1
+	what="inflight:4 on two CPUs"
+	run --quiet --load inflight:4 --cpu 1
 	holds 'r["complete"] and t["lost"] == 0 and t["frames"] > 100'
 	for state in idle spinner neighbour; do
 		what="--state $state"
