@@ -165,8 +165,8 @@ static void mac_makes_no_ears(void **state)
 	daemon_wait_log(&lab.daemon, "cannot be told are refused", 1);
 	daemon_check_log(&lab.daemon, "front-end", 1);
 	/*
-	 * One that says that it listens is served, until a ring runs and it has sent no socket. It may
-	 * get its last answer before that is seen.
+	 * One that says that it listens is served, until a ring runs and it has sent no socket.
+	 * It may get its last answer before that is seen.
 	 */
 	net.protocol |= FEATURE(VHOST_USER_PROTOCOL_F_CONFIG) |
 			FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ);
