@@ -600,11 +600,11 @@ class Results:
             self.runs.append(Run(f"{path}: {name}", of_session(data, compare, name),
                                  compare.get("session") or path))
 
-    def cells(self, more=lambda run: None):
+    def cells(self, more=lambda run: None, by_host=True):
         """more: what else keeps runs apart."""
         cells = {}
         for run in self.runs:
-            key = (run.host, run.label, run.setup, more(run))
+            key = (by_host and run.host, run.label, run.setup, more(run))
             cells.setdefault(key, Cell(run.label, run.setup, run.host)).add(run)
         return list(cells.values())
 

@@ -128,6 +128,8 @@ def session(top, number):
     runs += [(synthetic.run(f"{TIMER},delay={us}us", [repetition(*pairs[number])], rate=1000.0), 1)
              for us, pairs in DELAYED.items()]
     for data, attempt in runs:
+        if number == 2:
+            data["host"]["cpu"] = "Another CPU"
         files.append(synthetic.file_name(1, data, attempt))
         synthetic.write(out, files[-1], data)
     synthetic.write(out, "compare.json", synthetic.compare(
@@ -174,7 +176,7 @@ def row(text, *begin):
 # Tests.
 
 def test_figures(blocks):
-    """Of several sessions the session is the unit."""
+    """Of several sessions the session is the unit, also of several machines."""
     got = row(blocks["cost"], "idle, 1,000/s")
     for label in (OURS, TIMER, BH, QTIMER):
         same(f"cost of {label}", got[label], told(totals(label, 1000), True))
@@ -220,7 +222,9 @@ def test_words(blocks):
                   f"break-even: {rate:,.0f} ", "- **neighbour**"):
         expect(words in blocks["answer"], f"no word of '{words}' in:\n{blocks['answer']}")
     n = 3 * (len(MADE) + len(DELAYED)) + 1
-    for words in ("3 sessions of up to 1 rounds; states idle, neighbour; a run: 2 s watched, then 1 s "
+    for words in ("- Synthetic CPU, 2 CPUs, Linux 6.1.0, hypervisor kvm: session session 0, session 1\n"
+                  "- Another CPU, ", "hypervisor kvm: session session 2\n- ",
+                  "3 sessions of up to 1 rounds; states idle, neighbour; a run: 2 s watched, then 1 s "
                   "unwatched", "session session 0: `study --rounds 1`, 4 minutes, seed 0, load of the "
                   "machine 0.1..0.3, 1 runs tried again", f"{n} runs, {n - 1} count; the CPUs' distance: "
                   f"mid {n - 1}", "- 1 run does not count: the machine was busy (qemu timer",
