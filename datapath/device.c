@@ -286,6 +286,27 @@ const struct tx_mode *device_mode(const struct device *dev)
 	return &dev->mode;
 }
 
+const struct tx_mode *device_pair_mode(const struct device *dev, unsigned pair, bool *waits)
+{
+	*waits = dev->pairs[pair].mode_waits;
+	return &dev->pairs[pair].mode;
+}
+
+void device_set_mode(struct device *dev, unsigned pair, const struct tx_mode *mode)
+{
+	for (unsigned i = 0; i < dev->n_pairs; i++) {
+		if (pair == DEVICE_ALL_PAIRS || pair == i)
+			pair_set_mode(&dev->pairs[i], mode);
+	}
+	if (pair == DEVICE_ALL_PAIRS || dev->n_pairs == 1)
+		dev->mode = *mode;
+}
+
+struct iothread *device_pair_thread(const struct device *dev, unsigned pair)
+{
+	return dev->pairs[pair].thread;
+}
+
 void device_set_kernel(struct device *dev, struct vhost_net *kernel, const char *why)
 {
 	handover_set_kernel(&dev->handover, kernel, why);

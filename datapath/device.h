@@ -33,8 +33,23 @@ uint64_t device_features(const struct device *dev);
 /* Those that the present driver, or the last one, negotiated. */
 uint64_t device_negotiated(const struct device *dev);
 
-/* The tx mode that runs. */
+/* The tx mode of the device: what was last set for all pairs. */
 const struct tx_mode *device_mode(const struct device *dev);
+/* That of a pair, which may be another; waits: the kernel has the pair, and does not know of it. */
+const struct tx_mode *device_pair_mode(const struct device *dev, unsigned pair, bool *waits);
+
+/* For device_set_mode(). */
+#define DEVICE_ALL_PAIRS UINT32_MAX
+
+/*
+ * Let a pair's tx queue, or those of all pairs, run by another mode, while frames move: it has
+ * begun when this returns, no frame is lost or overtaken, and it stays for the front-ends that
+ * come. What the kernel has runs by it when it comes back.
+ */
+void device_set_mode(struct device *dev, unsigned pair, const struct tx_mode *mode);
+
+/* The iothread that runs a pair. */
+struct iothread *device_pair_thread(const struct device *dev, unsigned pair);
 
 /* What a session calls; its dev is a struct device. Then comes device_hand_over(). */
 extern const struct vhost_user_ops device_vhost_user_ops;

@@ -80,6 +80,26 @@ struct iothread {
 	int start_error;
 };
 
+const char *iothread_name(const struct iothread *t)
+{
+	return t->name;
+}
+
+uint64_t iothread_cpu_ns(const struct iothread *t)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	if (pthread_getcpuclockid(t->thread, &clock) || clock_gettime(clock, &used))
+		return 0;
+	return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+}
+
+uint64_t iothread_turns(const struct iothread *t)
+{
+	return load_relaxed(&t->turn);
+}
+
 uint64_t iothread_now_ns(struct iothread *t)
 {
 	(void)t;
@@ -284,7 +304,7 @@ static void reap(struct iothread *t)
 	unsigned n = io_uring_cq_ready(&t->ring);
 	struct io_uring_cqe *cqe;
 
-	t->turn++;
+	store_relaxed(&t->turn, t->turn + 1);
 	if (t->lost)
 		ask_all_again(t);
 	while (n-- && !io_uring_peek_cqe(&t->ring, &cqe)) {

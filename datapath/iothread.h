@@ -77,6 +77,11 @@ int iothread_new(struct iothread **thread, const char *name);
  */
 void iothread_on_error(struct iothread *thread, void (*fn)(void *ctx, const char *line), void *ctx);
 
+/* Any thread, while this one is there: its name, CPU time that it has used, turns that it took. */
+const char *iothread_name(const struct iothread *thread);
+uint64_t iothread_cpu_ns(const struct iothread *thread);
+uint64_t iothread_turns(const struct iothread *thread);
+
 /* Ends the thread; nothing may be armed or queued any more. Takes NULL. */
 void iothread_free(struct iothread *thread);
 

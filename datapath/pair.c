@@ -80,6 +80,13 @@ static bool take_fds(struct pair *p)
 	return true;
 }
 
+/* A queue that is stopped begins by it. */
+static bool set_mode(struct pair *p)
+{
+	tx_queue_set_mode(&p->tx, &p->mode);
+	return true;
+}
+
 static bool pause_both(struct pair *p)
 {
 	if (p->rings[PAIR_RX].started)
@@ -125,6 +132,7 @@ static bool release(struct pair *p)
 
 static bool reclaim(struct pair *p)
 {
+	p->mode_waits = false;
 	for (unsigned i = 0; i < PAIR_RINGS; i++) {
 		int err = start_queue(p, i);
 
@@ -141,6 +149,7 @@ static bool (*const operations[])(struct pair *p) = {
 	[PAIR_START] = start,       [PAIR_STOP] = stop,        [PAIR_ENABLE] = enable,
 	[PAIR_TAKE_FDS] = take_fds, [PAIR_PAUSE] = pause_both, [PAIR_RESUME] = resume_both,
 	[PAIR_ASK] = ask,           [PAIR_RELEASE] = release,  [PAIR_RECLAIM] = reclaim,
+	[PAIR_SET_MODE] = set_mode,
 };
 
 static void on_job(struct iothread_job *job)
@@ -206,6 +215,13 @@ void pair_set_fds(struct pair *p, unsigned ring, struct notifier call, struct no
 	p->rings[ring].vq.call = call;
 	p->rings[ring].vq.err = err;
 	run_on_ring(p, ring, PAIR_TAKE_FDS);
+}
+
+void pair_set_mode(struct pair *p, const struct tx_mode *mode)
+{
+	p->mode = *mode;
+	p->mode_waits = p->owner == PAIR_KERNEL;
+	pair_run(p, PAIR_SET_MODE);
 }
 
 void pair_move(struct pair *p, unsigned ring, const struct virtq_rings *rings)
@@ -287,6 +303,7 @@ int pair_init(struct pair *p, const struct device_config *cfg, unsigned index,
 	err = rx_queue_init(&p->rx, thread, bq);
 	if (err)
 		return err;
+	p->mode = *cfg->mode;
 	tx_queue_init(&p->tx, thread, bq, cfg->mode);
 	p->rx.on_broken = on_rx_broken;
 	p->tx.on_broken = on_tx_broken;

@@ -40,7 +40,8 @@ enum pair_op {
 	PAIR_STOP,
 	PAIR_ENABLE,
 	PAIR_TAKE_FDS,
-	PAIR_PAUSE, /* no ring touches guest memory, no frame is in flight, until PAIR_RESUME */
+	PAIR_SET_MODE, /* see pair_set_mode() */
+	PAIR_PAUSE,    /* no ring touches guest memory, no frame is in flight, until PAIR_RESUME */
 	PAIR_RESUME,
 	PAIR_ASK,     /* what PAIR_RELEASE would answer now, in job.release; nothing stops for it */
 	PAIR_RELEASE, /* stop both queues so that another may go on, if job.release says so */
@@ -84,7 +85,9 @@ struct pair {
 	uint64_t released_ns;  /* CLOCK_MONOTONIC: when PAIR_RELEASE stopped the queues */
 	struct pair_ring rings[PAIR_RINGS];
 	struct pair_job job;
-	bool attached; /* the backend's queue: see backend_ops.set_queue */
+	bool attached;       /* the backend's queue: see backend_ops.set_queue */
+	struct tx_mode mode; /* what its tx queue runs by, or will when it has the ring again */
+	bool mode_waits;     /* it was changed while the kernel has the ring */
 
 	/* each with its own hot part */
 	struct rx_queue rx;
@@ -116,6 +119,11 @@ int pair_start(struct pair *p, unsigned ring, const struct virtq_config *vq, int
 uint32_t pair_stop(struct pair *p, unsigned ring);
 void pair_enable(struct pair *p, unsigned ring, bool enabled);
 void pair_set_fds(struct pair *p, unsigned ring, struct notifier call, struct notifier err);
+/*
+ * Another tx mode from here on, for this session and those that come; no frame is lost or overtaken
+ * by it. While the kernel has the pair the mode waits until PAIR_RECLAIM.
+ */
+void pair_set_mode(struct pair *p, const struct tx_mode *mode);
 /* While paused: the control thread may touch the queue. */
 void pair_move(struct pair *p, unsigned ring, const struct virtq_rings *rings);
 

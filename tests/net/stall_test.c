@@ -147,6 +147,8 @@ static int connect_to(const char *path)
 	return fd;
 }
 
+#define SHOW "{\"execute\":\"show\"}\n"
+
 /* The control socket answers at once. */
 static void check_control(void)
 {
@@ -156,7 +158,8 @@ static void check_control(void)
 	size_t len = 0;
 	ssize_t n;
 
-	assert_int_equal(send(p.fd, "show\n", 5, MSG_NOSIGNAL), 5);
+	assert_int_equal(send(p.fd, SHOW, strlen(SHOW), MSG_NOSIGNAL), strlen(SHOW));
+	assert_int_equal(shutdown(p.fd, SHUT_WR), 0);
 	do {
 		if (poll(&p, 1, AT_ONCE_NS / 1000000) != 1)
 			fail_msg("the control socket does not answer");
@@ -166,7 +169,7 @@ static void check_control(void)
 	} while (n);
 	close(p.fd);
 	answer[len] = '\0';
-	assert_non_null(strstr(answer, "\nok\n"));
+	assert_non_null(strstr(answer, "\n{\"return\":{\"nics\":["));
 	assert_true(monotonic_ns() - start_ns < AT_ONCE_NS);
 }
 
@@ -266,14 +269,14 @@ static void client_lingers(void **state)
 	(void)state;
 	open_lab(dup(STDERR_FILENO));
 	fd = connect_to(lab.control);
-	send_lingering(fd, "show\n", 5);
+	send_lingering(fd, SHOW, strlen(SHOW));
 	check_bystander();
 	check_control();
 	close(fd);
 	check_control();
 	fd = connect_to(lab.control);
-	send_lingering(fd, "sho", 3);
-	send_lingering(fd, "w\nmore", 6);
+	send_lingering(fd, SHOW, 3);
+	send_lingering(fd, SHOW "more" + 3, strlen(SHOW) + 1);
 	check_bystander();
 	check_control();
 	close(fd);

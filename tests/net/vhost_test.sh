@@ -112,10 +112,14 @@ says "nic0: driver user: $none: No such file" -- "${ctl[@]}" vhost on
 [ ! -s "$scratch/out" ] || fail "vhost on says its reason twice"
 says "no card 'nic1'" -- "${ctl[@]}" show nic1
 says "no card 'nic1'" -- "${ctl[@]}" vhost off nic1
-for command in "" bogus "show a b" vhost "vhost maybe" "vhost on a b" "$(printf 'a%.0s' {1..255})"; do
-	says "show [NIC]" -- "${ctl[@]}" "$command"
+for command in "" bogus "show a b" "$(printf 'a%.0s' {1..255})"; do
+	says "'show [NIC]'" -- "${ctl[@]}" "$command"
 done
-says "255 characters" -- "${ctl[@]}" "$(printf 'a%.0s' {1..256})"
+for command in vhost "vhost maybe" "vhost on a b"; do
+	# shellcheck disable=SC2086
+	says "'vhost on|off [NIC]'" -- "${ctl[@]}" $command
+done
+says "65536 bytes" -- "${ctl[@]}" show "$(printf 'a%.0s' {1..65536})"
 # Another may not take it; one that was killed leaves a socket that does not matter.
 says --control "'$control'" "in use" -- "$txringd" --socket-path "$scratch/other" --backend null --control "$control"
 kill -KILL "$daemon"

@@ -14,6 +14,8 @@
 #include "tools/txringd/commands.h"
 #include "tools/txringd/domifstat.h"
 #include "tools/txringd/dumpxml.h"
+#include "tools/txringd/protocol.h"
+#include "tools/txringd/status_json.h"
 #include "virtio/base.h"
 
 struct nic {
@@ -51,23 +53,44 @@ bool dumpxml_print(const struct status *s, FILE *out, char err[NIC_CONFIG_ERR_LE
 	snprintf(err, NIC_CONFIG_ERR_LEN, "cannot be written");
 	if (unspeakable(s->name))
 		return false;
-	fprintf(out, "<%s mtu='%u'/>\n", s->name, s->tap_mtu);
+	fprintf(out, "<%s mtu='%u'/>", s->name, s->tap_mtu);
 	return true;
 }
 
-void domifstat_print(const struct status *s, const struct ifstate *tap, FILE *out)
+json_t *domifstat_json(const struct status *s, const struct ifstate *tap)
 {
-	fprintf(out, "%s by %s\n", s->name, tap ? tap->name : "us");
+	return json_pack("{s:s}", s->name, tap ? tap->name : "us");
 }
 
-void status_print(const struct status *s, FILE *out)
+json_t *status_json(const struct status *s)
 {
-	fprintf(out, "%s: shown\n", s->name);
+	return json_pack("{s:s}", "name", s->name);
 }
 
-void status_deinit(struct status *s)
+json_t *status_stats_json(const struct status *s)
 {
-	s->name = NULL;
+	return status_json(s);
+}
+
+const char *iothread_name(const struct iothread *thread)
+{
+	return thread ? "?" : "iothread0";
+}
+
+uint64_t iothread_cpu_ns(const struct iothread *thread)
+{
+	return thread ? 0 : 7;
+}
+
+uint64_t iothread_turns(const struct iothread *thread)
+{
+	return thread ? 0 : 8;
+}
+
+struct control_stats control_stats(const struct control *control)
+{
+	(void)control;
+	return (struct control_stats){ .requests = 1 };
 }
 
 enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_SAID_LEN])
@@ -91,72 +114,110 @@ static bool unspeakable(const char *name)
 	return strcmp(name, second.name) ? first.unspeakable : second.unspeakable;
 }
 
-static bool run(const char *command, char **answer)
+static bool may_change = true, watches;
+
+/* The line's answer without its newline; the caller's. */
+static char *run(const char *line, size_t len, bool *later)
 {
 	struct nic *nics[] = { &first, NULL, &second };
-	struct commands c = { .nics = nics, .n_nics = array_size(nics) };
-	char line[64];
-	size_t len;
-	FILE *out = open_memstream(answer, &len);
-	bool later;
+	struct iothread *threads[] = { NULL };
+	struct commands c = {
+		.nics = nics, .n_nics = array_size(nics), .threads = threads, .n_threads = 1
+	};
+	struct control_line request = { .text = line, .len = len, .may_change = may_change };
+	char *end;
 
-	assert_non_null(out);
-	snprintf(line, sizeof(line), "%s", command);
-	later = commands_run(&c, line, out);
-	assert_int_equal(fclose(out), 0);
-	return later;
+	*later = commands_run(&c, &request);
+	watches = request.watches;
+	assert_non_null(request.answer);
+	end = strchr(request.answer, '\n');
+	assert_non_null(end);
+	assert_int_equal(end[1], '\0');
+	*end = '\0';
+	return request.answer;
 }
 
-static void assert_answer(const char *command, bool later, const char *want)
+static void assert_answer(const char *line, bool later, const char *want)
 {
-	char *answer;
+	bool was_later;
+	char *answer = run(line, strlen(line), &was_later);
 
-	assert_int_equal(run(command, &answer), later);
 	assert_string_equal(answer, want);
+	assert_int_equal(was_later, later);
 	free(answer);
 }
+
+/* An error of that class with these words. */
+static void assert_error(const char *line, const char *class, const char *words)
+{
+	char start[64], *answer;
+	bool later;
+
+	snprintf(start, sizeof(start), "{\"error\":{\"class\":\"%s\",\"desc\":\"", class);
+	answer = run(line, strlen(line), &later);
+	if (strncmp(answer, start, strlen(start)) != 0 || !strstr(answer, words))
+		fail_msg("%s: %s", line, answer);
+	free(answer);
+	assert_false(later);
+}
+
+#define ASK(command)         "{\"execute\":\"" command "\"}"
+#define ASK_OF(command, nic) "{\"execute\":\"" command "\",\"arguments\":{\"nic\":\"" nic "\"}}"
+#define ASK_WITH(command, key, value) \
+	"{\"execute\":\"" command "\",\"arguments\":{\"" key "\":" value "}}"
+#define SAID(nic, what)     "{\"name\":\"" nic "\",\"said\":\"" what "\"}"
+#define NICS(what)          "{\"return\":{\"nics\":[" what "]}}"
+#define GENERIC(desc, nics) "{\"error\":{\"class\":\"GenericError\",\"desc\":\"" desc "\"" nics "}}"
 
 /* All cards, or the one that is named; one that has ended is passed over. */
 static void which_cards(void **state)
 {
 	(void)state;
 	first.outcome = second.outcome = NIC_VHOST_DONE;
-	assert_answer("show", false, "nic0: shown\nnic1: shown\nok\n");
-	assert_answer(" show\tnic1 \r", false, "nic1: shown\nok\n");
-	assert_answer("vhost on", false, "nic0: on done\nnic1: on done\nok\n");
-	assert_answer("vhost off nic0", false, "nic0: off done\nok\n");
-	assert_answer("vhost off nic2", false, "error: there is no card 'nic2'\n");
+	assert_answer(ASK("show"), false, NICS("{\"name\":\"nic0\"},{\"name\":\"nic1\"}"));
+	assert_answer(ASK_OF("show", "nic1"), false, NICS("{\"name\":\"nic1\"}"));
+	assert_answer(ASK_WITH("vhost", "on", "true"), false,
+		      NICS(SAID("nic0", "on done") "," SAID("nic1", "on done")));
+	assert_answer(ASK_WITH("vhost", "nic\":\"nic0\",\"on", "false"), false,
+		      NICS(SAID("nic0", "off done")));
+	assert_answer(
+		ASK_OF("show", "nic2"), false,
+		"{\"error\":{\"class\":\"DeviceNotFound\",\"desc\":\"there is no card 'nic2'\","
+		"\"allowed\":[\"nic0\",\"nic1\"]}}");
 }
 
 /*
- * The first card that does not do as it was told is the verdict, and has no other line; nobody
- * waits where that changes nothing.
+ * The first card that does not do as it was told is the verdict; the others are told of beside it.
+ * Nobody waits where that changes nothing.
  */
 static void verdicts(void **state)
 {
 	(void)state;
 	first.outcome = NIC_VHOST_DONE;
 	second.outcome = NIC_VHOST_LATER;
-	assert_answer("vhost on", true, "nic0: on done\nerror: nic1: on later\n");
+	assert_answer(ASK_WITH("vhost", "on", "true"), true,
+		      GENERIC("nic1: on later", ",\"nics\":[" SAID("nic0", "on done") "]"));
 	first.outcome = NIC_VHOST_CANNOT;
-	assert_answer("vhost on", false, "nic1: on later\nerror: nic0: on cannot\n");
+	assert_answer(ASK_WITH("vhost", "on", "true"), false,
+		      GENERIC("nic0: on cannot", ",\"nics\":[" SAID("nic1", "on later") "]"));
 	first.outcome = NIC_VHOST_LATER;
 	second.outcome = NIC_VHOST_CANNOT;
-	assert_answer("vhost on", false, "nic1: on cannot\nerror: nic0: on later\n");
+	assert_answer(ASK_WITH("vhost", "on", "true"), false,
+		      GENERIC("nic0: on later", ",\"nics\":[" SAID("nic1", "on cannot") "]"));
 }
 
 /* The link of each card, or of one; one that cannot be set down keeps no other from it. */
 static void links(void **state)
 {
 	(void)state;
-	assert_answer("link down", false, "nic0: down done\nnic1: down done\nok\n");
-	assert_answer("link up nic1", false, "nic1: up done\nok\n");
-	assert_answer("link up nic2", false, "error: there is no card 'nic2'\n");
+	assert_answer(ASK_WITH("link", "up", "false"), false,
+		      NICS(SAID("nic0", "down done") "," SAID("nic1", "down done")));
+	assert_answer(ASK_WITH("link", "nic\":\"nic1\",\"up", "true"), false,
+		      NICS(SAID("nic1", "up done")));
 	first.deaf = true;
-	assert_answer("link down", false, "nic1: down done\nerror: nic0: down cannot\n");
-	second.deaf = true;
-	assert_answer("link down", false, "nic1: down cannot\nerror: nic0: down cannot\n");
-	first.deaf = second.deaf = false;
+	assert_answer(ASK_WITH("link", "up", "false"), false,
+		      GENERIC("nic0: down cannot", ",\"nics\":[" SAID("nic1", "down done") "]"));
+	first.deaf = false;
 }
 
 /* A card's tap tells of its MTU; a card that cannot be written ends the answer. */
@@ -164,10 +225,9 @@ static void xml(void **state)
 {
 	(void)state;
 	first.tap_error = -EOPNOTSUPP;
-	assert_answer("dumpxml", false, "<nic0 mtu='0'/>\n<nic1 mtu='1400'/>\nok\n");
+	assert_answer(ASK("dumpxml"), false, "{\"return\":\"<nic0 mtu='0'/><nic1 mtu='1400'/>\"}");
 	second.unspeakable = true;
-	assert_answer("dumpxml nic1", false, "error: nic1: cannot be written\n");
-	assert_answer("dumpxml nic2", false, "error: there is no card 'nic2'\n");
+	assert_answer(ASK_OF("dumpxml", "nic1"), false, GENERIC("nic1: cannot be written", ""));
 	second.unspeakable = false;
 	first.tap_error = 0;
 }
@@ -178,29 +238,114 @@ static void counters(void **state)
 	(void)state;
 	first.tap_error = -ENODEV;
 	second.n_to_kernel = 1;
-	assert_answer("domifstat", false, "nic0 by us\nnic1 by tap-nic1\nok\n");
+	assert_answer(ASK("domifstat"), false, NICS("{\"nic0\":\"us\"},{\"nic1\":\"tap-nic1\"}"));
 	second.tap_error = -ENODEV;
-	assert_answer("domifstat", false,
-		      "nic0 by us\nerror: nic1: the kernel has moved its frames, and the tap's "
-		      "counters are not to be had: No such device\n");
+	assert_answer(ASK("domifstat"), false,
+		      GENERIC("nic1: the kernel has moved its frames, and the tap's counters are "
+			      "not to be had: No such device",
+			      ""));
 	first.tap_error = second.tap_error = 0;
 	second.n_to_kernel = 0;
 }
 
-/* What is no command is told which there are. */
-static void no_commands(void **state)
+/* All that there is to count, of cards, threads and the socket. */
+static void stats(void **state)
 {
-	static const char *const wrong[] = {
-		"", "link", "link on", "link up a b", "link up nic0 x y z", "vhost up"
-	};
+	static const char want[] =
+		"{\"return\":{\"nics\":[{\"name\":\"nic0\"},{\"name\":\"nic1\"}],\"iothreads\":[{"
+		"\"name\":\"iothread0\",\"cpu_ns\":7,\"turns\":8}],\"control\":{\"clients\":0,";
 	char *answer;
+	bool later;
 
 	(void)state;
-	for (unsigned i = 0; i < array_size(wrong); i++) {
-		assert_false(run(wrong[i], &answer));
-		assert_ptr_equal(strstr(answer, "error: a command is 'show [NIC]'"), answer);
-		free(answer);
-	}
+	answer = run(ASK("stats"), strlen(ASK("stats")), &later);
+	assert_memory_equal(answer, want, strlen(want));
+	free(answer);
+}
+
+/* What is no request is told what it lacks, and changes nothing; an id comes back as it was. */
+static void no_requests(void **state)
+{
+	char deep[2 * PROTOCOL_MAX_DEPTH + 40] = "{\"execute\":\"ping\",\"id\":", *at, *answer;
+	static const char nul[] = "{\"execute\":\"ping\",\"id\":\"\0\"}";
+	bool later;
+
+	(void)state;
+	assert_error("", PROTOCOL_MALFORMED, "not a line of JSON");
+	assert_error("show", PROTOCOL_MALFORMED, "not a line of JSON");
+	assert_error("{\"execute\":\"show\"", PROTOCOL_MALFORMED, "not a line of JSON");
+	assert_error("{\"execute\":\"a\",\"execute\":\"b\"}", PROTOCOL_MALFORMED, "uplicate");
+	assert_error("\"show\"", PROTOCOL_MALFORMED, "a request is an object");
+	assert_error("[]", PROTOCOL_MALFORMED, "a request is an object");
+	assert_error("{}", PROTOCOL_MALFORMED, "execute");
+	assert_error("{\"execute\":1}", PROTOCOL_MALFORMED, "execute");
+	assert_error("{\"execute\":\"show\",\"arguments\":[]}", PROTOCOL_MALFORMED,
+		     "must be an object");
+	assert_error("{\"execute\":\"show\",\"argument\":{}}", PROTOCOL_MALFORMED,
+		     "\"allowed\":[\"execute\",\"arguments\",\"id\"]");
+	answer = run(nul, sizeof(nul) - 1, &later);
+	assert_non_null(strstr(answer, PROTOCOL_MALFORMED));
+	free(answer);
+	at = deep + strlen(deep);
+	memset(at, '[', PROTOCOL_MAX_DEPTH - 1);
+	memset(at + PROTOCOL_MAX_DEPTH - 1, ']', PROTOCOL_MAX_DEPTH - 1);
+	strcpy(at + 2 * PROTOCOL_MAX_DEPTH - 2, "}");
+	answer = run(deep, strlen(deep), &later);
+	assert_memory_equal(answer, "{\"return\":{},\"id\":[", 19);
+	free(answer);
+	memset(at, '[', PROTOCOL_MAX_DEPTH);
+	assert_error(deep, PROTOCOL_MALFORMED, "within each other");
+	assert_answer("{\"execute\":\"ping\",\"id\":{\"[[\":[1,\"x\",null]}}", false,
+		      "{\"return\":{},\"id\":{\"[[\":[1,\"x\",null]}}");
+}
+
+/* A command or argument that there is not, or that is of the wrong type, and what is allowed. */
+static void no_commands(void **state)
+{
+	(void)state;
+	assert_error(ASK("shows"), PROTOCOL_COMMAND_NOT_FOUND, "\"allowed\":[\"show\",\"stats\",");
+	assert_error(ASK_WITH("show", "nik", "\"nic0\""), PROTOCOL_INVALID_ARGUMENT,
+		     "\"allowed\":[\"nic\"]");
+	assert_error(ASK_WITH("ping", "nic", "1"), PROTOCOL_INVALID_ARGUMENT, "\"allowed\":[]");
+	assert_error(ASK_WITH("show", "nic", "0"), PROTOCOL_INVALID_ARGUMENT, "type string");
+	assert_error(ASK_WITH("show", "nic", "null"), PROTOCOL_INVALID_ARGUMENT, "type string");
+	assert_error(ASK_WITH("show", "nic", "\"\""), PROTOCOL_INVALID_ARGUMENT, "not be empty");
+	assert_error(ASK_WITH("link", "up", "1"), PROTOCOL_INVALID_ARGUMENT, "type boolean");
+	assert_error(ASK("link"), PROTOCOL_INVALID_ARGUMENT, "needs the argument 'up'");
+}
+
+/* Who may look may not change anything; events are for both. */
+static void who_may(void **state)
+{
+	char *greeting;
+
+	(void)state;
+	may_change = false;
+	assert_error(ASK_WITH("link", "up", "false"), PROTOCOL_PERMISSION_DENIED, "only root");
+	assert_error(ASK_WITH("vhost", "on", "false"), PROTOCOL_PERMISSION_DENIED, "only root");
+	assert_answer(ASK_OF("show", "nic0"), false, NICS("{\"name\":\"nic0\"}"));
+	assert_false(watches);
+	assert_answer(ASK("watch"), false, "{\"return\":{}}");
+	assert_true(watches);
+	may_change = true;
+	greeting = commands_greet(NULL, false);
+	assert_non_null(strstr(greeting, "\"protocol\":1,\"may\":\"look\"}}\n"));
+	free(greeting);
+}
+
+/* The list has each command with its arguments. */
+static void list(void **state)
+{
+	char *answer;
+	bool later;
+
+	(void)state;
+	answer = run(ASK("commands"), strlen(ASK("commands")), &later);
+	assert_non_null(strstr(answer, "{\"name\":\"link\",\"help\":"));
+	assert_non_null(strstr(answer,
+			       "\"may\":\"change\",\"arguments\":[{\"name\":\"up\",\"type\":"
+			       "\"boolean\",\"needed\":true,"));
+	free(answer);
 }
 
 int main(void)
@@ -208,7 +353,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(which_cards), cmocka_unit_test(verdicts),
 		cmocka_unit_test(links),       cmocka_unit_test(xml),
-		cmocka_unit_test(counters),    cmocka_unit_test(no_commands),
+		cmocka_unit_test(counters),    cmocka_unit_test(stats),
+		cmocka_unit_test(no_requests), cmocka_unit_test(no_commands),
+		cmocka_unit_test(who_may),     cmocka_unit_test(list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

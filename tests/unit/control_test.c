@@ -24,35 +24,62 @@
 #include "virtio/base.h"
 
 #define HUGE_LINES 100000
-#define HUGE_LEN   (HUGE_LINES * 10 + 3)
+#define HUGE_LEN   (6 + HUGE_LINES * 10 + 3)
 
 static char dir[] = "/tmp/control_test.XXXXXX";
 static char path[64];
 static struct control *control;
 static char last[CONTROL_MAX_LINE + 2];
-static unsigned n_runs, n_later;
+static unsigned n_runs, n_later, memo;
 
-static bool run(void *ctx, char *line, FILE *out)
+/* "later" counts in its memo how often it was run; "watch" gets events. */
+static bool run_later(struct control_line *line)
 {
+	if (!line->memo)
+		line->memo = json_integer(0);
+	json_integer_set(line->memo, json_integer_value(line->memo) + 1);
+	memo = (unsigned)json_integer_value(line->memo);
+	if (!n_later)
+		return false;
+	n_later--;
+	line->answer = strdup("error: not yet\n");
+	return true;
+}
+
+static bool run(void *ctx, struct control_line *line)
+{
+	FILE *out;
+	size_t len;
+
 	assert_ptr_equal(ctx, &n_runs);
+	assert_true(line->may_change);
+	assert_true(line->len < sizeof(last));
 	n_runs++;
-	strcpy(last, line);
-	if (!strcmp(line, "later") && n_later) {
-		n_later--;
-		fprintf(out, "error: not yet\n");
+	memcpy(last, line->text, line->len);
+	last[line->len] = '\0';
+	if (!strcmp(last, "later") && run_later(line))
 		return true;
-	}
-	for (unsigned i = 0; i < HUGE_LINES && !strcmp(line, "huge"); i++)
+	line->watches = !strcmp(last, "watch");
+	out = open_memstream(&line->answer, &len);
+	assert_non_null(out);
+	for (unsigned i = 0; i < HUGE_LINES && !strcmp(last, "huge"); i++)
 		fprintf(out, "%09u\n", i);
 	fprintf(out, "ok\n");
-	/* Whoever cuts the line up must find it whole the next time. */
-	line[0] = '\0';
+	assert_int_equal(fclose(out), 0);
 	return false;
+}
+
+static char *greet(void *ctx, bool may_change)
+{
+	assert_ptr_equal(ctx, &n_runs);
+	return strdup(may_change ? "hello\n" : "hello, stranger\n");
 }
 
 static int start(void **state)
 {
-	const struct control_config cfg = { .path = path, .run = run, .ctx = &n_runs };
+	const struct control_config cfg = {
+		.path = path, .greet = greet, .run = run, .ctx = &n_runs
+	};
 	char err[512];
 
 	(void)state;
@@ -79,6 +106,15 @@ static int client(void)
 	assert_true(fd >= 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	return fd;
+}
+
+/* It was taken, and has read the greeting. */
+static void greeted(int fd)
+{
+	char buf[6];
+
+	assert_int_equal(recv(fd, buf, sizeof(buf), 0), sizeof(buf));
+	assert_memory_equal(buf, "hello\n", 6);
 }
 
 static void say(int fd, const char *text)
@@ -125,12 +161,15 @@ static size_t read_all(int fd, char *buf, size_t cap)
 	return 0;
 }
 
+/* Behind the greeting; it says no more. */
 static void assert_answer(int fd, const char *want)
 {
 	char buf[1024];
 
+	shutdown(fd, SHUT_WR);
 	read_all(fd, buf, sizeof(buf));
-	assert_string_equal(buf, want);
+	assert_memory_equal(buf, "hello\n", 6);
+	assert_string_equal(buf + 6, want);
 }
 
 /* The socket is for its owner alone. */
@@ -143,8 +182,8 @@ static void mode(void **state)
 	assert_int_equal(st.st_mode & 07777, 0600);
 }
 
-/* A line in one piece, in many, with more behind it, ended by the client's end of file. */
-static void one_line(void **state)
+/* Lines in one piece, in many, several at once, the last ended by the client's end of file. */
+static void lines(void **state)
 {
 	static const char text[] = "show me\n";
 	char piece[2] = "";
@@ -153,58 +192,178 @@ static void one_line(void **state)
 	(void)state;
 	say(fd, text);
 	turns(3);
-	assert_answer(fd, "ok\n");
 	assert_string_equal(last, "show me");
-	fd = client();
 	for (unsigned i = 0; text[i]; i++) {
 		piece[0] = text[i];
 		assert_int_equal(n_runs, 1);
 		say(fd, piece);
 		turns(2);
 	}
-	assert_answer(fd, "ok\n");
 	assert_string_equal(last, "show me");
+	assert_int_equal(n_runs, 2);
+	assert_answer(fd, "ok\nok\n");
 	fd = client();
-	say(fd, "first\nsecond\n");
+	say(fd, "first\nsecond\nthird");
 	turns(3);
-	assert_int_equal(n_runs, 3);
-	assert_string_equal(last, "first");
-	close(fd);
-	fd = client();
-	say(fd, "no newline");
-	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	assert_int_equal(n_runs, 4);
+	assert_string_equal(last, "second");
+	assert_answer(fd, "ok\nok\nok\n");
+	assert_string_equal(last, "third");
+}
+
+/* More lines at once than a turn has: all are answered, and others have their turns between. */
+static void many_lines(void **state)
+{
+	char buf[4096], *all = calloc(1, 1000 * 5 + 1);
+	int fd = client(), other = client();
+	size_t len;
+
+	(void)state;
+	assert_non_null(all);
+	for (unsigned i = 0; i < 1000; i++)
+		memcpy(all + 5 * i, "line\n", 5);
+	say(fd, all);
+	free(all);
 	turns(3);
-	assert_answer(fd, "ok\n");
-	assert_string_equal(last, "no newline");
+	say(other, "other\n");
+	for (unsigned i = 0; i < 5 && strcmp(last, "other") != 0; i++)
+		turn(0);
+	assert_true(n_runs < 1000);
+	assert_answer(other, "ok\n");
+	shutdown(fd, SHUT_WR);
+	len = read_all(fd, buf, sizeof(buf));
+	assert_int_equal(len, 6 + 1000 * 3);
 }
 
 /* One that says nothing and goes, and a line that has no end. */
 static void no_line(void **state)
 {
-	char line[2 * CONTROL_MAX_LINE];
+	char *line = malloc(2 * CONTROL_MAX_LINE);
 	int fd = client();
 
 	(void)state;
+	assert_non_null(line);
 	turns(2);
 	close(fd);
 	turns(2);
 	assert_int_equal(n_runs, 0);
-	memset(line, 'x', sizeof(line));
+	memset(line, 'x', 2 * CONTROL_MAX_LINE);
 	line[CONTROL_MAX_LINE] = '\0';
 	fd = client();
 	say(fd, line);
-	turns(2);
+	turns(20);
 	say(fd, "\n");
-	turns(2);
 	assert_answer(fd, "ok\n");
 	assert_int_equal(n_runs, 1);
 	line[CONTROL_MAX_LINE] = 'x';
 	line[CONTROL_MAX_LINE + 1] = '\0';
 	fd = client();
 	say(fd, line);
-	turns(3);
-	assert_answer(fd, "error: a command has 255 characters at most\n");
+	turns(20);
+	assert_answer(fd,
+		      "{\"error\":{\"class\":\"Malformed\",\"desc\":\"a request has 65536 bytes at "
+		      "most\"}}\n");
 	assert_int_equal(n_runs, 1);
+	free(line);
+}
+
+/* A line of 100 MB costs no more memory than one that is taken, and one turn's reading at a time. */
+static void endless_line(void **state)
+{
+	static const char piece[65536] = { 'x' };
+	int fd = client();
+	size_t sent = 0;
+	ssize_t n = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 10000 && sent < 100000000; i++) {
+		n = send(fd, piece, sizeof(piece), MSG_NOSIGNAL);
+		if (n < 0 && errno != EAGAIN)
+			break;
+		sent += n > 0 ? (size_t)n : 0;
+		turn(0);
+	}
+	assert_true(n < 0 && errno == EPIPE);
+	assert_true(sent < 4000000);
+	assert_int_equal(n_runs, 0);
+	assert_int_equal(control_stats(control).cut_off, 1);
+	close(fd);
+}
+
+/*
+ * Who watches gets events, and answers between them. What is not read is bounded; it is lost to
+ * that client alone, which is told how much.
+ */
+static void events(void **state)
+{
+	int fd = client(), deaf = client(), other = client();
+	static char buf[4 * CONTROL_MAX_EVENTS];
+	unsigned n = 0, lost;
+	size_t len = 0;
+	ssize_t got;
+	char *at;
+
+	(void)state;
+	say(other, "show\n");
+	say(fd, "watch\n");
+	say(deaf, "watch\n");
+	assert_false(control_is_watched(control));
+	turns(5);
+	assert_true(control_is_watched(control));
+	control_event(control, "event 1\n");
+	say(fd, "show\n");
+	turns(3);
+	assert_answer(fd, "ok\nevent 1\nok\n");
+	assert_answer(other, "ok\n");
+	for (; !control_stats(control).events_lost; n++) {
+		assert_true(n < 1000000);
+		control_event(control, "event 2\n");
+		turn(0);
+	}
+	for (unsigned i = 0; i < 10; i++)
+		control_event(control, "event 3\n");
+	for (unsigned i = 0; i < 1000; i++) {
+		got = recv(deaf, buf, sizeof(buf), 0);
+		assert_true(got > 0 || (got < 0 && errno == EAGAIN));
+		len = got > 0 ? (size_t)got : len;
+		if (got > 0 && memmem(buf, len, "EVENTS_LOST", 11))
+			break;
+		turn(0);
+	}
+	buf[len] = '\0';
+	at = strstr(buf, "{\"n\":");
+	assert_non_null(at);
+	lost = (unsigned)strtoul(at + 5, NULL, 10);
+	assert_int_equal(lost, control_stats(control).events_lost);
+	assert_int_equal(lost, 11);
+	control_event(control, "event 4\n");
+	turns(3);
+	assert_int_equal(recv(deaf, buf, sizeof(buf), 0), 8);
+	close(deaf);
+}
+
+/* 1000 clients that come at once, say something and go or stay: each that stays is answered. */
+static void thousand(void **state)
+{
+	static const char *const says[] = { "", "sh", "show\n", "huge\n", "watch\n" };
+	int fd, last_one, kept[8] = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++) {
+		fd = client();
+		if (says[i % 5][0])
+			say(fd, says[i % 5]);
+		/* The backlog has room for 64. */
+		if (kept[i % 8])
+			close(kept[i % 8]);
+		kept[i % 8] = fd;
+		turn(0);
+	}
+	last_one = client();
+	say(last_one, "show\n");
+	assert_answer(last_one, "ok\n");
+	for (unsigned i = 0; i < 8; i++)
+		close(kept[i]);
 }
 
 /* An answer that no socket holds arrives whole, and nobody waits for who reads it. */
@@ -221,6 +380,7 @@ static void long_answer(void **state)
 	say(fd, "quick\n");
 	turns(3);
 	assert_answer(fd, "ok\n");
+	shutdown(slow, SHUT_WR);
 	assert_int_equal(read_all(slow, buf, HUGE_LEN + 1), HUGE_LEN);
 	assert_string_equal(buf + HUGE_LEN - 13, "000099999\nok\n");
 	/* One that goes in the middle of it. */
@@ -248,6 +408,7 @@ static void later(void **state)
 	assert_answer(fd, "ok\n");
 	assert_string_equal(last, "later");
 	assert_int_equal(n_runs, 5);
+	assert_int_equal(memo, 4);
 	n_later = 1000;
 	fd = client();
 	say(fd, "later\n");
@@ -360,6 +521,7 @@ static void files_but_no_fd(void **state)
 
 	(void)state;
 	turns(2);
+	greeted(fd);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	say_with_file(fd, "show\n", ends[1], 0);
 	close(ends[1]);
@@ -374,8 +536,8 @@ static void files_but_no_fd(void **state)
 }
 
 /*
- * Silent clients are cut off when the patience is over, as is one that does not read. What never
- * gets done is answered as it stands.
+ * Clients that began a line and do not end it are cut off when the patience is over, as is one that
+ * does not read, but not who says nothing. What never gets done is answered as it stands.
  */
 static void patience(void **state)
 {
@@ -387,18 +549,28 @@ static void patience(void **state)
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++) {
 		silent[i] = client();
 		turns(2);
+		if (i != 1)
+			greeted(silent[i]);
+		if (i > 2)
+			say(silent[i], "sho");
 	}
 	say(silent[0], "huge\n");
 	say(silent[1], "later\n");
 	turns(2);
 	assert_int_equal(n_runs, 2);
-	for (unsigned i = 0; i < 1000 && recv(silent[2], &c, 1, 0) < 0; i++)
+	for (unsigned i = 0; i < 1000 && recv(silent[3], &c, 1, 0) < 0; i++)
 		turn(20);
+	turns(3);
 	assert_answer(silent[1], "error: not yet\n");
-	for (unsigned i = 2; i < CONTROL_MAX_CLIENTS; i++) {
+	for (unsigned i = 3; i < CONTROL_MAX_CLIENTS; i++) {
 		assert_int_equal(recv(silent[i], &c, 1, 0), 0);
 		close(silent[i]);
 	}
+	for (unsigned i = 0; i < 1000 && control_stats(control).cut_off < 14; i++)
+		turn(20);
+	assert_int_equal(control_stats(control).cut_off, CONTROL_MAX_CLIENTS - 2);
+	assert_int_equal(recv(silent[2], &c, 1, 0), -1);
+	close(silent[2]);
 	close(silent[0]);
 }
 
@@ -417,6 +589,7 @@ static void silence(void **state)
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++) {
 		others[i] = client();
 		turns(2);
+		greeted(others[i]);
 		usleep(1000);
 	}
 	say(others[0], "later\n");
@@ -440,7 +613,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(mode, start, stop),
-		cmocka_unit_test_setup_teardown(one_line, start, stop),
+		cmocka_unit_test_setup_teardown(lines, start, stop),
+		cmocka_unit_test_setup_teardown(many_lines, start, stop),
+		cmocka_unit_test_setup_teardown(endless_line, start, stop),
+		cmocka_unit_test_setup_teardown(events, start, stop),
+		cmocka_unit_test_setup_teardown(thousand, start, stop),
 		cmocka_unit_test_setup_teardown(no_line, start, stop),
 		cmocka_unit_test_setup_teardown(long_answer, start, stop),
 		cmocka_unit_test_setup_teardown(later, start, stop),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A card's status as XML and in virsh's words: each thing that may stand in a name or reason keeps
+ * A card's status as XML, in virsh's words and as show prints it: each thing that may stand in a name or reason keeps
  * its meaning or is refused, and each counter is in the right line.
  */
 #include <setjmp.h>
@@ -13,9 +13,24 @@
 
 #include <cmocka.h>
 
+#include "tools/txringctl/render.h"
 #include "tools/txringd/domifstat.h"
 #include "tools/txringd/dumpxml.h"
+#include "tools/txringd/status_json.h"
 #include "virtio/base.h"
+#include "virtio/features.h"
+
+static const char *const shown_texts[] = {
+	"nic0: backend tap tap0 ?\n  without: multi_queue\nnic0: tx mode iothread,burst=256\n",
+	"nic0: link down: it was set down\nnic0: front-end connected\n",
+	"nic0: features MRG_RXBUF VERSION_1\nnic0: vhost default\nnic0: driver user: why\n",
+	"nic0: handovers to kernel: n=1 last_us=2 max_us=3\n",
+	"nic0: handovers failed: n=4\nnic0: pair 0: driver user: why\nnic0: tx0 frames=0 ",
+	"\nnic0: rx0 frames=5 bytes=0 kicks=0 ",
+	"nic0: pair 1: driver kernel (its frames are not in these counters)\n"
+	"nic0: pair 1: tx mode iothread,burst=257: applies when the kernel gives the rings back\n",
+	" drop_ecn=9 drop_gso_size=0 drop_gso_csum=0\n",
+};
 
 static struct nic_config cfg;
 static struct status_pair pairs[2];
@@ -235,8 +250,10 @@ static void assert_stat(const struct ifstate *tap, const char *want)
 	char *text;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
+	json_t *answer = json_pack("{s:[o]}", "nics", domifstat_json(&status, tap));
 
-	domifstat_print(&status, tap, out);
+	render_domifstat(answer, out);
+	json_decref(answer);
 	assert_int_equal(fclose(out), 0);
 	assert_string_equal(text, want);
 	free(text);
@@ -282,13 +299,48 @@ static void counters(void **state)
 			  "nic0 tx_bytes 1\nnic0 tx_packets 2\nnic0 tx_errs 3\nnic0 tx_drop 4\n");
 }
 
+/* What show prints, of JSON: the texts of before it was JSON. */
+static void shown(void **state)
+{
+	json_t *answer;
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	status.backend = "tap tap0 \xff";
+	status.note = "multi_queue";
+	status.connected = true;
+	status.features = FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_NET_F_MRG_RXBUF);
+	status.down = true;
+	status.driver.to_kernel = (struct device_handovers){ 1, 2, 3 };
+	status.driver.failed = 4;
+	status.n_pairs = 2;
+	pairs[0].mode = pairs[1].mode = status.mode;
+	pairs[0].iothread = pairs[1].iothread = "iothread0";
+	pairs[1].in_kernel = true;
+	pairs[1].mode.values[0]++;
+	pairs[1].mode_waits = true;
+	pairs[1].tx.drop_header[NET_HDR_ECN] = 9;
+	pairs[0].rx.frames = 5;
+	answer = json_pack("{s:[o]}", "nics", status_json(&status));
+	render_show(answer, out);
+	json_decref(answer);
+	assert_int_equal(fclose(out), 0);
+	for (unsigned i = 0; i < array_size(shown_texts); i++) {
+		if (!strstr(text, shown_texts[i]))
+			fail_msg("no '%s' in: %s", shown_texts[i], text);
+	}
+	free(text);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(whole), TEST(as_it_is), TEST(paths),    TEST(backends),
-		TEST(keys),  TEST(engines),  TEST(counters),
+		TEST(keys),  TEST(engines),  TEST(counters), TEST(shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -255,6 +255,9 @@ static bool request(struct client *c, const char *command, json_t *arguments, in
 		if (!error)
 			error = send_all(c, "\n", 1, deadline_ns);
 	}
+	/* Why it takes no more may be its last answer. */
+	if (error == -EPIPE)
+		error = 0;
 	if (error == -ENOMEM)
 		say(err, len, "out of memory, or a word that is not UTF-8");
 	else if (error)
@@ -282,12 +285,14 @@ static void say_error(const json_t *error, char *err, size_t len)
 }
 
 /* "return" of an answer, given away; NULL with err. */
-static json_t *open_answer(json_t *answer, char *err, size_t len)
+static json_t *open_answer(struct client *c, json_t *answer, char *err, size_t len)
 {
 	json_t *value = json_incref(json_object_get(answer, "return"));
 
-	if (!value)
-		say_error(json_object_get(answer, "error"), err, len);
+	if (!value) {
+		c->error = json_incref(json_object_get(answer, "error"));
+		say_error(c->error, err, len);
+	}
 	json_decref(answer);
 	return value;
 }
@@ -298,12 +303,14 @@ json_t *client_ask(struct client *c, const char *command, json_t *arguments, cha
 	json_t *line;
 	int error;
 
+	json_decref(c->error);
+	c->error = NULL;
 	if (!request(c, command, arguments, deadline_ns, err, len))
 		return NULL;
 	while ((line = next_object(c, deadline_ns, &error, err, len))) {
 		if (json_integer_value(json_object_get(line, "id")) == c->last_id ||
 		    (json_object_get(line, "error") && !json_object_get(line, "id")))
-			return open_answer(line, err, len);
+			return open_answer(c, line, err, len);
 		json_decref(line);
 	}
 	if (error == TIMED_OUT)
@@ -331,5 +338,6 @@ void client_close(struct client *c)
 	c->buf = NULL;
 	c->len = c->size = 0;
 	json_decref(c->greeting);
-	c->greeting = NULL;
+	json_decref(c->error);
+	c->greeting = c->error = NULL;
 }

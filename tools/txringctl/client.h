@@ -23,6 +23,7 @@ struct client {
 	size_t len, size;
 	json_int_t last_id;
 	json_t *greeting; /* "txring" of the server's first line; the client's */
+	json_t *error;    /* "error" of the last answer; NULL: it was none; the client's */
 };
 
 /*

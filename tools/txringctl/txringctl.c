@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * txringctl: asks a running txringd over its control socket, and prints what it answers. What the
- * commands are txringd knows (tools/txringd/commands.c); but for those of the table here, which
- * need no txringd and have a file of their own each.
+ * txringctl: asks a running txringd over its control socket, and prints what it answers (ask.c, with
+ * render_*.c); or runs one of the commands of the table here, which need no txringd and have a file
+ * of their own each.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -10,19 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
+#include "tools/txringctl/ask.h"
+#include "tools/txringctl/client.h"
 #include "tools/txringctl/convert.h"
 #include "tools/txringctl/probe.h"
-#include "tools/txringd/control.h"
 #include "tools/log.h"
 #include "tools/version.h"
 #include "virtio/base.h"
-
-/* Longer than txringd takes for anything. */
-#define PATIENCE_S (2 * CONTROL_PATIENCE_MS / 1000)
 
 /* A command that needs no txringd. argv[0] is its name; the status is what run() returns. */
 static const struct local {
@@ -36,6 +31,7 @@ static const struct local {
 
 static const struct option long_options[] = {
 	{ "control", required_argument, NULL, 'c' },
+	{ "json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'v' },
 	{ 0 },
@@ -43,19 +39,12 @@ static const struct option long_options[] = {
 
 static void print_help(void)
 {
-	puts("usage: txringctl --control PATH COMMAND\n"
+	puts("usage: txringctl [--control PATH] [--json] COMMAND [ARGUMENT...]\n"
 	     "       txringctl LOCAL-COMMAND [ARGUMENT...]\n"
-	     "Asks the txringd that was started with --control PATH.\n"
-	     "\n"
-	     "  show [NIC]          what runs: backend, tx mode, front-end, features, driver "
-	     "(kernel\n"
-	     "                      or user, and why), counters, hand-overs\n"
-	     "  dumpxml [NIC]       the card as libvirt's <interface>, as it is now\n"
-	     "  domifstat [NIC]     what the guest received and sent, in virsh's words\n"
-	     "  link up [NIC]       the guest has a link; down: it has none, and its frames are\n"
-	     "  link down [NIC]     dropped, until it is up again\n"
-	     "  vhost on [NIC]      let the kernel's vhost-net move the frames\n"
-	     "  vhost off [NIC]     let txringd do it\n"
+	     "Asks the txringd that was started with --control PATH.\n");
+	ask_help();
+	puts("  --control PATH      the socket of the txringd that is asked\n"
+	     "  --json              print the answer as it is\n"
 	     "  --help, --version\n"
 	     "\n"
 	     "NIC is a card's name, nic0 and so on; without it the command is for all cards.\n"
@@ -75,93 +64,6 @@ static const struct local *find_local(const char *name)
 	return NULL;
 }
 
-static int connect_to(const char *path)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct timeval patience = { .tv_sec = PATIENCE_S };
-	const char *hint = "";
-	int fd;
-
-	if (!*path || strlen(path) >= sizeof(addr.sun_path)) {
-		log_line("--control '%s' must be 1 to %zu characters long", path,
-			 sizeof(addr.sun_path) - 1);
-		return -1;
-	}
-	strcpy(addr.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
-	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
-		return fd;
-	if (errno == EAGAIN)
-		hint = ": txringd does not answer";
-	else if (errno == ENOENT || errno == ECONNREFUSED)
-		hint = ": no txringd listens there";
-	log_line("--control '%s': %s%s", path, strerror(errno), hint);
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-/* The words with a space between, and a newline. */
-static bool ask(int fd, char *const *words, int n)
-{
-	char line[CONTROL_MAX_LINE + 2];
-	size_t len = 0, word_len;
-
-	for (int i = 0; i < n; i++) {
-		word_len = strlen(words[i]);
-		/* Without a card's name a command is for all cards. */
-		if (i && !word_len) {
-			log_line(
-				"a card's name must not be empty: without one it is for all cards");
-			return false;
-		}
-		if (len + word_len + 1 > sizeof(line) - 1 || strchr(words[i], '\n')) {
-			log_line("a command is one line of %d characters at most",
-				 CONTROL_MAX_LINE);
-			return false;
-		}
-		memcpy(line + len, words[i], word_len);
-		len += word_len;
-		line[len++] = i + 1 < n ? ' ' : '\n';
-	}
-	if (send(fd, line, len, MSG_NOSIGNAL) == (ssize_t)len)
-		return true;
-	log_line("txringd does not listen: %s", strerror(errno));
-	return false;
-}
-
-/* Prints all lines but the last, which is the verdict. */
-static bool print_answer(FILE *in)
-{
-	char *line = NULL, *last = NULL;
-	size_t size = 0;
-	bool ok;
-
-	errno = 0;
-	while (getline(&line, &size, in) > 0) {
-		if (last)
-			fputs(last, stdout);
-		free(last);
-		last = line;
-		line = NULL;
-		size = 0;
-	}
-	free(line);
-	ok = last && !strcmp(last, "ok\n");
-	if (!last && ferror(in) && errno == EAGAIN)
-		log_line("txringd does not answer");
-	else if (!last || !strchr(last, '\n'))
-		log_line("txringd broke off its answer");
-	else if (!strncmp(last, "error: ", 7))
-		log_line("%.*s", (int)strcspn(last + 7, "\n"), last + 7);
-	else if (!ok)
-		log_line("txringd gave an answer without an end");
-	free(last);
-	return ok;
-}
-
 /* What was printed has arrived. */
 static int printed(void)
 {
@@ -171,27 +73,21 @@ static int printed(void)
 	return EXIT_FAILURE;
 }
 
-static int run(const char *path, char *const *words, int n)
+static int run(const char *path, char *const *words, unsigned n, bool json)
 {
-	int fd = connect_to(path);
-	FILE *in;
-	bool ok;
+	char err[ASK_ERR_LEN];
+	struct client c;
+	bool done;
 
-	if (fd < 0)
-		return EXIT_FAILURE;
-	if (!ask(fd, words, n)) {
-		close(fd);
+	if (!ask_check(words, n, err) || client_open(&c, path, err, sizeof(err))) {
+		log_line("%s", err);
 		return EXIT_FAILURE;
 	}
-	in = fdopen(fd, "r");
-	if (!in) {
-		log_line("out of memory");
-		close(fd);
-		return EXIT_FAILURE;
-	}
-	ok = print_answer(in);
-	fclose(in);
-	return ok ? printed() : EXIT_FAILURE;
+	done = ask_run(&c, words, n, json, stdout, err);
+	client_close(&c);
+	if (!done)
+		log_line("%s", err);
+	return done ? printed() : EXIT_FAILURE;
 }
 
 static int run_local(const struct local *local, const char *path, int argc, char **argv)
@@ -212,6 +108,7 @@ int main(int argc, char **argv)
 {
 	const struct local *local;
 	const char *path = NULL;
+	bool json = false;
 	int id, at = 1;
 
 	opterr = 0;
@@ -219,6 +116,9 @@ int main(int argc, char **argv)
 		switch (id) {
 		case 'c':
 			path = optarg;
+			break;
+		case 'j':
+			json = true;
 			break;
 		case 'h':
 			print_help();
@@ -239,5 +139,5 @@ int main(int argc, char **argv)
 		log_line("usage: txringctl --control PATH COMMAND (see --help)");
 		return EXIT_FAILURE;
 	}
-	return run(path, argv + optind, argc - optind);
+	return run(path, argv + optind, (unsigned)(argc - optind), json);
 }

@@ -1,20 +1,50 @@
 /* SPDX-License-Identifier: MIT */
-/* show, dumpxml, domifstat [NIC], link up|down [NIC], vhost on|off [NIC]; see commands.h. */
+/* Requests are found in the tables, checked, and carried out; see commands.h. */
 #include "tools/txringd/commands.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "tools/txringd/domifstat.h"
-#include "tools/txringd/dumpxml.h"
+#include "tools/txringd/protocol.h"
+#include "tools/version.h"
+#include "virtio/base.h"
 
-#define USAGE \
-	"'show [NIC]', 'dumpxml [NIC]', 'domifstat [NIC]', 'link up|down [NIC]' or 'vhost on|off " \
-	"[NIC]'"
-#define MAX_WORDS 4
+static const struct command own[4];
 
-/* The next card of this name, or of any if it is NULL, from *i on; NULL: none. */
-static struct nic *next_nic(const struct commands *c, const char *name, unsigned *i)
+static const struct command *const tables[] = { commands_look, commands_change, own };
+
+const struct command_argument command_any_nic[] = {
+	{ .name = "nic", .type = "string", .help = "a card's name; without: all cards" },
+	{ 0 },
+};
+
+json_t *command_return(const struct command_call *call, json_t *value)
 {
+	return protocol_return(value, call->id);
+}
+
+json_t *command_error(const struct command_call *call, const char *class, const char *fmt, ...)
+{
+	char desc[PROTOCOL_DESC_LEN];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(desc, sizeof(desc), fmt, args);
+	va_end(args);
+	return protocol_error(class, NULL, call->id, "%s", desc);
+}
+
+const char *command_nic(const struct command_call *call)
+{
+	return json_string_value(json_object_get(call->arguments, "nic"));
+}
+
+struct nic *command_next(const struct command_call *call, unsigned *i)
+{
+	const struct commands *c = call->commands;
+	const char *name = command_nic(call);
+
 	for (; *i < c->n_nics; ++*i) {
 		if (c->nics[*i] && (!name || !strcmp(nic_name(c->nics[*i]), name)))
 			return c->nics[(*i)++];
@@ -22,168 +52,222 @@ static struct nic *next_nic(const struct commands *c, const char *name, unsigned
 	return NULL;
 }
 
-static void no_nic(const char *name, FILE *out)
+json_t *command_no_nic(const struct command_call *call)
 {
-	if (name)
-		fprintf(out, "error: there is no card '%s'\n", name);
-	else
-		fprintf(out, "error: all cards have ended\n");
-}
+	const struct commands *c = call->commands;
+	const char *name = command_nic(call);
+	json_t *allowed;
 
-/* What a card says of itself. False: it cannot, and has said "error: ". */
-struct telling {
-	const char *name;
-	bool (*tell)(const struct nic *nic, struct status *s, FILE *out);
-};
-
-static bool show(const struct nic *nic, struct status *s, FILE *out)
-{
-	(void)nic;
-	status_print(s, out);
-	return true;
-}
-
-static bool dumpxml(const struct nic *nic, struct status *s, FILE *out)
-{
-	char err[NIC_CONFIG_ERR_LEN];
-	struct ifstate tap;
-
-	s->tap_mtu = nic_tap(nic, &tap) ? 0 : tap.mtu;
-	if (dumpxml_print(s, out, err))
-		return true;
-	fprintf(out, "error: %s: %s\n", s->name, err);
-	return false;
-}
-
-/* Once the kernel has had a card, its tap alone knows all frames, and goes on to. */
-static bool domifstat(const struct nic *nic, struct status *s, FILE *out)
-{
-	bool by_tap = s->driver.to_kernel.n;
-	struct ifstate tap;
-	int err = by_tap ? nic_tap(nic, &tap) : 0;
-
-	if (err) {
-		fprintf(out,
-			"error: %s: the kernel has moved its frames, and the tap's counters are "
-			"not to be had: %s\n",
-			s->name, strerror(-err));
-		return false;
+	if (!name)
+		return command_error(call, PROTOCOL_DEVICE_NOT_FOUND, "all cards have ended");
+	allowed = json_array();
+	for (unsigned i = 0; i < c->n_nics; i++) {
+		if (c->nics[i])
+			json_array_append_new(allowed, protocol_text(nic_name(c->nics[i])));
 	}
-	domifstat_print(s, by_tap ? &tap : NULL, out);
-	return true;
+	return protocol_error(PROTOCOL_DEVICE_NOT_FOUND, allowed, call->id, "there is no card '%s'",
+			      name);
 }
 
-/* The last one has no name. */
-static const struct telling tellings[] = {
-	{ "show", show },
-	{ "dumpxml", dumpxml },
-	{ "domifstat", domifstat },
+/* Commands about the socket itself. */
+
+static json_t *ping(struct command_call *call)
+{
+	return command_return(call, json_object());
+}
+
+static json_t *watch(struct command_call *call)
+{
+	call->line->watches = true;
+	return command_return(call, json_object());
+}
+
+static json_t *argument_json(const struct command_argument *a)
+{
+	json_t *argument = json_pack("{s:s, s:s, s:b, s:s}", "name", a->name, "type", a->type,
+				     "needed", a->needed, "help", a->help);
+	json_t *values = a->values ? json_array() : NULL;
+
+	for (unsigned i = 0; a->values && a->values[i]; i++)
+		json_array_append_new(values, json_string(a->values[i]));
+	if (values)
+		json_object_set_new(argument, "values", values);
+	return argument;
+}
+
+static json_t *command_json(const struct command *c)
+{
+	json_t *arguments = json_array();
+
+	for (const struct command_argument *a = c->arguments; a && a->name; a++)
+		json_array_append_new(arguments, argument_json(a));
+	return json_pack("{s:s, s:s, s:s, s:o}", "name", c->name, "help", c->help, "may",
+			 c->changes ? "change" : "look", "arguments", arguments);
+}
+
+static json_t *list(struct command_call *call)
+{
+	json_t *commands = json_array();
+
+	for (unsigned i = 0; i < array_size(tables); i++) {
+		for (const struct command *c = tables[i]; c->name; c++)
+			json_array_append_new(commands, command_json(c));
+	}
+	return command_return(call, json_pack("{s:o}", "commands", commands));
+}
+
+static const struct command own[4] = {
+	{ .name = "watch", .help = "events follow, on this connection", .run = watch },
+	{ .name = "commands", .help = "this list", .run = list },
+	{ .name = "ping", .help = "answers", .run = ping },
 	{ 0 },
 };
 
-static void tell(const struct commands *c, const struct telling *what, const char *name, FILE *out)
+static const struct command *find(const char *name)
 {
-	unsigned i = 0, found = 0;
-	struct status s;
-	struct nic *nic;
-	bool ok;
-
-	for (; (nic = next_nic(c, name, &i)); found++) {
-		if (nic_status(nic, &s)) {
-			fprintf(out, "error: out of memory\n");
-			return;
-		}
-		ok = what->tell(nic, &s, out);
-		status_deinit(&s);
-		if (!ok)
-			return;
-	}
-	if (found)
-		fprintf(out, "ok\n");
-	else
-		no_nic(name, out);
-}
-
-/*
- * True: to be run again; not if a card cannot, as that would stop its rings in vain. The first card
- * that does not do as it was told is the verdict; the others have a line each.
- */
-static bool vhost(const struct commands *c, bool on, const char *name, FILE *out)
-{
-	char said[NIC_SAID_LEN], verdict[NIC_SAID_LEN + 32] = "ok";
-	unsigned i = 0, found = 0, later = 0, cannot = 0;
-	enum nic_vhost outcome;
-	struct nic *nic;
-
-	for (; (nic = next_nic(c, name, &i)); found++) {
-		outcome = nic_vhost(nic, on, said);
-		if (outcome != NIC_VHOST_DONE && !later && !cannot)
-			snprintf(verdict, sizeof(verdict), "error: %s: %s", nic_name(nic), said);
-		else
-			fprintf(out, "%s: %s\n", nic_name(nic), said);
-		later += outcome == NIC_VHOST_LATER;
-		cannot += outcome == NIC_VHOST_CANNOT;
-	}
-	if (found)
-		fprintf(out, "%s\n", verdict);
-	else
-		no_nic(name, out);
-	return later && !cannot;
-}
-
-/* The first card that cannot is the verdict; the others have a line each. */
-static void set_link(const struct commands *c, bool up, const char *name, FILE *out)
-{
-	char said[NIC_SAID_LEN], verdict[NIC_SAID_LEN + 32] = "ok";
-	unsigned i = 0, found = 0;
-	bool failed = false;
-	struct nic *nic;
-
-	for (; (nic = next_nic(c, name, &i)); found++) {
-		if (nic_set_link(nic, up, said) || failed) {
-			fprintf(out, "%s: %s\n", nic_name(nic), said);
-			continue;
-		}
-		failed = true;
-		snprintf(verdict, sizeof(verdict), "error: %s: %s", nic_name(nic), said);
-	}
-	if (found)
-		fprintf(out, "%s\n", verdict);
-	else
-		no_nic(name, out);
-}
-
-static unsigned split(char *line, const char *words[MAX_WORDS])
-{
-	char *rest = NULL, *word = strtok_r(line, " \t\r", &rest);
-	unsigned n;
-
-	for (n = 0; word && n < MAX_WORDS; n++) {
-		words[n] = word;
-		word = strtok_r(NULL, " \t\r", &rest);
-	}
-	return n;
-}
-
-bool commands_run(void *ctx, char *line, FILE *out)
-{
-	const char *words[MAX_WORDS] = { NULL };
-	unsigned n = split(line, words);
-
-	for (const struct telling *t = tellings; t->name && n >= 1 && n <= 2; t++) {
-		if (!strcmp(words[0], t->name)) {
-			tell(ctx, t, words[1], out);
-			return false;
+	for (unsigned i = 0; i < array_size(tables); i++) {
+		for (const struct command *c = tables[i]; c->name; c++) {
+			if (!strcmp(c->name, name))
+				return c;
 		}
 	}
-	if (n >= 2 && n <= 3 && !strcmp(words[0], "vhost") &&
-	    (!strcmp(words[1], "on") || !strcmp(words[1], "off")))
-		return vhost(ctx, !strcmp(words[1], "on"), words[2], out);
-	if (n >= 2 && n <= 3 && !strcmp(words[0], "link") &&
-	    (!strcmp(words[1], "up") || !strcmp(words[1], "down"))) {
-		set_link(ctx, !strcmp(words[1], "up"), words[2], out);
+	return NULL;
+}
+
+static json_t *not_found(const struct command_call *call, const char *name)
+{
+	json_t *allowed = json_array();
+
+	for (unsigned i = 0; i < array_size(tables); i++) {
+		for (const struct command *c = tables[i]; c->name; c++)
+			json_array_append_new(allowed, json_string(c->name));
+	}
+	return protocol_error(PROTOCOL_COMMAND_NOT_FOUND, allowed, call->id,
+			      "there is no command '%s'", name);
+}
+
+static bool has_type(const json_t *value, const char *type)
+{
+	switch (json_typeof(value)) {
+	case JSON_STRING:
+		return !strcmp(type, "string");
+	case JSON_INTEGER:
+		return !strcmp(type, "integer");
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return !strcmp(type, "boolean");
+	case JSON_OBJECT:
+		return !strcmp(type, "object");
+	case JSON_ARRAY:
+		return !strcmp(type, "array");
+	default:
 		return false;
 	}
-	fprintf(out, "error: a command is " USAGE "\n");
-	return false;
+}
+
+/* NULL: the value is one that the argument may have. */
+static json_t *check_value(const struct command_call *call, const struct command *c,
+			   const struct command_argument *a, const json_t *value)
+{
+	const char *text = json_string_value(value);
+	json_t *allowed = NULL;
+	unsigned i;
+
+	if (!has_type(value, a->type))
+		return command_error(call, PROTOCOL_INVALID_ARGUMENT,
+				     "argument '%s' of '%s' must be a value of type %s", a->name,
+				     c->name, a->type);
+	if (text && !*text)
+		return command_error(call, PROTOCOL_INVALID_ARGUMENT,
+				     "argument '%s' of '%s' must not be empty", a->name, c->name);
+	if (!a->values)
+		return NULL;
+	for (i = 0; a->values[i] && strcmp(a->values[i], text) != 0; i++)
+		;
+	if (a->values[i])
+		return NULL;
+	allowed = json_array();
+	for (i = 0; a->values[i]; i++)
+		json_array_append_new(allowed, json_string(a->values[i]));
+	return protocol_error(PROTOCOL_INVALID_ARGUMENT, allowed, call->id,
+			      "argument '%s' of '%s' cannot be '%s'", a->name, c->name, text);
+}
+
+static json_t *unknown_argument(const struct command_call *call, const struct command *c,
+				const char *name)
+{
+	json_t *allowed = json_array();
+
+	for (const struct command_argument *a = c->arguments; a && a->name; a++)
+		json_array_append_new(allowed, json_string(a->name));
+	return protocol_error(PROTOCOL_INVALID_ARGUMENT, allowed, call->id,
+			      "'%s' has no argument '%s'", c->name, name);
+}
+
+/* NULL: the arguments are what the table says. */
+static json_t *check(const struct command_call *call, const struct command *c)
+{
+	const struct command_argument *a;
+	json_t *value, *error;
+	const char *key;
+
+	json_object_foreach(call->arguments, key, value)
+	{
+		for (a = c->arguments; a && a->name && strcmp(a->name, key) != 0; a++)
+			;
+		if (!a || !a->name)
+			return unknown_argument(call, c, key);
+		error = check_value(call, c, a, value);
+		if (error)
+			return error;
+	}
+	for (a = c->arguments; a && a->name; a++) {
+		if (a->needed && !json_object_get(call->arguments, a->name))
+			return command_error(call, PROTOCOL_INVALID_ARGUMENT,
+					     "'%s' needs the argument '%s': %s", c->name, a->name,
+					     a->help);
+	}
+	return NULL;
+}
+
+static json_t *carry_out(struct command_call *call, const char *name)
+{
+	const struct command *c = find(name);
+	json_t *error;
+
+	if (!c)
+		return not_found(call, name);
+	if (c->changes && !call->line->may_change)
+		return command_error(call, PROTOCOL_PERMISSION_DENIED,
+				     "'%s' changes something: only root and the user of this "
+				     "txringd may",
+				     name);
+	error = check(call, c);
+	return error ? error : c->run(call);
+}
+
+bool commands_run(void *ctx, struct control_line *line)
+{
+	struct command_call call = { .commands = ctx, .line = line };
+	struct protocol_request request;
+	json_t *answer = protocol_parse(&request, line->text, line->len);
+	json_t *none = NULL;
+
+	if (!answer) {
+		if (!request.arguments)
+			none = json_object();
+		call.arguments = none ? none : request.arguments;
+		call.id = request.id;
+		answer = carry_out(&call, request.execute);
+	}
+	line->answer = protocol_line(answer);
+	json_decref(none);
+	protocol_request_deinit(&request);
+	return call.later;
+}
+
+char *commands_greet(void *ctx, bool may_change)
+{
+	(void)ctx;
+	return protocol_line(protocol_greeting(TXRING_VERSION, may_change));
 }

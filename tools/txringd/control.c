@@ -1,35 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* The control socket; see control.h. */
+/* The control socket: which client is served when; see control.h. */
 #include "tools/txringd/control.h"
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "tools/txringd/closer.h"
+#include "tools/txringd/control_client.h"
 #include "tools/txringd/endpoint.h"
+#include "tools/txringd/protocol.h"
 #include "virtio/base.h"
 
 /* Most files of clients that are not closed yet; beyond it no client is taken. */
 #define MAX_PENDING_CLOSES 1024
 
-/* What the kernel lets one message carry. */
-#define MAX_FDS 253
-
-struct client {
-	int fd; /* -1: free */
-	int64_t deadline_ms;
-	int64_t moved_ms; /* when it last sent or took something */
-	int64_t again_ms; /* when to run the line once more; -1: never */
-	size_t len;       /* of line */
-	char line[CONTROL_MAX_LINE + 2];
-	char *answer; /* NULL: the line has not come, or is not done */
-	size_t answer_len;
-	size_t sent;
-};
+/* Requests of one client that are carried out before others have their turn. */
+#define TURN_LINES 8
 
 struct control {
 	struct control_config cfg;
@@ -37,7 +27,8 @@ struct control {
 	struct endpoint_file file;
 	struct closer *closer; /* of clients' sockets, and of what they send */
 	int64_t accept_ms;     /* not before: there was no fd for the last one that came */
-	struct client clients[CONTROL_MAX_CLIENTS];
+	struct control_client clients[CONTROL_MAX_CLIENTS];
+	struct control_stats stats;
 };
 
 static int64_t now_ms(void)
@@ -45,195 +36,150 @@ static int64_t now_ms(void)
 	return (int64_t)(monotonic_ns() / 1000000);
 }
 
-/* The client sees the end at once, however long the close takes. */
-static void client_close(struct control *control, struct client *c)
+static void cut_off(struct control *control, struct control_client *c)
 {
-	if (c->fd >= 0) {
-		shutdown(c->fd, SHUT_RDWR);
-		closer_release(control->closer, c->fd, NULL, 0);
-	}
-	free(c->answer);
-	*c = (struct client){ .fd = -1 };
+	control->stats.cut_off += c->fd >= 0;
+	control_client_close(c, control->closer);
 }
 
-static void client_open(struct client *c, int fd)
+/* A line that is too long: what follows it cannot be told from it. */
+static void refuse(struct control *control, struct control_client *c)
+{
+	char *answer =
+		protocol_line(protocol_error(PROTOCOL_MALFORMED, NULL, NULL,
+					     "a request has %d bytes at most", CONTROL_MAX_LINE));
+
+	control->stats.requests++;
+	control->stats.cut_off++;
+	c->ends = c->ended = true;
+	control_client_next(c, c->in_len, now_ms());
+	if (!answer || control_client_say(c, answer, now_ms()) == CONTROL_CLIENT_GOES)
+		control_client_close(c, control->closer);
+	free(answer);
+}
+
+/* Carry out the first line of c->in, which has len bytes. */
+static void run_line(struct control *control, struct control_client *c, size_t len)
 {
 	int64_t now = now_ms();
-	const int on = 1;
+	struct control_line line = { .text = c->in,
+				     .len = len - (c->in[len - 1] == '\n'),
+				     .may_change = c->may_change,
+				     .memo = c->memo };
+	bool later;
 
-	/* A byte out of band may carry files, and a look passes over it: let it be like others. */
-	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
-
-	*c = (struct client){
-		.fd = fd, .deadline_ms = now + CONTROL_PATIENCE_MS, .moved_ms = now, .again_ms = -1
-	};
-}
-
-static void client_send(struct control *control, struct client *c)
-{
-	ssize_t n;
-
-	while (c->sent < c->answer_len) {
-		n = send(c->fd, c->answer + c->sent, c->answer_len - c->sent,
-			 MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n < 0 && errno != EINTR)
-			break;
-		c->sent += n > 0 ? (size_t)n : 0;
-		c->moved_ms = now_ms();
-	}
-	client_close(control, c);
-}
-
-static void client_run(struct control *control, struct client *c)
-{
-	int64_t now = now_ms();
-	char line[CONTROL_MAX_LINE + 2];
-	bool later = false;
-	FILE *out = open_memstream(&c->answer, &c->answer_len);
-
-	if (!out) {
-		client_close(control, c);
+	if (line.len > CONTROL_MAX_LINE) {
+		refuse(control, c);
 		return;
 	}
-	memcpy(line, c->line, c->len + 1);
-	if (c->len > CONTROL_MAX_LINE)
-		fprintf(out, "error: a command has %d characters at most\n", CONTROL_MAX_LINE);
-	else
-		later = control->cfg.run(control->cfg.ctx, line, out);
-	if (fclose(out)) {
-		client_close(control, c);
-		return;
-	}
-	if (later && now < c->deadline_ms) {
-		free(c->answer);
-		c->answer = NULL;
+	if (c->again_ms < 0)
+		c->patience_ms = now + CONTROL_PATIENCE_MS;
+	line.last = now >= c->patience_ms;
+	later = control->cfg.run(control->cfg.ctx, &line) && !line.last;
+	c->memo = line.memo;
+	if (later) {
+		free(line.answer);
 		c->again_ms = now + CONTROL_LATER_MS;
 		return;
 	}
+	json_decref(c->memo);
+	c->memo = NULL;
 	c->again_ms = -1;
-	c->deadline_ms = now + CONTROL_PATIENCE_MS;
-	client_send(control, c);
+	c->watches |= line.watches;
+	control->stats.requests++;
+	control_client_next(c, len, now);
+	if (!line.answer || control_client_say(c, line.answer, now) == CONTROL_CLIENT_GOES)
+		cut_off(control, c);
+	free(line.answer);
 }
 
-/* The files of a look at what has come: of our own, which nothing has closed yet. */
-struct passed {
-	unsigned n;
-	int fds[MAX_FDS];
-};
-
-static void passed_get(struct passed *p, struct msghdr *mh)
+/* What it has sent is carried out in order, each line after the answer before was read. */
+static void run_lines(struct control *control, struct control_client *c)
 {
 	size_t len;
 
-	p->n = 0;
-	for (struct cmsghdr *m = CMSG_FIRSTHDR(mh); m; m = CMSG_NXTHDR(mh, m)) {
-		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
-			continue;
-		len = min_u64(m->cmsg_len - CMSG_LEN(0), (MAX_FDS - p->n) * sizeof(int));
-		memcpy(p->fds + p->n, CMSG_DATA(m), len);
-		p->n += (unsigned)(len / sizeof(int));
+	for (unsigned i = 0; i < TURN_LINES; i++) {
+		len = c->fd >= 0 && !c->out_len && c->again_ms < 0 ? control_client_line(c) : 0;
+		if (!len)
+			break;
+		run_line(control, c, len);
 	}
+	/* It says no more, and has all that it asked for. */
+	if (c->fd >= 0 && c->ended && !c->in_len && !c->out_len && c->again_ms < 0)
+		control_client_close(c, control->closer);
 }
 
-/* As recv() with MSG_PEEK; -1 with EMFILE: it brings more files than we may open. */
-static ssize_t peek(const struct client *c, struct iovec *iov, struct passed *passed)
+/* Whether it is asked for more: not before it has read what it was told. */
+static bool is_heard(const struct control_client *c)
 {
-	union {
-		char buf[CMSG_SPACE(sizeof(int) * MAX_FDS)];
-		struct cmsghdr align;
-	} files;
-	struct msghdr mh = { .msg_iov = iov,
-			     .msg_iovlen = 1,
-			     .msg_control = &files,
-			     .msg_controllen = sizeof(files) };
-	ssize_t n = recvmsg(c->fd, &mh, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	if (n < 0)
-		return n;
-	passed_get(passed, &mh);
-	if (!(mh.msg_flags & MSG_CTRUNC))
-		return n;
-	errno = EMFILE;
-	return -1;
+	return c->again_ms < 0 && !c->ended && !control_client_line(c) &&
+	       (!c->out_len || c->watches);
 }
 
-/*
- * As recv(). No client has a reason to send open files. The kernel closes here and now those that
- * nobody has taken: so a look takes them, and the closer closes them after the bytes were read.
- */
-static ssize_t receive(struct control *control, struct client *c)
+/* When it is cut off if it does not move; INT64_MAX: never. */
+static int64_t late_ms(const struct control_client *c)
 {
-	struct iovec iov = { .iov_base = c->line + c->len,
-			     .iov_len = sizeof(c->line) - 1 - c->len };
-	struct passed passed = { 0 };
-	ssize_t n = peek(c, &iov, &passed);
-	int err;
-
-	if (n > 0)
-		n = recv(c->fd, iov.iov_base, (size_t)n, MSG_DONTWAIT);
-	err = errno;
-	while (passed.n)
-		closer_release(control->closer, passed.fds[--passed.n], NULL, 0);
-	errno = err;
-	return n;
+	/* One that watches may take its time: what it does not read is lost to it alone. */
+	if (c->out_len)
+		return c->watches ? INT64_MAX : c->read_ms;
+	return c->line_ms >= 0 && c->again_ms < 0 && !control_client_line(c) ? c->line_ms
+									     : INT64_MAX;
 }
 
-/* The line, up to its newline or the client's end of file. */
-static void client_receive(struct control *control, struct client *c)
+/* When it is to be served if nothing happens; INT64_MAX: never. */
+static int64_t due_ms(const struct control_client *c)
 {
-	ssize_t n = receive(control, c);
-	char *end;
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n < 0 || (!n && !c->len)) {
-		client_close(control, c);
-		return;
-	}
-	c->moved_ms = now_ms();
-	c->len += (size_t)n;
-	c->line[c->len] = '\0';
-	end = memchr(c->line, '\n', c->len);
-	if (!end && n && c->len < sizeof(c->line) - 1)
-		return;
-	if (end) {
-		*end = '\0';
-		c->len = (size_t)(end - c->line);
-	}
-	client_run(control, c);
+	if (c->again_ms >= 0)
+		return c->again_ms;
+	/* More of its lines than a turn has. */
+	if (!c->out_len && control_client_line(c))
+		return 0;
+	return late_ms(c);
 }
 
-static void client_serve(struct control *control, struct client *c, short revents)
+static void serve(struct control *control, struct control_client *c, short revents)
 {
+	enum control_client_state state = CONTROL_CLIENT_STAYS;
 	int64_t now = now_ms();
+	size_t len;
 
-	if (c->again_ms >= 0) {
-		if (revents & (POLLHUP | POLLERR))
-			client_close(control, c);
-		else if (now >= c->again_ms)
-			client_run(control, c);
-	} else if (revents && c->answer) {
-		client_send(control, c);
-	} else if (revents) {
-		client_receive(control, c);
-	} else if (now >= c->deadline_ms) {
-		client_close(control, c);
+	if (revents & (POLLERR | POLLHUP) && !(revents & POLLIN)) {
+		control_client_close(c, control->closer);
+		return;
 	}
+	if (c->again_ms >= 0) {
+		len = control_client_line(c);
+		if (now >= c->again_ms && len)
+			run_line(control, c, len);
+		return;
+	}
+	if (revents & POLLOUT)
+		state = control_client_send(c, now);
+	if (state == CONTROL_CLIENT_STAYS && revents & POLLIN && is_heard(c))
+		state = control_client_receive(c, control->closer, now);
+	if (state == CONTROL_CLIENT_GOES || now >= late_ms(c))
+		cut_off(control, c);
+	else
+		run_lines(control, c);
 }
 
-/* One that is free, else the one that has not moved for the longest time; NULL: all are at work. */
-static struct client *place(struct control *control)
+/* Whether a gives way before b. */
+static bool before(const struct control_client *a, const struct control_client *b)
 {
-	struct client *oldest = NULL;
+	return a->watches != b->watches ? !a->watches : a->moved_ms < b->moved_ms;
+}
+
+/* One that is free, else the one that gives way first; NULL: all are at work. */
+static struct control_client *place(struct control *control)
+{
+	struct control_client *oldest = NULL;
 
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++) {
-		struct client *c = &control->clients[i];
+		struct control_client *c = &control->clients[i];
 
 		if (c->fd < 0)
 			return c;
-		if (c->again_ms < 0 && (!oldest || c->moved_ms < oldest->moved_ms))
+		if (c->again_ms < 0 && (!oldest || before(c, oldest)))
 			oldest = c;
 	}
 	return oldest;
@@ -242,7 +188,7 @@ static struct client *place(struct control *control)
 /* When the next one that comes may be taken: 0: at once; INT64_MAX: not before a client ends. */
 static int64_t accept_at(struct control *control)
 {
-	const struct client *c = place(control);
+	const struct control_client *c = place(control);
 	int64_t at = control->accept_ms;
 
 	if (!c)
@@ -259,14 +205,16 @@ int control_prepare(struct control *control, struct pollfd fds[CONTROL_FDS])
 	int64_t now = now_ms(), accept_ms = accept_at(control), due = INT64_MAX;
 
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++) {
-		const struct client *c = &control->clients[i];
-		int64_t at = c->again_ms >= 0 ? c->again_ms : c->deadline_ms;
+		const struct control_client *c = &control->clients[i];
 
 		fds[1 + i] = (struct pollfd){ .fd = c->fd };
-		if (c->again_ms < 0)
-			fds[1 + i].events = c->answer ? POLLOUT : POLLIN;
-		if (c->fd >= 0 && at < due)
-			due = at;
+		if (c->fd < 0)
+			continue;
+		if (is_heard(c))
+			fds[1 + i].events |= POLLIN;
+		if (c->out_len)
+			fds[1 + i].events |= POLLOUT;
+		due = (int64_t)min_u64((uint64_t)due, (uint64_t)due_ms(c));
 	}
 	fds[0] = (struct pollfd){ .fd = accept_ms <= now ? control->fd : -1, .events = POLLIN };
 	if (accept_ms > now && accept_ms < due)
@@ -276,10 +224,21 @@ int control_prepare(struct control *control, struct pollfd fds[CONTROL_FDS])
 	return due > now ? (int)(due - now) : 0;
 }
 
+/* It hears who we are before it asks anything. */
+static void greet(struct control *control, struct control_client *c)
+{
+	char *line = control->cfg.greet(control->cfg.ctx, c->may_change);
+
+	control->stats.clients++;
+	if (!line || control_client_say(c, line, now_ms()) == CONTROL_CLIENT_GOES)
+		cut_off(control, c);
+	free(line);
+}
+
 /* Those that wait, while there is a place for them. */
 static void accept_clients(struct control *control)
 {
-	struct client *c;
+	struct control_client *c;
 	int fd;
 
 	while (accept_at(control) <= now_ms()) {
@@ -291,8 +250,9 @@ static void accept_clients(struct control *control)
 			return;
 		}
 		c = place(control);
-		client_close(control, c);
-		client_open(c, fd);
+		cut_off(control, c);
+		control_client_open(c, fd, now_ms());
+		greet(control, c);
 	}
 }
 
@@ -300,10 +260,38 @@ void control_serve(struct control *control, const struct pollfd fds[CONTROL_FDS]
 {
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++) {
 		if (control->clients[i].fd >= 0)
-			client_serve(control, &control->clients[i], fds[1 + i].revents);
+			serve(control, &control->clients[i], fds[1 + i].revents);
 	}
 	if (fds[0].revents)
 		accept_clients(control);
+}
+
+void control_event(struct control *control, const char *line)
+{
+	for (unsigned i = 0; control && i < CONTROL_MAX_CLIENTS; i++) {
+		struct control_client *c = &control->clients[i];
+
+		if (c->fd < 0 || !c->watches)
+			continue;
+		if (control_client_tell(c, line))
+			control->stats.events++;
+		else
+			control->stats.events_lost++;
+	}
+}
+
+bool control_is_watched(const struct control *control)
+{
+	for (unsigned i = 0; control && i < CONTROL_MAX_CLIENTS; i++) {
+		if (control->clients[i].fd >= 0 && control->clients[i].watches)
+			return true;
+	}
+	return false;
+}
+
+struct control_stats control_stats(const struct control *control)
+{
+	return control->stats;
 }
 
 int control_new(struct control **out, const struct control_config *cfg, char *err, size_t err_len)
@@ -318,7 +306,8 @@ int control_new(struct control **out, const struct control_config *cfg, char *er
 		return -ENOMEM;
 	}
 	control->file.path = cfg->path;
-	fd = endpoint_bind(&control->file, "control", &private, err, err_len);
+	fd = endpoint_bind(&control->file, "control", cfg->access ? cfg->access : &private, err,
+			   err_len);
 	if (fd < 0) {
 		closer_free(control->closer);
 		free(control);
@@ -337,7 +326,7 @@ void control_free(struct control *control)
 	if (!control)
 		return;
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++)
-		client_close(control, &control->clients[i]);
+		control_client_close(&control->clients[i], control->closer);
 	endpoint_unlink(&control->file);
 	closer_release(control->closer, control->fd, NULL, 0);
 	closer_free(control->closer);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Counters as virsh prints them; see domifstat.h. */
+/* Counters in virsh's words; see domifstat.h. */
 #include "tools/txringd/domifstat.h"
 
-#include <inttypes.h>
+#include <stdio.h>
+
+#include "tools/txringd/protocol.h"
+#include "virtio/base.h"
 
 /* All queues, as an interface of the guest's would count them. */
 static struct ifstate_stats sum(const struct status *s)
@@ -42,24 +45,28 @@ static struct ifstate_stats turned(const struct ifstate_stats *s)
 	};
 }
 
-void domifstat_print(const struct status *s, const struct ifstate *tap, FILE *out)
+json_t *domifstat_json(const struct status *s, const struct ifstate *tap)
 {
 	const struct ifstate_stats n = tap ? turned(&tap->stats) : sum(s);
 	const struct {
 		const char *name;
 		uint64_t value;
-	} lines[] = {
+	} counters[] = {
 		{ "rx_bytes", n.rx_bytes }, { "rx_packets", n.rx_packets },
 		{ "rx_errs", n.rx_errs },   { "rx_drop", n.rx_drop },
 		{ "tx_bytes", n.tx_bytes }, { "tx_packets", n.tx_packets },
 		{ "tx_errs", n.tx_errs },   { "tx_drop", n.tx_drop },
 	};
+	char source[128] = "txringd";
+	json_t *nic;
 
 	if (tap)
-		fprintf(out, "%s source %s: the kernel has moved frames of it\n", s->name,
-			tap->name);
-	else
-		fprintf(out, "%s source txringd\n", s->name);
-	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-		fprintf(out, "%s %s %" PRIu64 "\n", s->name, lines[i].name, lines[i].value);
+		snprintf(source, sizeof(source), "%s: the kernel has moved frames of it",
+			 tap->name);
+	nic = json_pack("{s:o, s:o}", "name", protocol_text(s->name), "source",
+			protocol_text(source));
+	for (unsigned i = 0; i < array_size(counters); i++)
+		json_object_set_new(nic, counters[i].name,
+				    json_integer((json_int_t)counters[i].value));
+	return nic;
 }

@@ -6,15 +6,15 @@
 #ifndef TOOLS_TXRINGD_DOMIFSTAT_H
 #define TOOLS_TXRINGD_DOMIFSTAT_H
 
-#include <stdio.h>
+#include <jansson.h>
 
 #include "tools/txringd/ifstate.h"
 #include "tools/txringd/status.h"
 
 /*
  * tap: of whose frames some went through the kernel, which alone has counted them; NULL: none did,
- * and our own counters tell.
+ * and our own counters tell. NULL: out of memory.
  */
-void domifstat_print(const struct status *s, const struct ifstate *tap, FILE *out);
+json_t *domifstat_json(const struct status *s, const struct ifstate *tap);
 
 #endif

@@ -311,6 +311,8 @@ int nic_status(const struct nic *nic, struct status *s)
 	for (unsigned i = 0; i < s->n_pairs; i++) {
 		s->pairs[i].in_use = device_pair_in_use(nic->device, i);
 		s->pairs[i].in_kernel = device_pair_in_kernel(nic->device, i);
+		s->pairs[i].iothread = iothread_name(device_pair_thread(nic->device, i));
+		s->pairs[i].mode = *device_pair_mode(nic->device, i, &s->pairs[i].mode_waits);
 		stats_copy(&s->pairs[i].tx, device_tx_stats(nic->device, i),
 			   sizeof(struct tx_stats));
 		stats_copy(&s->pairs[i].rx, device_rx_stats(nic->device, i),

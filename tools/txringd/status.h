@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* What a card is doing: collected by the card (nic_status), and rendered here. */
+/*
+ * What a card is doing: collected by the card (nic_status), and rendered by status_json.c, dumpxml.c
+ * and domifstat.c.
+ */
 #ifndef TOOLS_TXRINGD_STATUS_H
 #define TOOLS_TXRINGD_STATUS_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "datapath/device.h"
 #include "datapath/stats.h"
 #include "tools/config/nic_config.h"
 
 struct status_pair {
-	bool in_use;    /* a driver uses it */
-	bool in_kernel; /* the kernel moves its frames: they are not in these counters */
+	bool in_use;          /* a driver uses it */
+	bool in_kernel;       /* the kernel moves its frames: they are not in these counters */
+	const char *iothread; /* its name */
+	struct tx_mode mode;
+	bool mode_waits; /* it was changed while the kernel has the pair */
 	struct tx_stats tx;
 	struct rx_stats rx;
 };
@@ -36,9 +42,11 @@ struct status {
 	struct status_pair *pairs; /* n_pairs; owned */
 };
 
-/* Lines that begin with the card's name. */
-void status_print(const struct status *s, FILE *out);
 /* May run twice. */
-void status_deinit(struct status *s);
+static inline void status_deinit(struct status *s)
+{
+	free(s->pairs);
+	s->pairs = NULL;
+}
 
 #endif

@@ -188,6 +188,7 @@ static int control_init(struct daemon *d)
 {
 	struct control_config cfg = {
 		.path = d->opt.control_path,
+		.greet = commands_greet,
 		.run = commands_run,
 		.ctx = &d->commands,
 	};
@@ -196,8 +197,12 @@ static int control_init(struct daemon *d)
 
 	if (!cfg.path)
 		return 0;
-	d->commands = (struct commands){ .nics = d->nics, .n_nics = d->n_nics };
+	d->commands = (struct commands){ .nics = d->nics,
+					 .n_nics = d->n_nics,
+					 .threads = d->threads,
+					 .n_threads = d->n_threads };
 	error = control_new(&d->control, &cfg, err, sizeof(err));
+	d->commands.control = d->control;
 	if (error)
 		log_line("%s", err);
 	return error;

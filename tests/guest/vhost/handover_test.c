@@ -24,6 +24,7 @@
 
 #include <cmocka.h>
 
+#include "tests/net/ask.h"
 #include "tests/net/lab.h"
 #include "virtio/base.h"
 #include "virtio/vhost_net.h"
@@ -54,34 +55,9 @@ static struct asker asker = { .fd = -1 };
 
 /* The control socket. */
 
-static int send_command(const char *command)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	char line[64];
-	int len = snprintf(line, sizeof(line), "%s\n", command);
-
-	assert_true(fd >= 0);
-	memcpy(addr.sun_path, control, sizeof(control));
-	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	assert_int_equal(write(fd, line, (size_t)len), len);
-	return fd;
-}
-
-/* The answer, with its verdict. */
 static const char *ask(const char *command)
 {
-	static char out[16384];
-	int fd = send_command(command);
-	size_t len = 0;
-	ssize_t n;
-
-	while ((n = read(fd, out + len, sizeof(out) - 1 - len)) > 0)
-		len += (size_t)n;
-	assert_int_equal(n, 0);
-	out[len] = '\0';
-	close(fd);
-	return out;
+	return ask_text(control, command);
 }
 
 static void assert_says(const char *out, const char *text)
@@ -122,14 +98,17 @@ static unsigned n_shown(const char *way)
 static void take_answer(struct asker *a)
 {
 	const char *driver = a->on ? "kernel" : "user";
+	const char *said;
 	char driver_said[16];
 	uint64_t us;
 
 	close(a->fd);
 	a->fd = -1;
 	a->answer[a->len] = '\0';
-	if (sscanf(a->answer, "nic0: driver %15[a-z], blackout %" SCNu64 " us\nok\n", driver_said,
-		   &us) != 2 ||
+	said = strstr(a->answer, "{\"return\":{\"nics\":[{\"name\":\"nic0\",\"said\":\"driver ");
+	if (!said ||
+	    sscanf(strstr(said, "driver "), "driver %15[a-z], blackout %" SCNu64 " us\"}",
+		   driver_said, &us) != 2 ||
 	    strcmp(driver_said, driver) != 0)
 		fail_msg("vhost %s: %s", a->on ? "on" : "off", a->answer);
 	a->blackout_us[a->on][a->n[a->on]++] = us;
@@ -149,7 +128,9 @@ static void ask_in_turn(void *ctx)
 		}
 		a->on = !a->on;
 		a->len = 0;
-		a->fd = send_command(a->on ? "vhost on" : "vhost off");
+		a->fd = ask_send(control,
+				 a->on ? "{\"execute\":\"vhost\",\"arguments\":{\"on\":true}}\n"
+				       : "{\"execute\":\"vhost\",\"arguments\":{\"on\":false}}\n");
 	}
 	n = recv(a->fd, a->answer + a->len, sizeof(a->answer) - 1 - a->len, MSG_DONTWAIT);
 	if (n > 0)

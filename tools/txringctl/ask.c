@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* Words to requests, answers to text; see ask.h. */
+#include "tools/txringctl/ask.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/txringctl/render.h"
+#include "virtio/base.h"
+
+/* A way of typing a command. */
+struct form {
+	const char *command;
+	const char *usage; /* behind the name */
+	const char *help;  /* one or more lines */
+	/* The arguments that n words behind the name say; NULL: they say none. */
+	json_t *(*read)(char *const *words, unsigned n);
+	void (*render)(const json_t *answer, FILE *out);
+};
+
+static json_t *read_none(char *const *words, unsigned n)
+{
+	(void)words;
+	return n ? NULL : json_object();
+}
+
+static json_t *read_nic(char *const *words, unsigned n)
+{
+	return n > 1 ? NULL : json_pack("{s:s*}", "nic", n ? words[0] : NULL);
+}
+
+/* on or off, by another name, and a card. */
+static json_t *read_switch(const char *name, const char *on, const char *off, char *const *words,
+			   unsigned n)
+{
+	if (n < 1 || n > 2 || (strcmp(words[0], on) != 0 && strcmp(words[0], off) != 0))
+		return NULL;
+	return json_pack("{s:b, s:s*}", name, !strcmp(words[0], on), "nic",
+			 n > 1 ? words[1] : NULL);
+}
+
+static json_t *read_link(char *const *words, unsigned n)
+{
+	return read_switch("up", "up", "down", words, n);
+}
+
+static json_t *read_vhost(char *const *words, unsigned n)
+{
+	return read_switch("on", "on", "off", words, n);
+}
+
+static void render_nothing(const json_t *answer, FILE *out)
+{
+	(void)answer;
+	(void)out;
+}
+
+static const struct form forms[] = {
+	{ "show", "[NIC]",
+	  "what runs: backend, tx mode, front-end, features, driver (kernel\n"
+	  "or user, and why), counters, hand-overs",
+	  read_nic, render_show },
+	{ "dumpxml", "[NIC]", "the card as libvirt's <interface>, as it is now", read_nic,
+	  render_string },
+	{ "domifstat", "[NIC]", "what the guest received and sent, in virsh's words", read_nic,
+	  render_domifstat },
+	{ "link", "up|down [NIC]",
+	  "the guest has a link; down: it has none, and its frames are\n"
+	  "dropped, until it is up again",
+	  read_link, render_said },
+	{ "vhost", "on|off [NIC]", "let the kernel's vhost-net move the frames, or txringd",
+	  read_vhost, render_said },
+	{ "commands", "", "all that the socket understands, with arguments", read_none,
+	  render_commands },
+	{ "ping", "", "whether txringd answers", read_none, render_nothing },
+};
+
+static const struct form *find(const char *name)
+{
+	for (size_t i = 0; i < array_size(forms); i++) {
+		if (!strcmp(forms[i].command, name))
+			return &forms[i];
+	}
+	return NULL;
+}
+
+/* "'show [NIC]', ..." */
+static void list(char *text, size_t len)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < array_size(forms) && used < len; i++)
+		used += (size_t)snprintf(text + used, len - used, "%s'%s%s%s'", i ? ", " : "",
+					 forms[i].command, *forms[i].usage ? " " : "",
+					 forms[i].usage);
+}
+
+/* The form, and the arguments for the caller; NULL and err: there is none. */
+static const struct form *read(char *const *words, unsigned n, json_t **arguments,
+			       char err[ASK_ERR_LEN])
+{
+	const struct form *form = n ? find(words[0]) : NULL;
+	char all[ASK_ERR_LEN / 2];
+
+	/* Without a card's name a command is for all cards. */
+	for (unsigned i = 1; i < n; i++) {
+		if (*words[i])
+			continue;
+		snprintf(err, ASK_ERR_LEN,
+			 "a card's name must not be empty: without one it is for all cards");
+		return NULL;
+	}
+	if (!form) {
+		list(all, sizeof(all));
+		snprintf(err, ASK_ERR_LEN, "a command is one of %s", all);
+		return NULL;
+	}
+	*arguments = form->read(words + 1, n - 1);
+	if (*arguments)
+		return form;
+	snprintf(err, ASK_ERR_LEN, "it is '%s %s', in UTF-8", form->command, form->usage);
+	return NULL;
+}
+
+bool ask_check(char *const *words, unsigned n, char err[ASK_ERR_LEN])
+{
+	json_t *arguments;
+
+	if (!read(words, n, &arguments, err))
+		return false;
+	json_decref(arguments);
+	return true;
+}
+
+bool ask_run(struct client *c, char *const *words, unsigned n, bool json, FILE *out,
+	     char err[ASK_ERR_LEN])
+{
+	json_t *arguments, *answer;
+	const struct form *form = read(words, n, &arguments, err);
+
+	if (!form)
+		return false;
+	answer = client_ask(c, form->command, arguments, err, ASK_ERR_LEN);
+	if (json && (answer || c->error)) {
+		json_dumpf(answer ? answer : c->error, out, JSON_INDENT(2) | JSON_ENCODE_ANY);
+		fputc('\n', out);
+	} else if (answer) {
+		form->render(answer, out);
+	} else if (c->error) {
+		render_said(c->error, out);
+	}
+	json_decref(answer);
+	return answer;
+}
+
+void ask_help(void)
+{
+	char left[32];
+
+	for (size_t i = 0; i < array_size(forms); i++) {
+		const char *help = forms[i].help;
+
+		snprintf(left, sizeof(left), "%s %s", forms[i].command, forms[i].usage);
+		printf("  %-18s ", left);
+		for (size_t len; *help; help += len + (help[len] == '\n')) {
+			len = strcspn(help, "\n");
+			printf(" %.*s\n", (int)len, help);
+			if (help[len])
+				printf("%21s", "");
+		}
+	}
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Answers of txringd as text. Pure: what is missing in an answer, as of another version, is missing
+ * in the text.
+ */
+#ifndef TOOLS_TXRINGCTL_RENDER_H
+#define TOOLS_TXRINGCTL_RENDER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* What a member is called by its name; "": it is not there. */
+const char *render_text(const json_t *object, const char *name);
+
+/* Of show: lines that begin with the card's name. */
+void render_show(const json_t *answer, FILE *out);
+/* Of domifstat: NIC COUNTER N, as virsh prints it. */
+void render_domifstat(const json_t *answer, FILE *out);
+/* Of commands that tell for each card what became of it: "NIC: said". */
+void render_said(const json_t *answer, FILE *out);
+/* Of dumpxml: the text. */
+void render_string(const json_t *answer, FILE *out);
+/* Of commands: what there is. */
+void render_commands(const json_t *answer, FILE *out);
+
+#endif
