@@ -298,8 +298,7 @@ void device_set_mode(struct device *dev, unsigned pair, const struct tx_mode *mo
 		if (pair == DEVICE_ALL_PAIRS || pair == i)
 			pair_set_mode(&dev->pairs[i], mode);
 	}
-	if (pair == DEVICE_ALL_PAIRS || dev->n_pairs == 1)
-		dev->mode = *mode;
+	dev->mode = dev->pairs[0].mode;
 }
 
 struct iothread *device_pair_thread(const struct device *dev, unsigned pair)

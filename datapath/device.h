@@ -33,9 +33,9 @@ uint64_t device_features(const struct device *dev);
 /* Those that the present driver, or the last one, negotiated. */
 uint64_t device_negotiated(const struct device *dev);
 
-/* The tx mode of the device: what was last set for all pairs. */
+/* The tx mode of the device: that of its first pair. */
 const struct tx_mode *device_mode(const struct device *dev);
-/* That of a pair, which may be another; waits: the kernel has the pair, and does not know of it. */
+/* That of a pair, which may have another; waits: the kernel has the pair, and does not know of it. */
 const struct tx_mode *device_pair_mode(const struct device *dev, unsigned pair, bool *waits);
 
 /* For device_set_mode(). */

@@ -107,6 +107,15 @@ bool nic_set_link(struct nic *nic, bool up, char said[NIC_SAID_LEN])
 	return !nic->deaf;
 }
 
+static char set_as[600];
+
+bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[NIC_SAID_LEN])
+{
+	snprintf(set_as, sizeof(set_as), "%s/%d %s", nic->name, (int)pair, text);
+	snprintf(said, NIC_SAID_LEN, "%s", nic->deaf ? "cannot be" : "tx mode x");
+	return !nic->deaf;
+}
+
 static struct nic first = { .name = "nic0" }, second = { .name = "nic1" };
 
 static bool unspeakable(const char *name)
@@ -248,6 +257,52 @@ static void counters(void **state)
 	second.n_to_kernel = 0;
 }
 
+#define SET(nic, pair, settings) \
+	"{\"execute\":\"set\",\"arguments\":{\"nic\":\"" nic "\"," pair "\"settings\":{" settings \
+	"}}}"
+
+/* Settings are one text for the card, in which no value can smuggle in another. */
+static void set(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		"\"txmode\":1",
+		"\"delay\":true",
+		"\"delay\":\"\"",
+		"\"delay\":\"80us,burst=1\"",
+		"\"a=b\":\"80us\"",
+		"\"\":\"80us\"",
+	};
+	char line[256], long_line[2048], value[700];
+
+	(void)state;
+	assert_answer(SET("nic1", "", "\"delay\":\"80us\",\"txmode\":\"timer\",\"burst\":9"), false,
+		      NICS(SAID("nic1", "tx mode x")));
+	assert_string_equal(set_as, "nic1/-1 timer,delay=80us,burst=9");
+	assert_answer(SET("nic0", "\"pair\":3,", "\"delay\":\"80us\""), false,
+		      NICS(SAID("nic0", "tx mode x")));
+	assert_string_equal(set_as, "nic0/3 ,delay=80us");
+	set_as[0] = '\0';
+	for (unsigned i = 0; i < array_size(wrong); i++) {
+		snprintf(line, sizeof(line), SET("nic0", "", "%s"), wrong[i]);
+		assert_error(line, PROTOCOL_INVALID_ARGUMENT, "setting");
+	}
+	memset(value, 'x', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	snprintf(long_line, sizeof(long_line), SET("nic0", "", "\"txmode\":\"%s\""), value);
+	assert_error(long_line, PROTOCOL_INVALID_ARGUMENT, "txmode");
+	snprintf(long_line, sizeof(long_line), SET("nic0", "", "\"delay\":\"%s\""), value);
+	assert_error(long_line, PROTOCOL_INVALID_ARGUMENT, "delay");
+	assert_error(SET("nic0", "\"pair\":-1,", "\"a\":1"), PROTOCOL_INVALID_ARGUMENT, "pair");
+	assert_error(SET("nic0", "\"pair\":4294967295,", "\"a\":1"), PROTOCOL_INVALID_ARGUMENT,
+		     "pair");
+	assert_error(SET("nic5", "", "\"a\":1"), PROTOCOL_DEVICE_NOT_FOUND, "nic5");
+	assert_string_equal(set_as, "");
+	first.deaf = true;
+	assert_error(SET("nic0", "", "\"a\":1"), PROTOCOL_INVALID_ARGUMENT, "nic0: cannot be");
+	first.deaf = false;
+}
+
 /* All that there is to count, of cards, threads and the socket. */
 static void stats(void **state)
 {
@@ -355,7 +410,8 @@ int main(void)
 		cmocka_unit_test(links),       cmocka_unit_test(xml),
 		cmocka_unit_test(counters),    cmocka_unit_test(stats),
 		cmocka_unit_test(no_requests), cmocka_unit_test(no_commands),
-		cmocka_unit_test(who_may),     cmocka_unit_test(list),
+		cmocka_unit_test(set),         cmocka_unit_test(who_may),
+		cmocka_unit_test(list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

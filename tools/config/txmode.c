@@ -92,18 +92,13 @@ static int bad_value(const struct tx_engine *e, const struct tx_param *p, const 
 	return -1;
 }
 
-int txmode_parse(struct tx_mode *mode, const char *text, char *err, size_t err_len)
+/* ",param=value..." */
+static int parse_params(struct tx_mode *mode, const char *item, char *err, size_t err_len)
 {
-	size_t len = strcspn(text, ","), name_len, item_len;
 	const struct tx_param *p;
-	const char *item;
+	size_t name_len, item_len;
 
-	mode->engine = tx_engines_find(text, len);
-	if (!mode->engine)
-		return unknown_engine(text, len, err, err_len);
-	for (unsigned i = 0; i < mode->engine->n_params; i++)
-		mode->values[i] = mode->engine->params[i].def;
-	for (item = text + len; *item == ','; item += item_len) {
+	for (; *item == ','; item += item_len) {
 		item++;
 		item_len = strcspn(item, ",");
 		name_len = strcspn(item, "=,");
@@ -119,6 +114,29 @@ int txmode_parse(struct tx_mode *mode, const char *text, char *err, size_t err_l
 		}
 	}
 	return 0;
+}
+
+int txmode_parse(struct tx_mode *mode, const char *text, char *err, size_t err_len)
+{
+	size_t len = strcspn(text, ",");
+
+	mode->engine = tx_engines_find(text, len);
+	if (!mode->engine)
+		return unknown_engine(text, len, err, err_len);
+	for (unsigned i = 0; i < mode->engine->n_params; i++)
+		mode->values[i] = mode->engine->params[i].def;
+	return parse_params(mode, text + len, err, err_len);
+}
+
+int txmode_change(struct tx_mode *mode, const char *text, char *err, size_t err_len)
+{
+	struct tx_mode changed = *mode;
+	int code = *text == ',' ? parse_params(&changed, text, err, err_len)
+				: txmode_parse(&changed, text, err, err_len);
+
+	if (!code)
+		*mode = changed;
+	return code;
 }
 
 const char *txmode_text(const struct tx_mode *mode, char buf[TXMODE_TEXT_LEN])

@@ -15,6 +15,12 @@
  */
 int txmode_parse(struct tx_mode *mode, const char *text, char *err, size_t err_len);
 
+/*
+ * As txmode_parse(), of a mode that there is: ",param=value..." changes these parameters, and leaves
+ * engine and others. -1: mode is as it was.
+ */
+int txmode_change(struct tx_mode *mode, const char *text, char *err, size_t err_len);
+
 /* Engine and all parameters, as txmode_parse reads them. Returns buf. */
 const char *txmode_text(const struct tx_mode *mode, char buf[TXMODE_TEXT_LEN]);
 

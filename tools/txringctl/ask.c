@@ -49,6 +49,33 @@ static json_t *read_vhost(char *const *words, unsigned n)
 	return read_switch("on", "on", "off", words, n);
 }
 
+/* NIC[/PAIR] KEY=VALUE... */
+static json_t *read_set(char *const *words, unsigned n)
+{
+	json_t *settings = json_object(), *pair = NULL;
+	const char *slash = n ? strchr(words[0], '/') : NULL, *equals;
+	char *end = NULL;
+	bool fits = n > 1;
+
+	if (slash) {
+		pair = json_integer(strtol(slash + 1, &end, 10));
+		fits = fits && end > slash + 1 && !*end;
+	}
+	for (unsigned i = 1; i < n && fits; i++) {
+		equals = strchr(words[i], '=');
+		fits = equals &&
+		       !json_object_setn_new(settings, words[i], (size_t)(equals - words[i]),
+					     json_string(equals + 1));
+	}
+	if (fits)
+		return json_pack("{s:s%, s:o*, s:o}", "nic", words[0],
+				 slash ? (size_t)(slash - words[0]) : strlen(words[0]), "pair",
+				 pair, "settings", settings);
+	json_decref(settings);
+	json_decref(pair);
+	return NULL;
+}
+
 static void render_nothing(const json_t *answer, FILE *out)
 {
 	(void)answer;
@@ -70,6 +97,10 @@ static const struct form forms[] = {
 	  read_link, render_said },
 	{ "vhost", "on|off [NIC]", "let the kernel's vhost-net move the frames, or txringd",
 	  read_vhost, render_said },
+	{ "set", "NIC[/PAIR] KEY=VALUE...",
+	  "change the tx mode while frames move: txmode=timer delay=80us, or\n"
+	  "parameters of the one that runs: delay=80us",
+	  read_set, render_said },
 	{ "commands", "", "all that the socket understands, with arguments", read_none,
 	  render_commands },
 	{ "ping", "", "whether txringd answers", read_none, render_nothing },

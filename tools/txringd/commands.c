@@ -12,7 +12,7 @@
 
 static const struct command own[4];
 
-static const struct command *const tables[] = { commands_look, commands_change, own };
+static const struct command *const tables[] = { commands_look, commands_change, commands_set, own };
 
 const struct command_argument command_any_nic[] = {
 	{ .name = "nic", .type = "string", .help = "a card's name; without: all cards" },

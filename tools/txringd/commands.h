@@ -56,6 +56,7 @@ struct command {
 /* Each table ends with a command that has no name. */
 extern const struct command commands_look[];
 extern const struct command commands_change[];
+extern const struct command commands_set[];
 
 /* value is given away. Both: NULL: out of memory. */
 json_t *command_return(const struct command_call *call, json_t *value);

@@ -321,6 +321,57 @@ int nic_status(const struct nic *nic, struct status *s)
 	return 0;
 }
 
+/* The modes of all pairs in question, changed. False: one cannot be, and said tells why. */
+static bool change_modes(const struct nic *nic, unsigned pair, const char *text,
+			 struct tx_mode *modes, char said[NIC_SAID_LEN])
+{
+	bool waits;
+
+	for (unsigned i = 0; i < nic->backend->n_queues; i++) {
+		modes[i] = *device_pair_mode(nic->device, i, &waits);
+		if ((pair == NIC_ALL_PAIRS || pair == i) &&
+		    txmode_change(&modes[i], text, said, NIC_SAID_LEN))
+			return false;
+	}
+	return true;
+}
+
+static void say_mode(const struct nic *nic, unsigned pair, char said[NIC_SAID_LEN])
+{
+	unsigned i = pair == NIC_ALL_PAIRS ? 0 : pair;
+	char text[TXMODE_TEXT_LEN], which[32] = "";
+	bool waits;
+
+	txmode_text(device_pair_mode(nic->device, i, &waits), text);
+	if (pair != NIC_ALL_PAIRS)
+		snprintf(which, sizeof(which), "pair %u: ", pair);
+	snprintf(said, NIC_SAID_LEN, "%stx mode %s%s", which, text,
+		 waits ? ": applies when the kernel gives the rings back" : "");
+}
+
+bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[NIC_SAID_LEN])
+{
+	unsigned n = nic->backend->n_queues;
+	struct tx_mode modes[NIC_CONFIG_MAX_PAIRS];
+
+	if (pair != NIC_ALL_PAIRS && pair >= n) {
+		snprintf(said, NIC_SAID_LEN, "pair '%u' must be 0 to %u", pair, n - 1);
+		return false;
+	}
+	if (!change_modes(nic, pair, text, modes, said))
+		return false;
+	if (pair == NIC_ALL_PAIRS && !memcmp(text, ",", 1)) {
+		/* Each keeps what is not changed of its own. */
+		for (unsigned i = 0; i < n; i++)
+			device_set_mode(nic->device, i, &modes[i]);
+	} else {
+		device_set_mode(nic->device, pair, &modes[pair == NIC_ALL_PAIRS ? 0 : pair]);
+	}
+	say_mode(nic, pair, said);
+	nic_log(nic, said);
+	return true;
+}
+
 int nic_tap(const struct nic *nic, struct ifstate *tap)
 {
 	int fd = nic->backend->queues[0]->vhost_fd;

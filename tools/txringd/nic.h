@@ -82,6 +82,16 @@ enum nic_vhost {
  */
 enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_SAID_LEN]);
 
+/* For nic_set_txmode(). */
+#define NIC_ALL_PAIRS DEVICE_ALL_PAIRS
+
+/*
+ * Let a pair, or all, run by another tx mode from here on, for this front-end and those that come:
+ * text is for txmode_change(). No frame is lost or overtaken by it. said: what runs now. False: a
+ * value cannot be, or there is no such pair, as said tells; nothing has changed.
+ */
+bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[NIC_SAID_LEN]);
+
 /*
  * Set the link up or down, for this front-end and those that come. Down, no frame is passed on; a
  * front-end that cannot be told is given up, and refused until the link is up again. said: what
