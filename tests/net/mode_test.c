@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * usage: mode_test TXRINGD [CHANGES]
+ *
+ * The tx mode of a whole txringd changes, 10000 times in all or as said, while numbered frames go
+ * both ways: none is lost, none comes twice or out of order, none is stuck. What was set last
+ * stays for the next front-end. Runs in a network namespace of its own.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/net/ask.h"
+#include "tests/net/lab.h"
+#include "virtio/base.h"
+
+#define WINDOW 128
+#define FRAMES 2000 /* each way, between two looks at how many changes there were */
+
+static struct lab lab;
+static char control[96];
+static unsigned n_changes = 10000;
+
+/* A connection on which one change after the other is asked for. */
+static struct {
+	int fd;
+	bool asked;
+	unsigned n, n_pairs;
+	char in[4096];
+	size_t len;
+} setter;
+
+static void setter_open(unsigned n_pairs)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	strcpy(addr.sun_path, control);
+	setter.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setter.asked = true; /* the greeting comes */
+	setter.n = 0;
+	setter.n_pairs = n_pairs;
+	setter.len = 0;
+	assert_true(setter.fd >= 0);
+	assert_int_equal(connect(setter.fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+}
+
+/* Some mode, of all pairs or of one; or one parameter of what runs, which each engine has. */
+static void ask_for_one(void)
+{
+	static const char *const settings[] = {
+		"\"txmode\":\"iothread\"",
+		"\"txmode\":\"timer\",\"delay\":\"20us\"",
+		"\"txmode\":\"poll\",\"spin\":\"30us\"",
+		"\"txmode\":\"timer\",\"delay\":\"500us\",\"burst\":\"3\"",
+		"\"txmode\":\"iothread\",\"burst\":\"1\"",
+		"\"burst\":\"64\"",
+	};
+	unsigned pair = (unsigned)rand() % (setter.n_pairs + 1);
+	char line[256], which[32] = "";
+	int len;
+
+	if (pair)
+		snprintf(which, sizeof(which), "\"pair\":%u,", pair - 1);
+	len = snprintf(
+		line, sizeof(line),
+		"{\"execute\":\"set\",\"arguments\":{\"nic\":\"nic0\",%s\"settings\":{%s}}}\n",
+		which, settings[(unsigned)rand() % array_size(settings)]);
+	assert_int_equal(send(setter.fd, line, (size_t)len, MSG_NOSIGNAL), len);
+	setter.asked = true;
+}
+
+static void change_in_turn(void *ctx)
+{
+	ssize_t n;
+
+	(void)ctx;
+	if (!setter.asked) {
+		/* Not in each turn: some modes are to last for a while. */
+		if (rand() % 8)
+			ask_for_one();
+		return;
+	}
+	n = recv(setter.fd, setter.in + setter.len, sizeof(setter.in) - 1 - setter.len,
+		 MSG_DONTWAIT);
+	assert_true(n > 0 || (n < 0 && errno == EAGAIN));
+	setter.len += n > 0 ? (size_t)n : 0;
+	setter.in[setter.len] = '\0';
+	if (!strchr(setter.in, '\n'))
+		return;
+	if (!strncmp(setter.in, "{\"return\":", 10))
+		setter.n++;
+	else if (strncmp(setter.in, "{\"txring\":", 10) != 0)
+		fail_msg("%s", setter.in);
+	setter.len = 0;
+	setter.asked = false;
+}
+
+static void traffic(const struct lab_config *with, unsigned n)
+{
+	const char *const options[] = { "--control", control, NULL };
+	struct lab_config cfg = *with;
+	unsigned rounds = 0;
+
+	cfg.options = options;
+	lab_open(&lab, &cfg);
+	setter_open(cfg.queues);
+	lab.turn = change_in_turn;
+	for (; setter.n < n; rounds++) {
+		assert_true(rounds < 10000);
+		lab_traffic(&lab, FRAMES, FRAMES, WINDOW);
+	}
+	print_message("%u changes, %u frames each way\n", setter.n, rounds * FRAMES);
+	lab.turn = NULL;
+	close(setter.fd);
+	lab_check_counters(&lab);
+	lab_close(&lab);
+}
+
+static void one_pair(void **state)
+{
+	const struct lab_config cfg = { .queues = 1 };
+
+	(void)state;
+	traffic(&cfg, n_changes / 2);
+}
+
+static void packed(void **state)
+{
+	const struct lab_config cfg = { .queues = 1, .with = FEATURE(VIRTIO_F_RING_PACKED) };
+
+	(void)state;
+	traffic(&cfg, n_changes / 4);
+}
+
+static void two_pairs(void **state)
+{
+	const struct lab_config cfg = { .queues = 2, .iothreads = 2 };
+
+	(void)state;
+	traffic(&cfg, n_changes / 4);
+}
+
+static void asserts(const char *words, const char *text)
+{
+	const char *said = ask_text(control, words);
+
+	if (!strstr(said, text))
+		fail_msg("%s: no '%s' in: %s", words, text, said);
+}
+
+/* What is refused changes nothing; a parameter alone keeps the others; it stays, per pair. */
+static void kept(void **state)
+{
+	const char *const options[] = { "--control", control, NULL };
+	const struct lab_config cfg = { .queues = 2, .iothreads = 2, .options = options };
+
+	(void)state;
+	lab_open(&lab, &cfg);
+	asserts("set nic0 txmode=timer delay=80us burst=32",
+		"nic0: tx mode timer,delay=80us,burst=32\nok\n");
+	asserts("set nic0/1 delay=90us", "nic0: pair 1: tx mode timer,delay=90us,burst=32\nok\n");
+	asserts("set nic0 txmode=bogus",
+		"error: nic0: unknown tx mode 'bogus', valid are: iothread");
+	asserts("set nic0 delay=2h", "delay '2h' must be 1us to 1s");
+	asserts("set nic0 spin=1us",
+		"tx mode timer has no parameter 'spin', valid are: delay, burst");
+	asserts("set nic0/2 burst=1", "pair '2' must be 0 to 1");
+	asserts("set nic0 burst=16", "ok\n");
+	driver_net_free(lab.net);
+	lab.net = NULL;
+	lab_connect(&lab);
+	lab_traffic(&lab, 200, 200, WINDOW);
+	asserts("show", "nic0: tx mode timer,delay=80us,burst=16\n");
+	asserts("show", "nic0: pair 1: tx mode timer,delay=90us,burst=16\n");
+	asserts("dumpxml", "<?txring txmode timer,delay=80us,burst=16?>");
+	lab_close(&lab);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	lab_cleanup(&lab);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(one_pair, tear_down),
+		cmocka_unit_test_teardown(packed, tear_down),
+		cmocka_unit_test_teardown(two_pairs, tear_down),
+		cmocka_unit_test_teardown(kept, tear_down),
+	};
+
+	if (argc < 2 || argc > 3) {
+		fprintf(stderr, "usage: mode_test TXRINGD [CHANGES]\n");
+		return 1;
+	}
+	if (argc > 2)
+		n_changes = (unsigned)atoi(argv[2]);
+	snprintf(control, sizeof(control), "%s/control", getenv("TMPDIR"));
+	lab_init(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
