@@ -87,6 +87,17 @@ uint64_t iothread_turns(const struct iothread *thread)
 	return thread ? 0 : 8;
 }
 
+void control_event(struct control *control, const char *line)
+{
+	(void)control;
+	(void)line;
+}
+
+bool control_is_watched(const struct control *control)
+{
+	return control;
+}
+
 struct control_stats control_stats(const struct control *control)
 {
 	(void)control;
@@ -388,6 +399,69 @@ static void who_may(void **state)
 	free(greeting);
 }
 
+/* Events that came, each with its card: "EVENT nic pair what " */
+static char told[1024];
+
+static void tell(void *ctx, const char *event, json_t *data)
+{
+	size_t len = strlen(told);
+	json_t *pair = json_object_get(data, "pair");
+	const char *what = json_string_value(json_object_get(data, "ring"));
+
+	assert_null(ctx);
+	what = what ? what : json_string_value(json_object_get(data, "link"));
+	what = what ? what : json_string_value(json_object_get(data, "txmode"));
+	what = what ? what : json_string_value(json_object_get(data, "driver"));
+	snprintf(told + len, sizeof(told) - len, "%s %s %d %s;", event,
+		 json_string_value(json_object_get(data, "nic")),
+		 pair ? (int)json_integer_value(pair) : -1, what ? what : "");
+	json_decref(data);
+}
+
+static void assert_told(const struct status *was, const struct status *now, const char *want)
+{
+	told[0] = '\0';
+	events_compare(was, now, tell, NULL);
+	assert_string_equal(told, want);
+}
+
+/* Each thing that differs is one event; a front-end that another took the place of is two. */
+static void what_happened(void **state)
+{
+	struct status_pair pairs[2] = { { .mode = { .engine = &bh_tx_engine, .values = { 1 } } },
+					{ .mode = { .engine = &bh_tx_engine, .values = { 1 } } } };
+	struct status_pair later[2] = { pairs[0], pairs[1] };
+	struct status a = { .id = "nic0", .n_pairs = 2, .pairs = pairs, .driver.why = "x" };
+	struct status b = a;
+
+	(void)state;
+	b.pairs = later;
+	a.driver.driver = b.driver.driver = DEVICE_WAITS;
+	assert_told(&a, &b, "");
+	assert_told(NULL, &b, "NIC_ADDED nic0 -1 ;");
+	assert_told(&a, NULL, "NIC_REMOVED nic0 -1 ;");
+	b.connected = true;
+	b.n_front_ends = 1;
+	assert_told(&a, &b, "FRONTEND_CONNECTED nic0 -1 ;");
+	assert_told(&b, &a, "FRONTEND_GONE nic0 -1 ;");
+	a.connected = true;
+	assert_told(&a, &b, "FRONTEND_GONE nic0 -1 ;FRONTEND_CONNECTED nic0 -1 ;");
+	a.n_front_ends = 1;
+	b.down = true;
+	assert_told(&a, &b, "LINK_CHANGED nic0 -1 down;");
+	a.lost = true;
+	assert_told(&a, &b, "");
+	b.driver.driver = DEVICE_KERNEL;
+	assert_told(&a, &b, "DRIVER_CHANGED nic0 -1 kernel;");
+	a.driver.driver = DEVICE_KERNEL;
+	later[1].mode.values[0] = 2;
+	later[0].rx.broken = 1;
+	later[1].tx.broken = 7;
+	assert_told(&a, &b,
+		    "RING_BROKEN nic0 0 rx;TXMODE_CHANGED nic0 1 iothread,burst=2;"
+		    "RING_BROKEN nic0 1 tx;");
+}
+
 /* The list has each command with its arguments. */
 static void list(void **state)
 {
@@ -410,8 +484,8 @@ int main(void)
 		cmocka_unit_test(links),       cmocka_unit_test(xml),
 		cmocka_unit_test(counters),    cmocka_unit_test(stats),
 		cmocka_unit_test(no_requests), cmocka_unit_test(no_commands),
-		cmocka_unit_test(set),         cmocka_unit_test(who_may),
-		cmocka_unit_test(list),
+		cmocka_unit_test(set),         cmocka_unit_test(what_happened),
+		cmocka_unit_test(who_may),     cmocka_unit_test(list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

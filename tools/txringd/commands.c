@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/txringd/protocol.h"
@@ -264,6 +265,34 @@ bool commands_run(void *ctx, struct control_line *line)
 	json_decref(none);
 	protocol_request_deinit(&request);
 	return call.later;
+}
+
+static void tell_event(void *ctx, const char *event, json_t *data)
+{
+	char *line = protocol_line(protocol_event(event, data));
+
+	if (line)
+		control_event(ctx, line);
+	free(line);
+}
+
+void commands_tell_events(struct commands *c)
+{
+	bool watched = control_is_watched(c->control);
+	struct status *now = watched ? calloc(c->n_nics + 1, sizeof(*now)) : NULL;
+	unsigned n = 0;
+
+	if (!now) {
+		events_deinit(&c->events);
+		c->was_watched = false;
+		return;
+	}
+	for (unsigned i = 0; i < c->n_nics; i++) {
+		if (c->nics[i] && !nic_status(c->nics[i], &now[n]))
+			n++;
+	}
+	events_look(&c->events, now, n, !c->was_watched, tell_event, c->control);
+	c->was_watched = true;
 }
 
 char *commands_greet(void *ctx, bool may_change)

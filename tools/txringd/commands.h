@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "tools/txringd/control.h"
+#include "tools/txringd/events.h"
 #include "tools/txringd/nic.h"
 
 struct commands {
@@ -18,7 +19,12 @@ struct commands {
 	struct iothread *const *threads; /* borrowed, n_threads */
 	unsigned n_threads;
 	struct control *control; /* borrowed; NULL: there is none */
+	struct events events;
+	bool was_watched;
 };
+
+/* Tell those who watch what has happened. To be called now and then; costs nothing without them. */
+void commands_tell_events(struct commands *c);
 
 /* For control.h; ctx is a struct commands. */
 char *commands_greet(void *ctx, bool may_change);

@@ -293,6 +293,7 @@ int nic_status(const struct nic *nic, struct status *s)
 {
 	*s = (struct status){
 		.name = nic->cfg->name,
+		.n_front_ends = nic->n_front_ends,
 		.cfg = nic->cfg,
 		.backend = nic->backend->describe,
 		.note = nic->backend->note ? nic->backend->note : "",
@@ -305,6 +306,7 @@ int nic_status(const struct nic *nic, struct status *s)
 		.driver = device_driver_status(nic->device),
 		.n_pairs = nic->backend->n_queues,
 	};
+	snprintf(s->id, sizeof(s->id), "%s", nic->cfg->name);
 	s->pairs = calloc(s->n_pairs, sizeof(*s->pairs));
 	if (!s->pairs)
 		return -ENOMEM;

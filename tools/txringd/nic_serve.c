@@ -84,6 +84,7 @@ static bool session_begin(struct nic *nic)
 		nic_log_limited(nic, "front-end refused: %s", strerror(-err));
 		return false;
 	}
+	nic->n_front_ends++;
 	nic->silence_ms = nic_now_ms() + SILENCE_MS;
 	nic->quiet = nic->down && !nic->endpoint.once;
 	if (!nic->quiet)

@@ -29,6 +29,7 @@ struct nic {
 	struct sigbus_guard guard; /* of the session's memory */
 	struct log_limit limit;    /* of lines that a front-end or its guest causes */
 	struct vhost vhost;
+	uint64_t n_front_ends;         /* sessions that have begun */
 	bool down;                     /* by the administrator: --link, txringctl link */
 	bool refusal_logged;           /* of front-ends, since it is down */
 	bool quiet;                    /* the session began while it was down, and may be refused */

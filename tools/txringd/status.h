@@ -27,6 +27,8 @@ struct status_pair {
 /* The strings are the card's, valid until it is touched again. */
 struct status {
 	const char *name;
+	char id[16];           /* the name, which outlives the card */
+	uint64_t n_front_ends; /* that have come */
 	const struct nic_config *cfg;
 	const char *backend;
 	const char *note; /* what the backend has to do without; "": nothing */

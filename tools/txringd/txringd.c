@@ -277,6 +277,8 @@ static int prepare(struct daemon *d)
 {
 	int timeout = d->control ? control_prepare(d->control, &d->fds[FD_CONTROL]) : -1;
 
+	if (control_is_watched(d->control))
+		timeout = earlier(timeout, EVENTS_LOOK_MS);
 	timeout = earlier(timeout, links_timeout_ms(&d->links, now_ms()));
 	for (unsigned i = 0; i < CONTROL_FDS && !d->control; i++)
 		d->fds[FD_CONTROL + i].fd = -1;
@@ -325,8 +327,10 @@ static int serve(struct daemon *d)
 			check_links(d);
 		if (d->fds[FD_SIGBUS].revents)
 			handle_lost_memory(d);
-		if (d->control)
+		if (d->control) {
 			control_serve(d->control, &d->fds[FD_CONTROL]);
+			commands_tell_events(&d->commands);
+		}
 	}
 	return d->died && !d->n_left ? -ENODEV : 0;
 }
@@ -375,6 +379,7 @@ static void nics_deinit(struct daemon *d)
 static void daemon_deinit(struct daemon *d)
 {
 	control_free(d->control);
+	events_deinit(&d->commands.events);
 	links_deinit(&d->links);
 	nics_deinit(d);
 	while (d->n_threads)
