@@ -163,7 +163,7 @@ stop
 
 # txringctl by itself.
 says usage -- "$txringctl"
-says usage -- "$txringctl" show
+says "no --control was given" -- env XDG_RUNTIME_DIR=/nonexistent "$txringctl" show
 says usage -- "$txringctl" --control "$control"
 says "'--bogus'" -- "$txringctl" --bogus
 says "'-xy'" -- "$txringctl" -xy

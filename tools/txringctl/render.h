@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* What a member is called by its name; "": it is not there. */
@@ -21,6 +22,16 @@ void render_domifstat(const json_t *answer, FILE *out);
 void render_said(const json_t *answer, FILE *out);
 /* Of dumpxml: the text. */
 void render_string(const json_t *answer, FILE *out);
+/* What a table of counters is made of. */
+struct render_stats {
+	const json_t *was;     /* stats of before; NULL: since the start */
+	const json_t *now;     /* stats */
+	const json_t *latency; /* NULL: there is none */
+	double seconds;        /* set by render_stats(): between the two */
+};
+
+/* Of stats: a line for each queue and iothread, per second if there are two looks. */
+void render_stats(struct render_stats *s, FILE *out);
 /* Of commands: what there is. */
 void render_commands(const json_t *answer, FILE *out);
 

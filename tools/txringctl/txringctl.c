@@ -14,7 +14,9 @@
 #include "tools/txringctl/ask.h"
 #include "tools/txringctl/client.h"
 #include "tools/txringctl/convert.h"
+#include "tools/txringctl/find.h"
 #include "tools/txringctl/probe.h"
+#include "tools/txringctl/watch.h"
 #include "tools/log.h"
 #include "tools/version.h"
 #include "virtio/base.h"
@@ -43,7 +45,12 @@ static void print_help(void)
 	     "       txringctl LOCAL-COMMAND [ARGUMENT...]\n"
 	     "Asks the txringd that was started with --control PATH.\n");
 	ask_help();
-	puts("  --control PATH      the socket of the txringd that is asked\n"
+	puts("  stats [NIC] [--watch [SECONDS]]\n"
+	     "                      counters as a table; --watch: what they grow by in a second\n"
+	     "  watch               a line for each thing that happens to a card\n"
+	     "\n"
+	     "  --control PATH      the socket of the txringd that is asked; without it the only\n"
+	     "                      one in /run/txring, or in $XDG_RUNTIME_DIR/txring\n"
 	     "  --json              print the answer as it is\n"
 	     "  --help, --version\n"
 	     "\n"
@@ -75,15 +82,21 @@ static int printed(void)
 
 static int run(const char *path, char *const *words, unsigned n, bool json)
 {
-	char err[ASK_ERR_LEN];
+	watch_command *watch = watch_find(words[0]);
+	char err[ASK_ERR_LEN], found[FIND_PATH_LEN];
 	struct client c;
 	bool done;
 
-	if (!ask_check(words, n, err) || client_open(&c, path, err, sizeof(err))) {
+	if ((!watch && !ask_check(words, n, err)) ||
+	    (!path && !find_socket(found, err, sizeof(err))) ||
+	    client_open(&c, path ? path : found, err, sizeof(err))) {
 		log_line("%s", err);
 		return EXIT_FAILURE;
 	}
-	done = ask_run(&c, words, n, json, stdout, err);
+	if (watch)
+		done = watch(&c, words, n, json, err, sizeof(err));
+	else
+		done = ask_run(&c, words, n, json, stdout, err);
 	client_close(&c);
 	if (!done)
 		log_line("%s", err);
@@ -135,8 +148,8 @@ int main(int argc, char **argv)
 	local = optind < argc ? find_local(argv[optind]) : NULL;
 	if (local)
 		return run_local(local, path, argc - optind, argv + optind);
-	if (!path || optind == argc) {
-		log_line("usage: txringctl --control PATH COMMAND (see --help)");
+	if (optind == argc) {
+		log_line("usage: txringctl [--control PATH] COMMAND (see --help)");
 		return EXIT_FAILURE;
 	}
 	return run(path, argv + optind, (unsigned)(argc - optind), json);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* The folders in which control sockets lie; see find.h. */
+#include "tools/txringctl/find.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SUFFIX ".ctl"
+
+static bool is_socket(const char *folder, const char *name, char path[FIND_PATH_LEN])
+{
+	size_t len = strlen(name), end = strlen(SUFFIX);
+	struct stat st;
+
+	return len > end && !strcmp(name + len - end, SUFFIX) &&
+	       snprintf(path, FIND_PATH_LEN, "%s/%s", folder, name) < FIND_PATH_LEN &&
+	       stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+bool find_in(const char *folder, char path[FIND_PATH_LEN], char *err, size_t len)
+{
+	DIR *dir = opendir(folder);
+	char found[FIND_PATH_LEN];
+	struct dirent *entry;
+	unsigned n = 0;
+	size_t used;
+
+	if (!dir) {
+		snprintf(err, len, "no --control was given, and in %s is no socket: %s", folder,
+			 strerror(errno));
+		return false;
+	}
+	snprintf(err, len, "no --control was given, and in %s are several sockets:", folder);
+	while ((entry = readdir(dir))) {
+		if (!is_socket(folder, entry->d_name, found))
+			continue;
+		if (!n++)
+			strcpy(path, found);
+		used = strlen(err);
+		snprintf(err + used, len - used, " %s", entry->d_name);
+	}
+	closedir(dir);
+	if (!n)
+		snprintf(err, len, "no --control was given, and in %s is no socket named *" SUFFIX,
+			 folder);
+	return n == 1;
+}
+
+bool find_socket(char path[FIND_PATH_LEN], char *err, size_t len)
+{
+	const char *own = geteuid() ? getenv("XDG_RUNTIME_DIR") : NULL;
+	char folder[FIND_PATH_LEN];
+
+	if (own && snprintf(folder, sizeof(folder), "%s/txring", own) < (int)sizeof(folder) &&
+	    access(folder, F_OK) == 0)
+		return find_in(folder, path, err, len);
+	return find_in("/run/txring", path, err, len);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Where txringd's control socket is, when it was not said. */
+#ifndef TOOLS_TXRINGCTL_FIND_H
+#define TOOLS_TXRINGCTL_FIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define FIND_PATH_LEN 108
+
+/*
+ * The one NAME.ctl of folder that is a socket. False: there is none, or several, as err says with
+ * their names.
+ */
+bool find_in(const char *folder, char path[FIND_PATH_LEN], char *err, size_t len);
+
+/* In /run/txring; for who is not root in $XDG_RUNTIME_DIR/txring, if there is any, else there. */
+bool find_socket(char path[FIND_PATH_LEN], char *err, size_t len);
+
+#endif
