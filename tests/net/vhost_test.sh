@@ -161,6 +161,22 @@ kill -CONT "$daemon"
 says empty -- "${ctl[@]}" vhost off ""
 stop
 
+# Whoever may connect may look; only root and txringd's user may change anything.
+chmod 711 "$scratch"
+refuses --control "'9'" "mode" -- --control "$control,mode=9"
+start --backend null --control "$control,mode=0666"
+[ "$(stat -c %a "$control")" = 666 ] || fail "the control socket's mode is not the one that was asked for"
+nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+if "${nobody[@]}" "${ctl[@]}" show >"$scratch/out" 2>"$scratch/err"; then
+	grep -q "nic0: link up" "$scratch/out" || fail "nobody sees nothing"
+	says "only root and the user" -- "${nobody[@]}" "${ctl[@]}" link down
+	says "only root and the user" -- "${nobody[@]}" "${ctl[@]}" set nic0 burst=1
+	asks "nic0: link up" "burst=256" -- show
+else
+	grep -q "cannot be executed\|Permission denied" "$scratch/err" || fail "nobody may not look"
+fi
+stop
+
 # txringctl by itself.
 says usage -- "$txringctl"
 says "no --control was given" -- env XDG_RUNTIME_DIR=/nonexistent "$txringctl" show

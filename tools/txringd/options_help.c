@@ -66,7 +66,10 @@ void options_help(void)
 	printf("\n");
 	print_option("iothreads", "N",
 		     "threads that run the queue pairs of all cards in turn, default 1");
-	print_option("control", "PATH", "listen on PATH for txringctl");
+	print_option("control", "PATH",
+		     "listen on PATH for txringctl; behind it ,mode=MODE ,owner=USER ,group=GROUP\n"
+		     "as for the sockets of cards: whoever may connect may look, but only root\n"
+		     "and txringd's own user may change anything; default mode 0600");
 	printf("  --help, --version, --print-capabilities\n"
 	       "\n"
 	       "tx modes, with defaults and ranges:\n"

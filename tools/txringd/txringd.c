@@ -21,6 +21,7 @@
 #include "datapath/iothread.h"
 #include "tools/txringd/commands.h"
 #include "tools/txringd/control.h"
+#include "tools/txringd/control_access.h"
 #include "tools/log.h"
 #include "tools/txringd/links.h"
 #include "tools/txringd/nic.h"
@@ -50,6 +51,7 @@ struct daemon {
 	struct links links;
 	struct commands commands;
 	struct control *control; /* NULL: none */
+	char control_path[CONTROL_PATH_LEN];
 	bool stop;
 };
 
@@ -186,6 +188,7 @@ static int nics_init(struct daemon *d)
 
 static int control_init(struct daemon *d)
 {
+	struct control_access access;
 	struct control_config cfg = {
 		.path = d->opt.control_path,
 		.greet = commands_greet,
@@ -197,6 +200,14 @@ static int control_init(struct daemon *d)
 
 	if (!cfg.path)
 		return 0;
+	error = control_access_parse(&access, d->opt.control_path, err);
+	if (error) {
+		log_line("%s", err);
+		return error;
+	}
+	snprintf(d->control_path, sizeof(d->control_path), "%s", access.path);
+	cfg.path = d->control_path;
+	cfg.access = &access.access;
 	d->commands = (struct commands){ .nics = d->nics,
 					 .n_nics = d->n_nics,
 					 .threads = d->threads,
