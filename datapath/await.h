@@ -21,6 +21,12 @@ struct await {
 	struct iothread_timer timer;
 };
 
+/* Another iothread's from here on; it is not armed. */
+static inline void await_set_thread(struct await *a, struct iothread *thread)
+{
+	a->thread = thread;
+}
+
 /* fn is called once for each await_arm(), on the iothread. */
 void await_init(struct await *a, struct iothread *thread, const struct backend_wait *wait,
 		void (*fn)(struct await *await));

@@ -301,6 +301,20 @@ void device_set_mode(struct device *dev, unsigned pair, const struct tx_mode *mo
 	dev->mode = dev->pairs[0].mode;
 }
 
+enum device_move device_move_pair(struct device *dev, unsigned pair, struct iothread *thread)
+{
+	handover_take_back(&dev->handover, pair);
+	switch (pair_set_thread(&dev->pairs[pair], thread)) {
+	case PAIR_PARKED:
+		return DEVICE_MOVE_LATER;
+	case PAIR_BROKEN:
+		return DEVICE_MOVE_BROKEN;
+	case PAIR_RELEASED:
+		break;
+	}
+	return DEVICE_MOVED;
+}
+
 struct iothread *device_pair_thread(const struct device *dev, unsigned pair)
 {
 	return dev->pairs[pair].thread;

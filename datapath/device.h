@@ -48,6 +48,18 @@ const struct tx_mode *device_pair_mode(const struct device *dev, unsigned pair, 
  */
 void device_set_mode(struct device *dev, unsigned pair, const struct tx_mode *mode);
 
+enum device_move {
+	DEVICE_MOVED,
+	DEVICE_MOVE_LATER,  /* a received frame waits for buffers: ask again soon */
+	DEVICE_MOVE_BROKEN, /* the guest has broken a ring of it */
+};
+
+/*
+ * Let another iothread, which has room for DEVICE_PAIR_WATCHES more, run a pair; no frame is lost.
+ * It comes back from the kernel for that, and device_hand_over() follows. Not DEVICE_MOVED: nothing
+ * has changed.
+ */
+enum device_move device_move_pair(struct device *dev, unsigned pair, struct iothread *thread);
 /* The iothread that runs a pair. */
 struct iothread *device_pair_thread(const struct device *dev, unsigned pair);
 

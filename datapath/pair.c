@@ -125,8 +125,10 @@ static bool release(struct pair *p)
 	}
 	if (!pause_both(p))
 		return false;
-	for (unsigned i = 0; i < PAIR_RINGS; i++)
-		p->rings[i].vq.base = stop_queue(p, i);
+	for (unsigned i = 0; i < PAIR_RINGS; i++) {
+		if (p->rings[i].started)
+			p->rings[i].vq.base = stop_queue(p, i);
+	}
 	return true;
 }
 
@@ -134,8 +136,10 @@ static bool reclaim(struct pair *p)
 {
 	p->mode_waits = false;
 	for (unsigned i = 0; i < PAIR_RINGS; i++) {
-		int err = start_queue(p, i);
+		int err = p->rings[i].started ? start_queue(p, i) : 0;
 
+		if (!p->rings[i].started)
+			continue;
 		if (err)
 			device_log(p->cfg, "ring %u cannot go on: %s", 2 * p->index + i,
 				   strerror(-err));
@@ -228,6 +232,21 @@ void pair_move(struct pair *p, unsigned ring, const struct virtq_rings *rings)
 {
 	p->rings[ring].vq.rings = *rings;
 	virtq_move(virtq_of(p, ring), rings);
+}
+
+enum pair_release pair_set_thread(struct pair *p, struct iothread *thread)
+{
+	assert(p->owner == PAIR_USER);
+	if (thread == p->thread)
+		return PAIR_RELEASED;
+	pair_run(p, PAIR_RELEASE);
+	if (p->job.release != PAIR_RELEASED)
+		return p->job.release;
+	p->thread = thread;
+	rx_queue_set_thread(&p->rx, thread);
+	tx_queue_set_thread(&p->tx, thread);
+	pair_run(p, PAIR_RECLAIM);
+	return PAIR_RELEASED;
 }
 
 enum pair_release pair_release(struct pair *p)

@@ -46,7 +46,7 @@ enum pair_op {
 	PAIR_ASK,     /* what PAIR_RELEASE would answer now, in job.release; nothing stops for it */
 	PAIR_RELEASE, /* stop both queues so that another may go on, if job.release says so */
 	/*
-	 * Start both queues at the rings' used indices, run each once as if it had been kicked, and
+	 * Start the queues that the session started at the rings' used indices, run each once as if it had been kicked, and
 	 * call the driver once for each. It needs no more watches and memory than the queues had
 	 * before PAIR_RELEASE, so it has no cause to fail; if it did, the log would name the ring
 	 * that stands still.
@@ -126,6 +126,12 @@ void pair_set_fds(struct pair *p, unsigned ring, struct notifier call, struct no
 void pair_set_mode(struct pair *p, const struct tx_mode *mode);
 /* While paused: the control thread may touch the queue. */
 void pair_move(struct pair *p, unsigned ring, const struct virtq_rings *rings);
+
+/*
+ * Another iothread runs the pair from here on, with no frame lost. Not PAIR_RELEASED: it stays
+ * where it is. The user datapath has it; thread has room for its watches.
+ */
+enum pair_release pair_set_thread(struct pair *p, struct iothread *thread);
 
 /* PAIR_RELEASE of a pair whose rings are started. */
 enum pair_release pair_release(struct pair *p);

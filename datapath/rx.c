@@ -370,6 +370,12 @@ int rx_queue_init(struct rx_queue *q, struct iothread *thread, struct backend_qu
 	return 0;
 }
 
+void rx_queue_set_thread(struct rx_queue *q, struct iothread *thread)
+{
+	q->thread = thread;
+	await_set_thread(&q->ready, thread);
+}
+
 void rx_queue_deinit(struct rx_queue *q)
 {
 	free(q->memory);

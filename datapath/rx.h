@@ -51,6 +51,8 @@ struct rx_queue_config {
 /* 0 or -ENOMEM. */
 int rx_queue_init(struct rx_queue *q, struct iothread *thread, struct backend_queue *bq);
 void rx_queue_deinit(struct rx_queue *q);
+/* Another iothread runs it when it starts next: it is stopped. */
+void rx_queue_set_thread(struct rx_queue *q, struct iothread *thread);
 
 /* 0 or -ENOMEM. */
 int rx_queue_start(struct rx_queue *q, const struct rx_queue_config *cfg);

@@ -323,6 +323,13 @@ void tx_queue_init(struct tx_queue *q, struct iothread *thread, struct backend_q
 	await_init(&q->done, thread, &bq->done, tx_queue_on_done);
 }
 
+void tx_queue_set_thread(struct tx_queue *q, struct iothread *thread)
+{
+	q->thread = thread;
+	await_set_thread(&q->room, thread);
+	await_set_thread(&q->done, thread);
+}
+
 void tx_queue_deinit(struct tx_queue *q)
 {
 	tx_flight_deinit(&q->flight);

@@ -73,6 +73,8 @@ struct tx_queue_config {
 void tx_queue_init(struct tx_queue *q, struct iothread *thread, struct backend_queue *bq,
 		   const struct tx_mode *mode);
 void tx_queue_deinit(struct tx_queue *q);
+/* Another iothread runs it when it starts next: it is stopped. */
+void tx_queue_set_thread(struct tx_queue *q, struct iothread *thread);
 
 /* Begin, and look into the ring as if the driver had kicked. 0 or -ENOMEM. */
 int tx_queue_start(struct tx_queue *q, const struct tx_queue_config *cfg);

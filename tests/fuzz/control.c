@@ -76,6 +76,35 @@ bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[
 	return true;
 }
 
+enum nic_vhost nic_move(struct nic *nic, unsigned pair, struct iothread *thread,
+			char said[NIC_SAID_LEN])
+{
+	snprintf(said, NIC_SAID_LEN, "pair %u moved", pair);
+	(void)thread;
+	(void)nic;
+	n_changes++;
+	return NIC_VHOST_DONE;
+}
+
+unsigned nic_pairs(const struct nic *nic)
+{
+	(void)nic;
+	return 2;
+}
+
+unsigned nic_pairs_on(const struct nic *nic, const struct iothread *thread)
+{
+	(void)nic;
+	(void)thread;
+	return 2;
+}
+
+const char *iothread_name(const struct iothread *thread)
+{
+	(void)thread;
+	return "iothread0";
+}
+
 void control_event(struct control *control, const char *line)
 {
 	(void)control;
@@ -91,7 +120,8 @@ bool control_is_watched(const struct control *control)
 static void one_line(const char *line, size_t len, bool may_change)
 {
 	struct nic *nics[] = { (struct nic *)nics };
-	struct commands c = { .nics = nics, .n_nics = 1 };
+	struct iothread *threads[] = { (struct iothread *)threads };
+	struct commands c = { .nics = nics, .n_nics = 1, .threads = threads, .n_threads = 1 };
 	struct control_line request = { .text = line, .len = len, .may_change = may_change };
 	unsigned before = n_changes;
 	json_t *answer;

@@ -3,7 +3,7 @@
  * usage: mode_test TXRINGD [CHANGES]
  *
  * The tx mode of a whole txringd changes, 10000 times in all or as said, while numbered frames go
- * both ways: none is lost, none comes twice or out of order, none is stuck. What was set last
+ * both ways, and pairs move from one iothread to another: none is lost, none comes twice or out of order, none is stuck. What was set last
  * stays for the next front-end. Runs in a network namespace of its own.
  */
 #include <errno.h>
@@ -33,6 +33,7 @@ static unsigned n_changes = 10000;
 static struct {
 	int fd;
 	bool asked;
+	bool moves; /* pairs go from one iothread to another besides */
 	unsigned n, n_pairs;
 	char in[4096];
 	size_t len;
@@ -67,6 +68,15 @@ static void ask_for_one(void)
 	char line[256], which[32] = "";
 	int len;
 
+	if (setter.moves && rand() % 2) {
+		len = snprintf(line, sizeof(line),
+			       "{\"execute\":\"move\",\"arguments\":{\"nic\":\"nic0\",\"pair\":%d,"
+			       "\"iothread\":\"iothread%d\"}}\n",
+			       rand() % (int)setter.n_pairs, rand() % 2);
+		assert_int_equal(send(setter.fd, line, (size_t)len, MSG_NOSIGNAL), len);
+		setter.asked = true;
+		return;
+	}
 	if (pair)
 		snprintf(which, sizeof(which), "\"pair\":%u,", pair - 1);
 	len = snprintf(
@@ -145,7 +155,9 @@ static void two_pairs(void **state)
 	const struct lab_config cfg = { .queues = 2, .iothreads = 2 };
 
 	(void)state;
+	setter.moves = true;
 	traffic(&cfg, n_changes / 4);
+	setter.moves = false;
 }
 
 static void asserts(const char *words, const char *text)

@@ -74,17 +74,20 @@ json_t *status_stats_json(const struct status *s)
 
 const char *iothread_name(const struct iothread *thread)
 {
-	return thread ? "?" : "iothread0";
+	(void)thread;
+	return "iothread0";
 }
 
 uint64_t iothread_cpu_ns(const struct iothread *thread)
 {
-	return thread ? 0 : 7;
+	(void)thread;
+	return 7;
 }
 
 uint64_t iothread_turns(const struct iothread *thread)
 {
-	return thread ? 0 : 8;
+	(void)thread;
+	return 8;
 }
 
 void control_event(struct control *control, const char *line)
@@ -127,6 +130,27 @@ bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[
 	return !nic->deaf;
 }
 
+enum nic_vhost nic_move(struct nic *nic, unsigned pair, struct iothread *thread,
+			char said[NIC_SAID_LEN])
+{
+	snprintf(said, NIC_SAID_LEN, "pair %u moved", pair);
+	(void)thread;
+	return nic->outcome;
+}
+
+unsigned nic_pairs(const struct nic *nic)
+{
+	(void)nic;
+	return 2;
+}
+
+unsigned nic_pairs_on(const struct nic *nic, const struct iothread *thread)
+{
+	(void)nic;
+	(void)thread;
+	return 2;
+}
+
 static struct nic first = { .name = "nic0" }, second = { .name = "nic1" };
 
 static bool unspeakable(const char *name)
@@ -140,7 +164,7 @@ static bool may_change = true, watches;
 static char *run(const char *line, size_t len, bool *later)
 {
 	struct nic *nics[] = { &first, NULL, &second };
-	struct iothread *threads[] = { NULL };
+	struct iothread *threads[] = { (struct iothread *)threads };
 	struct commands c = {
 		.nics = nics, .n_nics = array_size(nics), .threads = threads, .n_threads = 1
 	};
@@ -314,6 +338,24 @@ static void set(void **state)
 	first.deaf = false;
 }
 
+#define MOVE(nic, pair, thread) \
+	"{\"execute\":\"move\",\"arguments\":{\"nic\":\"" nic "\",\"pair\":" pair \
+	",\"iothread\":\"" thread "\"}}"
+
+static void move(void **state)
+{
+	(void)state;
+	first.outcome = NIC_VHOST_DONE;
+	assert_answer(MOVE("nic0", "1", "iothread0"), false, NICS(SAID("nic0", "pair 1 moved")));
+	assert_error(MOVE("nic0", "2", "iothread0"), PROTOCOL_INVALID_ARGUMENT, "must be 0 to 1");
+	assert_error(MOVE("nic0", "-1", "iothread0"), PROTOCOL_INVALID_ARGUMENT, "must be 0 to 1");
+	assert_error(MOVE("nic0", "1", "iothread9"), PROTOCOL_INVALID_ARGUMENT,
+		     "\"allowed\":[\"iothread0\"]");
+	first.outcome = NIC_VHOST_LATER;
+	assert_answer(MOVE("nic0", "1", "iothread0"), true, GENERIC("nic0: pair 1 moved", ""));
+	first.outcome = NIC_VHOST_DONE;
+}
+
 /* All that there is to count, of cards, threads and the socket. */
 static void stats(void **state)
 {
@@ -480,12 +522,13 @@ static void list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(which_cards), cmocka_unit_test(verdicts),
-		cmocka_unit_test(links),       cmocka_unit_test(xml),
-		cmocka_unit_test(counters),    cmocka_unit_test(stats),
-		cmocka_unit_test(no_requests), cmocka_unit_test(no_commands),
-		cmocka_unit_test(set),         cmocka_unit_test(what_happened),
-		cmocka_unit_test(who_may),     cmocka_unit_test(list),
+		cmocka_unit_test(which_cards),   cmocka_unit_test(verdicts),
+		cmocka_unit_test(links),         cmocka_unit_test(xml),
+		cmocka_unit_test(counters),      cmocka_unit_test(stats),
+		cmocka_unit_test(no_requests),   cmocka_unit_test(no_commands),
+		cmocka_unit_test(set),           cmocka_unit_test(move),
+		cmocka_unit_test(what_happened), cmocka_unit_test(who_may),
+		cmocka_unit_test(list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,7 +267,9 @@ static void no_line(void **state)
 	free(line);
 }
 
-/* A line of 100 MB costs no more memory than one that is taken, and one turn's reading at a time. */
+/*
+ * A line of 100 MB costs no more memory than one that is taken, and one turn's reading at a time.
+ */
 static void endless_line(void **state)
 {
 	static const char piece[65536] = { 'x' };

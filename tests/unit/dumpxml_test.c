@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A card's status as XML, in virsh's words and as show prints it: each thing that may stand in a name or reason keeps
- * its meaning or is refused, and each counter is in the right line.
+ * A card's status as XML, in virsh's words and as show prints it: each thing that may stand in a
+ * name or reason keeps its meaning or is refused, and each counter is in the right line.
  */
 #include <setjmp.h>
 #include <stdarg.h>

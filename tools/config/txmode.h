@@ -16,8 +16,8 @@
 int txmode_parse(struct tx_mode *mode, const char *text, char *err, size_t err_len);
 
 /*
- * As txmode_parse(), of a mode that there is: ",param=value..." changes these parameters, and leaves
- * engine and others. -1: mode is as it was.
+ * As txmode_parse(), of a mode that there is: ",param=value..." changes these parameters, and
+ * leaves engine and others. -1: mode is as it was.
  */
 int txmode_change(struct tx_mode *mode, const char *text, char *err, size_t err_len);
 

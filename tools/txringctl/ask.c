@@ -76,6 +76,22 @@ static json_t *read_set(char *const *words, unsigned n)
 	return NULL;
 }
 
+/* NIC/PAIR IOTHREAD */
+static json_t *read_move(char *const *words, unsigned n)
+{
+	const char *slash = n == 2 ? strchr(words[0], '/') : NULL;
+	char *end;
+	long pair;
+
+	if (!slash)
+		return NULL;
+	pair = strtol(slash + 1, &end, 10);
+	if (end == slash + 1 || *end)
+		return NULL;
+	return json_pack("{s:s%, s:I, s:s}", "nic", words[0], (size_t)(slash - words[0]), "pair",
+			 (json_int_t)pair, "iothread", words[1]);
+}
+
 static void render_nothing(const json_t *answer, FILE *out)
 {
 	(void)answer;
@@ -101,6 +117,8 @@ static const struct form forms[] = {
 	  "change the tx mode while frames move: txmode=timer delay=80us, or\n"
 	  "parameters of the one that runs: delay=80us",
 	  read_set, render_said },
+	{ "move", "NIC/PAIR IOTHREAD", "let another iothread run a queue pair", read_move,
+	  render_said },
 	{ "commands", "", "all that the socket understands, with arguments", read_none,
 	  render_commands },
 	{ "ping", "", "whether txringd answers", read_none, render_nothing },

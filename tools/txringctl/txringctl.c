@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * txringctl: asks a running txringd over its control socket, and prints what it answers (ask.c, with
- * render_*.c); or runs one of the commands of the table here, which need no txringd and have a file
- * of their own each.
+ * txringctl: asks a running txringd over its control socket, and prints what it answers (ask.c,
+ * watch.c, with render_*.c); or runs one of the commands of the table here, which need no txringd
+ * and have a file of their own each.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -85,6 +85,74 @@ static json_t *set(struct command_call *call)
 					protocol_text(nic_name(nic)), "said", protocol_text(said)));
 }
 
+/* Queue pairs of all cards that a thread runs. */
+static unsigned pairs_on(const struct commands *c, const struct iothread *thread)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < c->n_nics; i++)
+		n += c->nics[i] ? nic_pairs_on(c->nics[i], thread) : 0;
+	return n;
+}
+
+/* The iothread of that name; NULL, and the error to answer with. */
+static struct iothread *find_thread(const struct command_call *call, const char *name,
+				    json_t **error)
+{
+	const struct commands *c = call->commands;
+	json_t *allowed = json_array();
+
+	for (unsigned i = 0; i < c->n_threads; i++) {
+		if (!strcmp(iothread_name(c->threads[i]), name)) {
+			json_decref(allowed);
+			return c->threads[i];
+		}
+		json_array_append_new(allowed, json_string(iothread_name(c->threads[i])));
+	}
+	*error = protocol_error(PROTOCOL_INVALID_ARGUMENT, allowed, call->id,
+				"there is no iothread '%s'", name);
+	return NULL;
+}
+
+static json_t *move(struct command_call *call)
+{
+	json_int_t pair = json_integer_value(json_object_get(call->arguments, "pair"));
+	const char *name = json_string_value(json_object_get(call->arguments, "iothread"));
+	char said[NIC_SAID_LEN];
+	enum nic_vhost outcome;
+	struct iothread *thread;
+	json_t *error = NULL;
+	unsigned i = 0;
+	struct nic *nic = command_next(call, &i);
+
+	if (!nic)
+		return command_no_nic(call);
+	if (pair < 0 || pair >= nic_pairs(nic))
+		return command_error(call, PROTOCOL_INVALID_ARGUMENT,
+				     "%s: pair '%" JSON_INTEGER_FORMAT "' must be 0 to %u",
+				     nic_name(nic), pair, nic_pairs(nic) - 1);
+	thread = find_thread(call, name, &error);
+	if (!thread)
+		return error;
+	if ((pairs_on(call->commands, thread) + 1) * DEVICE_PAIR_WATCHES >= IOTHREAD_MAX_WATCHES)
+		return command_error(call, PROTOCOL_GENERIC, "%s has no room for one more pair",
+				     name);
+	outcome = nic_move(nic, (unsigned)pair, thread, said);
+	call->later = outcome == NIC_VHOST_LATER;
+	if (outcome != NIC_VHOST_DONE)
+		return command_error(call, PROTOCOL_GENERIC, "%s: %s", nic_name(nic), said);
+	return command_return(call,
+			      json_pack("{s:[{s:o, s:o}]}", "nics", "name",
+					protocol_text(nic_name(nic)), "said", protocol_text(said)));
+}
+
+static const struct command_argument move_arguments[] = {
+	{ .name = "nic", .type = "string", .needed = true, .help = "a card's name" },
+	{ .name = "pair", .type = "integer", .needed = true, .help = "one of its queue pairs" },
+	{ .name = "iothread", .type = "string", .needed = true, .help = "as show names them" },
+	{ 0 },
+};
+
 static const struct command_argument set_arguments[] = {
 	{ .name = "nic", .type = "string", .needed = true, .help = "a card's name" },
 	{ .name = "pair", .type = "integer", .help = "one of its queue pairs; without: all" },
@@ -102,5 +170,10 @@ const struct command commands_set[] = {
 	  .arguments = set_arguments,
 	  .changes = true,
 	  .run = set },
+	{ .name = "move",
+	  .help = "let another iothread run a queue pair, while frames move",
+	  .arguments = move_arguments,
+	  .changes = true,
+	  .run = move },
 	{ 0 },
 };

@@ -374,6 +374,42 @@ bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[
 	return true;
 }
 
+unsigned nic_pairs(const struct nic *nic)
+{
+	return nic->backend->n_queues;
+}
+
+unsigned nic_pairs_on(const struct nic *nic, const struct iothread *thread)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < nic->backend->n_queues; i++)
+		n += device_pair_thread(nic->device, i) == thread;
+	return n;
+}
+
+enum nic_vhost nic_move(struct nic *nic, unsigned pair, struct iothread *thread,
+			char said[NIC_SAID_LEN])
+{
+	enum device_move outcome = device_move_pair(nic->device, pair, thread);
+
+	nic_hand_over(nic);
+	if (outcome == DEVICE_MOVE_LATER)
+		snprintf(said, NIC_SAID_LEN,
+			 "pair %u: a received frame waits for the guest's buffers", pair);
+	else if (outcome == DEVICE_MOVE_BROKEN)
+		snprintf(said, NIC_SAID_LEN,
+			 "pair %u: the guest has broken a ring of it: it stays until that is reset",
+			 pair);
+	else
+		snprintf(said, NIC_SAID_LEN, "pair %u: %s runs it", pair, iothread_name(thread));
+	if (outcome == DEVICE_MOVED)
+		nic_log(nic, said);
+	return outcome == DEVICE_MOVED        ? NIC_VHOST_DONE
+	       : outcome == DEVICE_MOVE_LATER ? NIC_VHOST_LATER
+					      : NIC_VHOST_CANNOT;
+}
+
 int nic_tap(const struct nic *nic, struct ifstate *tap)
 {
 	int fd = nic->backend->queues[0]->vhost_fd;

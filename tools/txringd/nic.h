@@ -93,6 +93,17 @@ enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_SAID_LEN]);
 bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[NIC_SAID_LEN]);
 
 /*
+ * Let another iothread run a pair, while frames move. said: what became of it. The iothread has
+ * room for DEVICE_PAIR_WATCHES more. Outcomes as of nic_vhost(); the pair is where it was, unless
+ * it is done.
+ */
+enum nic_vhost nic_move(struct nic *nic, unsigned pair, struct iothread *thread,
+			char said[NIC_SAID_LEN]);
+/* Its queue pairs, and how many of them this iothread runs. */
+unsigned nic_pairs(const struct nic *nic);
+unsigned nic_pairs_on(const struct nic *nic, const struct iothread *thread);
+
+/*
  * Set the link up or down, for this front-end and those that come. Down, no frame is passed on; a
  * front-end that cannot be told is given up, and refused until the link is up again. said: what
  * became of it. False: it cannot be done, for the reason in said; nothing has changed.

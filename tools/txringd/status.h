@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a card is doing: collected by the card (nic_status), and rendered by status_json.c, dumpxml.c
- * and domifstat.c.
+ * What a card is doing: collected by the card (nic_status), and rendered by status_json.c,
+ * dumpxml.c and domifstat.c.
  */
 #ifndef TOOLS_TXRINGD_STATUS_H
 #define TOOLS_TXRINGD_STATUS_H
