@@ -301,6 +301,11 @@ void device_set_mode(struct device *dev, unsigned pair, const struct tx_mode *mo
 	dev->mode = dev->pairs[0].mode;
 }
 
+struct device_progress device_pair_progress(struct device *dev, unsigned pair)
+{
+	return pair_progress(&dev->pairs[pair]);
+}
+
 enum device_move device_move_pair(struct device *dev, unsigned pair, struct iothread *thread)
 {
 	handover_take_back(&dev->handover, pair);

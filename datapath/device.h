@@ -35,7 +35,7 @@ uint64_t device_negotiated(const struct device *dev);
 
 /* The tx mode of the device: that of its first pair. */
 const struct tx_mode *device_mode(const struct device *dev);
-/* That of a pair, which may have another; waits: the kernel has the pair, and does not know of it. */
+/* That of a pair, which may be another; waits: the kernel has the pair, which does not know. */
 const struct tx_mode *device_pair_mode(const struct device *dev, unsigned pair, bool *waits);
 
 /* For device_set_mode(). */
@@ -47,6 +47,9 @@ const struct tx_mode *device_pair_mode(const struct device *dev, unsigned pair, 
  * come. What the kernel has runs by it when it comes back.
  */
 void device_set_mode(struct device *dev, unsigned pair, const struct tx_mode *mode);
+
+/* How far a pair's tx queue is; of a pair that the kernel does not have. */
+struct device_progress device_pair_progress(struct device *dev, unsigned pair);
 
 enum device_move {
 	DEVICE_MOVED,

@@ -37,6 +37,17 @@ enum device_driver {
 	DEVICE_CANNOT, /* the user datapath: the kernel cannot be had */
 };
 
+/* How far a pair's tx queue is with what the driver has offered. */
+struct device_progress {
+	bool rests;   /* it sleeps until the next kick: the ring is empty, nothing is on its way */
+	bool broken;  /* by the guest: nothing more leaves */
+	bool full;    /* the backend takes no more for now */
+	bool put_off; /* the engine waits for its time */
+	unsigned in_flight; /* frames that the backend has not completed */
+	uint64_t left;      /* frames that have left the ring for good, ever */
+	unsigned ring_size; /* so many may wait in it */
+};
+
 /* No deadline. */
 #define DEVICE_NEVER UINT64_MAX
 

@@ -87,6 +87,28 @@ static bool set_mode(struct pair *p)
 	return true;
 }
 
+static bool progress(struct pair *p)
+{
+	const struct tx_queue *q = &p->tx;
+	struct device_progress *now = &p->job.progress;
+
+	*now = (struct device_progress){
+		.broken = q->running && q->vq.fault,
+		.full = q->blocked,
+		.put_off = q->timer.armed,
+		.in_flight = tx_flight_count(&q->flight),
+		.left = q->stats.frames + q->stats.drop_size + q->stats.drop_disabled +
+			q->stats.drop_backend,
+		.ring_size = q->vq.size,
+	};
+	for (unsigned i = 0; i < NET_HDR_FAULTS; i++)
+		now->left += q->stats.drop_header[i];
+	now->left -= now->in_flight;
+	now->rests = !q->running || (!now->full && !now->put_off && !now->in_flight &&
+				     !q->run.open && !q->run_work.queued && !q->ready_work.queued);
+	return true;
+}
+
 static bool pause_both(struct pair *p)
 {
 	if (p->rings[PAIR_RX].started)
@@ -150,10 +172,10 @@ static bool reclaim(struct pair *p)
 }
 
 static bool (*const operations[])(struct pair *p) = {
-	[PAIR_START] = start,       [PAIR_STOP] = stop,        [PAIR_ENABLE] = enable,
-	[PAIR_TAKE_FDS] = take_fds, [PAIR_PAUSE] = pause_both, [PAIR_RESUME] = resume_both,
-	[PAIR_ASK] = ask,           [PAIR_RELEASE] = release,  [PAIR_RECLAIM] = reclaim,
-	[PAIR_SET_MODE] = set_mode,
+	[PAIR_START] = start,       [PAIR_STOP] = stop,         [PAIR_ENABLE] = enable,
+	[PAIR_TAKE_FDS] = take_fds, [PAIR_PAUSE] = pause_both,  [PAIR_RESUME] = resume_both,
+	[PAIR_ASK] = ask,           [PAIR_RELEASE] = release,   [PAIR_RECLAIM] = reclaim,
+	[PAIR_SET_MODE] = set_mode, [PAIR_PROGRESS] = progress,
 };
 
 static void on_job(struct iothread_job *job)
@@ -226,6 +248,12 @@ void pair_set_mode(struct pair *p, const struct tx_mode *mode)
 	p->mode = *mode;
 	p->mode_waits = p->owner == PAIR_KERNEL;
 	pair_run(p, PAIR_SET_MODE);
+}
+
+struct device_progress pair_progress(struct pair *p)
+{
+	pair_run(p, PAIR_PROGRESS);
+	return p->job.progress;
 }
 
 void pair_move(struct pair *p, unsigned ring, const struct virtq_rings *rings)

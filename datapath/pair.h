@@ -41,13 +41,14 @@ enum pair_op {
 	PAIR_ENABLE,
 	PAIR_TAKE_FDS,
 	PAIR_SET_MODE, /* see pair_set_mode() */
+	PAIR_PROGRESS, /* see pair_progress() */
 	PAIR_PAUSE,    /* no ring touches guest memory, no frame is in flight, until PAIR_RESUME */
 	PAIR_RESUME,
 	PAIR_ASK,     /* what PAIR_RELEASE would answer now, in job.release; nothing stops for it */
 	PAIR_RELEASE, /* stop both queues so that another may go on, if job.release says so */
 	/*
-	 * Start the queues that the session started at the rings' used indices, run each once as if it had been kicked, and
-	 * call the driver once for each. It needs no more watches and memory than the queues had
+	 * Start the queues that the session started at the rings' used indices, run each once as if
+	 * it had been kicked, and call the driver once for each. It needs no more watches and memory than the queues had
 	 * before PAIR_RELEASE, so it has no cause to fail; if it did, the log would name the ring
 	 * that stands still.
 	 */
@@ -72,6 +73,7 @@ struct pair_job {
 	int result;
 	uint32_t base;
 	enum pair_release release;
+	struct device_progress progress;
 	bool releasing; /* PAIR_RELEASE has begun to stop the queues */
 };
 
@@ -124,6 +126,8 @@ void pair_set_fds(struct pair *p, unsigned ring, struct notifier call, struct no
  * by it. While the kernel has the pair the mode waits until PAIR_RECLAIM.
  */
 void pair_set_mode(struct pair *p, const struct tx_mode *mode);
+/* How far its tx queue is; nothing stops for it. Of a pair that the kernel does not have. */
+struct device_progress pair_progress(struct pair *p);
 /* While paused: the control thread may touch the queue. */
 void pair_move(struct pair *p, unsigned ring, const struct virtq_rings *rings);
 

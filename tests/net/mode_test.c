@@ -3,8 +3,8 @@
  * usage: mode_test TXRINGD [CHANGES]
  *
  * The tx mode of a whole txringd changes, 10000 times in all or as said, while numbered frames go
- * both ways, and pairs move from one iothread to another: none is lost, none comes twice or out of order, none is stuck. What was set last
- * stays for the next front-end. Runs in a network namespace of its own.
+ * both ways, and pairs move from one iothread to another: none is lost, none comes twice or out of
+ * order, none is stuck. What was set last stays for the next front-end. Runs in a network namespace of its own.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -168,6 +168,30 @@ static void asserts(const char *words, const char *text)
 		fail_msg("%s: no '%s' in: %s", words, text, said);
 }
 
+/* What waits for a timer leaves before drain answers; it says what that was. */
+static void drained(void **state)
+{
+	const char *const options[] = { "--control", control, NULL };
+	const struct lab_config cfg = { .queues = 1,
+					.txmode = "timer,delay=300ms",
+					.options = options };
+	struct virtio_net_hdr_v1 hdr;
+	size_t len;
+
+	(void)state;
+	lab_open(&lab, &cfg);
+	asserts("drain nic0", "nic0: drained: nothing waited\nok\n");
+	len = stream_make(&lab.to_host[0], &hdr, lab.frame);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(driver_net_send(lab.net, 0, &hdr, lab.frame, len, 0), 0);
+	/* The kick has come when the engine has heard it. */
+	for (unsigned i = 0; i < 1000 && !lab_counter(&lab, "tx", "kicks"); i++)
+		usleep(1000);
+	asserts("drain nic0", " us: pair 0: the tx mode's time had not come\nok\n");
+	assert_int_equal(lab_counter(&lab, "tx", "frames"), 5);
+	lab_close(&lab);
+}
+
 /* What is refused changes nothing; a parameter alone keeps the others; it stays, per pair. */
 static void kept(void **state)
 {
@@ -210,6 +234,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(packed, tear_down),
 		cmocka_unit_test_teardown(two_pairs, tear_down),
 		cmocka_unit_test_teardown(kept, tear_down),
+		cmocka_unit_test_teardown(drained, tear_down),
 	};
 
 	if (argc < 2 || argc > 3) {

@@ -138,6 +138,15 @@ enum nic_vhost nic_move(struct nic *nic, unsigned pair, struct iothread *thread,
 	return nic->outcome;
 }
 
+enum nic_vhost nic_drain(struct nic *nic, unsigned pair, struct nic_drain *drain,
+			 char said[NIC_SAID_LEN])
+{
+	snprintf(said, NIC_SAID_LEN, "pair %u waits", pair);
+	drain->begun = true;
+	drain->done = ++drain->until == 2 + pair;
+	return drain->done ? NIC_VHOST_DONE : nic->outcome;
+}
+
 unsigned nic_pairs(const struct nic *nic)
 {
 	(void)nic;
@@ -173,6 +182,7 @@ static char *run(const char *line, size_t len, bool *later)
 
 	*later = commands_run(&c, &request);
 	watches = request.watches;
+	json_decref(request.memo);
 	assert_non_null(request.answer);
 	end = strchr(request.answer, '\n');
 	assert_non_null(end);
@@ -356,6 +366,30 @@ static void move(void **state)
 	first.outcome = NIC_VHOST_DONE;
 }
 
+/* Asked again until each pair is done, with what it remembers of them. */
+static void drain(void **state)
+{
+	static const char line[] = ASK_OF("drain", "nic0");
+	struct nic *nics[] = { &first };
+	struct commands c = { .nics = nics, .n_nics = 1 };
+	struct control_line request = { .text = line, .len = strlen(line), .may_change = true };
+
+	(void)state;
+	first.outcome = NIC_VHOST_LATER;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(commands_run(&c, &request));
+		assert_non_null(strstr(request.answer, i ? "pair 1 waits" : "pair 0 waits"));
+		free(request.answer);
+	}
+	assert_false(commands_run(&c, &request));
+	assert_non_null(strstr(request.answer, "\"said\":\"drained after "));
+	assert_non_null(strstr(request.answer, " us: pair 0 waits\"}]}}"));
+	free(request.answer);
+	json_decref(request.memo);
+	first.outcome = NIC_VHOST_CANNOT;
+	assert_answer(line, false, GENERIC("nic0: not drained: pair 0 waits", ""));
+}
+
 /* All that there is to count, of cards, threads and the socket. */
 static void stats(void **state)
 {
@@ -522,13 +556,13 @@ static void list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(which_cards),   cmocka_unit_test(verdicts),
-		cmocka_unit_test(links),         cmocka_unit_test(xml),
-		cmocka_unit_test(counters),      cmocka_unit_test(stats),
-		cmocka_unit_test(no_requests),   cmocka_unit_test(no_commands),
-		cmocka_unit_test(set),           cmocka_unit_test(move),
-		cmocka_unit_test(what_happened), cmocka_unit_test(who_may),
-		cmocka_unit_test(list),
+		cmocka_unit_test(which_cards), cmocka_unit_test(verdicts),
+		cmocka_unit_test(links),       cmocka_unit_test(xml),
+		cmocka_unit_test(counters),    cmocka_unit_test(stats),
+		cmocka_unit_test(no_requests), cmocka_unit_test(no_commands),
+		cmocka_unit_test(set),         cmocka_unit_test(move),
+		cmocka_unit_test(drain),       cmocka_unit_test(what_happened),
+		cmocka_unit_test(who_may),     cmocka_unit_test(list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,6 +92,11 @@ static json_t *read_move(char *const *words, unsigned n)
 			 (json_int_t)pair, "iothread", words[1]);
 }
 
+static json_t *read_one_nic(char *const *words, unsigned n)
+{
+	return n == 1 ? json_pack("{s:s}", "nic", words[0]) : NULL;
+}
+
 static void render_nothing(const json_t *answer, FILE *out)
 {
 	(void)answer;
@@ -117,6 +122,8 @@ static const struct form forms[] = {
 	  "change the tx mode while frames move: txmode=timer delay=80us, or\n"
 	  "parameters of the one that runs: delay=80us",
 	  read_set, render_said },
+	{ "drain", "NIC", "wait until all that the guest has offered by now has left", read_one_nic,
+	  render_said },
 	{ "move", "NIC/PAIR IOTHREAD", "let another iothread run a queue pair", read_move,
 	  render_said },
 	{ "commands", "", "all that the socket understands, with arguments", read_none,

@@ -6,6 +6,7 @@
 
 #include "tools/txringd/commands.h"
 #include "tools/txringd/protocol.h"
+#include "virtio/base.h"
 
 /* Of all settings of a request, as a tx mode is written. */
 #define TEXT_LEN 512
@@ -146,6 +147,73 @@ static json_t *move(struct command_call *call)
 					protocol_text(nic_name(nic)), "said", protocol_text(said)));
 }
 
+/* What drain keeps from one time to the next: the pairs of nic_drain(), and why it waits. */
+static json_t *drain_begin(unsigned n_pairs)
+{
+	json_t *pairs = json_array();
+
+	for (unsigned i = 0; i < n_pairs; i++)
+		json_array_append_new(pairs, json_pack("[b, b, I]", false, false, (json_int_t)0));
+	return json_pack("{s:o, s:s, s:I}", "pairs", pairs, "waited", "", "begun_ns",
+			 (json_int_t)monotonic_ns());
+}
+
+/* One pair. The first thing that it waits for is kept. */
+static enum nic_vhost drain_pair(struct nic *nic, unsigned pair, json_t *memo,
+				 char said[NIC_SAID_LEN])
+{
+	json_t *kept = json_array_get(json_object_get(memo, "pairs"), pair);
+	struct nic_drain d = { .begun = json_is_true(json_array_get(kept, 0)),
+			       .done = json_is_true(json_array_get(kept, 1)),
+			       .until = (uint64_t)json_integer_value(json_array_get(kept, 2)) };
+	enum nic_vhost outcome = d.done ? NIC_VHOST_DONE : nic_drain(nic, pair, &d, said);
+
+	json_array_set_new(kept, 0, json_boolean(d.begun));
+	json_array_set_new(kept, 1, json_boolean(d.done));
+	json_array_set_new(kept, 2, json_integer((json_int_t)d.until));
+	if (outcome == NIC_VHOST_LATER && !json_string_length(json_object_get(memo, "waited")))
+		json_object_set_new(memo, "waited", protocol_text(said));
+	return outcome;
+}
+
+static json_t *drain(struct command_call *call)
+{
+	json_t **memo = &call->line->memo;
+	char said[NIC_SAID_LEN] = "";
+	enum nic_vhost outcome = NIC_VHOST_DONE;
+	const char *waited;
+	unsigned i = 0, n;
+	uint64_t us;
+	struct nic *nic = command_next(call, &i);
+
+	if (!nic)
+		return command_no_nic(call);
+	n = nic_pairs(nic);
+	if (!*memo)
+		*memo = drain_begin(n);
+	for (i = 0; i < n && outcome == NIC_VHOST_DONE; i++)
+		outcome = drain_pair(nic, i, *memo, said);
+	call->later = outcome == NIC_VHOST_LATER;
+	if (outcome != NIC_VHOST_DONE)
+		return command_error(call, PROTOCOL_GENERIC, "%s: not drained: %s", nic_name(nic),
+				     said);
+	waited = json_string_value(json_object_get(*memo, "waited"));
+	us = (monotonic_ns() - (uint64_t)json_integer_value(json_object_get(*memo, "begun_ns"))) /
+	     1000;
+	if (waited && *waited)
+		snprintf(said, sizeof(said), "drained after %" PRIu64 " us: %.256s", us, waited);
+	else
+		snprintf(said, sizeof(said), "drained: nothing waited");
+	return command_return(call,
+			      json_pack("{s:[{s:o, s:o}]}", "nics", "name",
+					protocol_text(nic_name(nic)), "said", protocol_text(said)));
+}
+
+static const struct command_argument drain_arguments[] = {
+	{ .name = "nic", .type = "string", .needed = true, .help = "a card's name" },
+	{ 0 },
+};
+
 static const struct command_argument move_arguments[] = {
 	{ .name = "nic", .type = "string", .needed = true, .help = "a card's name" },
 	{ .name = "pair", .type = "integer", .needed = true, .help = "one of its queue pairs" },
@@ -170,6 +238,11 @@ const struct command commands_set[] = {
 	  .arguments = set_arguments,
 	  .changes = true,
 	  .run = set },
+	{ .name = "drain",
+	  .help = "wait until all frames that the guest has offered by now have left",
+	  .arguments = drain_arguments,
+	  .changes = true,
+	  .run = drain },
 	{ .name = "move",
 	  .help = "let another iothread run a queue pair, while frames move",
 	  .arguments = move_arguments,

@@ -388,6 +388,40 @@ unsigned nic_pairs_on(const struct nic *nic, const struct iothread *thread)
 	return n;
 }
 
+/* Not the guest's own: what keeps a frame here. */
+static const char *waits_for(const struct device_progress *p)
+{
+	if (p->full)
+		return "the backend was full";
+	if (p->in_flight)
+		return "the backend had not completed them";
+	return p->put_off ? "the tx mode's time had not come" : "they had no turn yet";
+}
+
+enum nic_vhost nic_drain(struct nic *nic, unsigned pair, struct nic_drain *drain,
+			 char said[NIC_SAID_LEN])
+{
+	struct device_progress p;
+
+	if (device_pair_in_kernel(nic->device, pair)) {
+		snprintf(said, NIC_SAID_LEN, "pair %u: the kernel moves its frames", pair);
+		return NIC_VHOST_CANNOT;
+	}
+	p = device_pair_progress(nic->device, pair);
+	if (!drain->begun)
+		*drain = (struct nic_drain){ .begun = true, .until = p.left + p.ring_size };
+	/* They leave in order, and the ring holds no more than its size. */
+	drain->done |= p.rests || p.left >= drain->until;
+	if (drain->done)
+		return NIC_VHOST_DONE;
+	if (p.broken) {
+		snprintf(said, NIC_SAID_LEN, "pair %u: the guest has broken its tx ring", pair);
+		return NIC_VHOST_CANNOT;
+	}
+	snprintf(said, NIC_SAID_LEN, "pair %u: %s", pair, waits_for(&p));
+	return NIC_VHOST_LATER;
+}
+
 enum nic_vhost nic_move(struct nic *nic, unsigned pair, struct iothread *thread,
 			char said[NIC_SAID_LEN])
 {

@@ -99,6 +99,20 @@ bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[
  */
 enum nic_vhost nic_move(struct nic *nic, unsigned pair, struct iothread *thread,
 			char said[NIC_SAID_LEN]);
+/* Of a pair: what nic_drain() remembers from one time to the next; all zero at first. */
+struct nic_drain {
+	bool begun;
+	bool done;
+	uint64_t until; /* so many frames have left then */
+};
+
+/*
+ * Whether all frames that the guest had offered on a pair when it was first asked have left, those
+ * that the backend holds included. said: what they wait for. Outcomes as of nic_vhost(); it cannot
+ * be known while the kernel has the pair, or once the guest has broken the ring.
+ */
+enum nic_vhost nic_drain(struct nic *nic, unsigned pair, struct nic_drain *drain,
+			 char said[NIC_SAID_LEN]);
 /* Its queue pairs, and how many of them this iothread runs. */
 unsigned nic_pairs(const struct nic *nic);
 unsigned nic_pairs_on(const struct nic *nic, const struct iothread *thread);
