@@ -47,10 +47,10 @@ enum pair_op {
 	PAIR_ASK,     /* what PAIR_RELEASE would answer now, in job.release; nothing stops for it */
 	PAIR_RELEASE, /* stop both queues so that another may go on, if job.release says so */
 	/*
-	 * Start the queues that the session started at the rings' used indices, run each once as if
-	 * it had been kicked, and call the driver once for each. It needs no more watches and memory than the queues had
-	 * before PAIR_RELEASE, so it has no cause to fail; if it did, the log would name the ring
-	 * that stands still.
+	 * Start the queues that the session started at the rings' used indices, run each once as
+	 * if it had been kicked, and call the driver once for each. It needs no more watches and
+	 * memory than the queues had before PAIR_RELEASE, so it has no cause to fail; if it did,
+	 * the log would name the ring that stands still.
 	 */
 	PAIR_RECLAIM,
 };

@@ -194,6 +194,16 @@ static void *log_thread(void *arg)
 	return arg;
 }
 
+/* Where this thread's lines go instead of the log; NULL: to the log. */
+static _Thread_local char *capture;
+static _Thread_local size_t capture_len;
+
+void log_capture(char *text, size_t len)
+{
+	capture = text;
+	capture_len = len;
+}
+
 void log_line(const char *fmt, ...)
 {
 	char line[LINE_LEN - 100], text[LINE_LEN];
@@ -202,6 +212,10 @@ void log_line(const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
+	if (capture) {
+		snprintf(capture, capture_len, "%s", line);
+		return;
+	}
 	if (ring.started)
 		append(text, format(text, line));
 	else

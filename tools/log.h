@@ -13,6 +13,7 @@
 #define TOOLS_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -27,6 +28,12 @@ struct log_limit {
 
 /* A line; fmt has no newline. */
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * The caller's thread: its lines go to text from here on, the last in place of the one before it;
+ * NULL: to the log again.
+ */
+void log_capture(char *text, size_t len);
 
 /* Before other threads log. 0, or a negative errno: lines are plain writes as before. */
 int log_start(void);

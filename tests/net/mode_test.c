@@ -4,7 +4,8 @@
  *
  * The tx mode of a whole txringd changes, 10000 times in all or as said, while numbered frames go
  * both ways, and pairs move from one iothread to another: none is lost, none comes twice or out of
- * order, none is stuck. What was set last stays for the next front-end. Runs in a network namespace of its own.
+ * order, none is stuck. What was set last stays for the next front-end. Runs in a network
+ * namespace of its own.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -20,6 +21,7 @@
 
 #include "tests/net/ask.h"
 #include "tests/net/lab.h"
+#include "tools/txringctl/client.h"
 #include "virtio/base.h"
 
 #define WINDOW 128
@@ -192,6 +194,56 @@ static void drained(void **state)
 	lab_close(&lab);
 }
 
+/*
+ * Cards come and go beside one that has traffic; what is no card, or is another's, is refused and
+ * leaves nothing. Who watches hears of them.
+ */
+static void more_cards(void **state)
+{
+	const char *const options[] = { "--control", control, NULL };
+	const struct lab_config cfg = { .queues = 1, .options = options };
+	char err[256], add[160], taken[160], socket[96];
+	struct client watcher;
+	json_t *event;
+
+	(void)state;
+	snprintf(socket, sizeof(socket), "%s/more", getenv("TMPDIR"));
+	snprintf(add, sizeof(add), "nic-add --socket-path %s --backend loop", socket);
+	lab_open(&lab, &cfg);
+	snprintf(taken, sizeof(taken), "nic-add --socket-path %s --backend null", lab.daemon.path);
+	assert_int_equal(client_open(&watcher, control, err, sizeof(err)), 0);
+	json_decref(client_ask(&watcher, "watch", NULL, err, sizeof(err)));
+	asserts("nic-remove nic0", "error: nic0 is the last card");
+	for (unsigned i = 1; i <= 20; i++) {
+		char name[48], want[64];
+
+		snprintf(want, sizeof(want), "nic%u: added\nok\n", i);
+		asserts(add, want);
+		asserts(add, "error: no card was added: ");
+		asserts(taken, "error: no card was added: ");
+		asserts("nic-add --backend null", "error: no card was added: ");
+		asserts("nic-add --backend null --bogus", "unknown option '--bogus'");
+		asserts("nic-add --backend null --iothreads 2", "not of a card");
+		asserts("nic-add <interface/>", "error: no card was added: ");
+		assert_int_equal(access(socket, F_OK), 0);
+		lab_traffic(&lab, 100, 100, WINDOW);
+		snprintf(name, sizeof(name), "nic-remove nic%u", i);
+		snprintf(want, sizeof(want), "nic%u: removed\nok\n", i);
+		asserts(name, want);
+		asserts(name, "error: there is no card");
+		assert_int_equal(access(socket, F_OK), -1);
+		for (unsigned k = 0; k < 2; k++) {
+			event = client_next(&watcher, 10000, err, sizeof(err));
+			assert_string_equal(json_string_value(json_object_get(event, "event")),
+					    k ? "NIC_REMOVED" : "NIC_ADDED");
+			json_decref(event);
+		}
+	}
+	client_close(&watcher);
+	lab_check_counters(&lab);
+	lab_close(&lab);
+}
+
 /* What is refused changes nothing; a parameter alone keeps the others; it stays, per pair. */
 static void kept(void **state)
 {
@@ -235,6 +287,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(two_pairs, tear_down),
 		cmocka_unit_test_teardown(kept, tear_down),
 		cmocka_unit_test_teardown(drained, tear_down),
+		cmocka_unit_test_teardown(more_cards, tear_down),
 	};
 
 	if (argc < 2 || argc > 3) {

@@ -121,7 +121,7 @@ for command in vhost "vhost maybe" "vhost on a b"; do
 done
 says "65536 bytes" -- "${ctl[@]}" show "$(printf 'a%.0s' {1..65536})"
 # Another may not take it; one that was killed leaves a socket that does not matter.
-says --control "'$control'" "in use" -- "$txringd" --socket-path "$scratch/other" --backend null --control "$control"
+says --control "'$control'" "in use" "process $daemon (" -- "$txringd" --socket-path "$scratch/other" --backend null --control "$control"
 kill -KILL "$daemon"
 wait "$daemon" 2>/dev/null
 [ -S "$control" ] || fail "SIGKILL left no socket"

@@ -97,6 +97,19 @@ static json_t *read_one_nic(char *const *words, unsigned n)
 	return n == 1 ? json_pack("{s:s}", "nic", words[0]) : NULL;
 }
 
+/* Words of txringd's command line, or one that begins as XML does. */
+static json_t *read_add(char *const *words, unsigned n)
+{
+	json_t *options;
+
+	if (n == 1 && words[0][0] == '<')
+		return json_pack("{s:s}", "xml", words[0]);
+	options = n ? json_array() : NULL;
+	for (unsigned i = 0; i < n; i++)
+		json_array_append_new(options, json_string(words[i]));
+	return options ? json_pack("{s:o}", "options", options) : NULL;
+}
+
 static void render_nothing(const json_t *answer, FILE *out)
 {
 	(void)answer;
@@ -126,6 +139,9 @@ static const struct form forms[] = {
 	  render_said },
 	{ "move", "NIC/PAIR IOTHREAD", "let another iothread run a queue pair", read_move,
 	  render_said },
+	{ "nic-add", "OPTION...|XML", "one more card, by the options of txringd, or <interface>",
+	  read_add, render_said },
+	{ "nic-remove", "NIC", "end a card", read_one_nic, render_said },
 	{ "commands", "", "all that the socket understands, with arguments", read_none,
 	  render_commands },
 	{ "ping", "", "whether txringd answers", read_none, render_nothing },

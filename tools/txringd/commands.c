@@ -13,7 +13,8 @@
 
 static const struct command own[4];
 
-static const struct command *const tables[] = { commands_look, commands_change, commands_set, own };
+static const struct command *const tables[] = { commands_look, commands_change, commands_set,
+						commands_cards, own };
 
 const struct command_argument command_any_nic[] = {
 	{ .name = "nic", .type = "string", .help = "a card's name; without: all cards" },

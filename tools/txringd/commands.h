@@ -13,15 +13,27 @@
 #include "tools/txringd/events.h"
 #include "tools/txringd/nic.h"
 
+/* Of cards that there may be at a time. */
+#define COMMANDS_MAX_NICS 512
+
+struct command_added;
+
 struct commands {
-	struct nic **nics; /* borrowed, n_nics; one that has ended is NULL */
+	/* borrowed, with room for COMMANDS_MAX_NICS; one that has ended is NULL */
+	struct nic **nics;
 	unsigned n_nics;
-	struct iothread *const *threads; /* borrowed, n_threads */
+	unsigned next_name; /* of a card that is added */
+	int n_more;         /* cards that were added, less those removed, since this was set to 0 */
+	struct command_added *added[COMMANDS_MAX_NICS]; /* what those were made from; owned */
+	struct iothread *const *threads;                /* borrowed, n_threads */
 	unsigned n_threads;
 	struct control *control; /* borrowed; NULL: there is none */
 	struct events events;
 	bool was_watched;
 };
+
+/* What the commands made. All cards have been freed. May run twice. */
+void commands_deinit(struct commands *c);
 
 /* Tell those who watch what has happened. To be called now and then; costs nothing without them. */
 void commands_tell_events(struct commands *c);
@@ -63,6 +75,7 @@ struct command {
 extern const struct command commands_look[];
 extern const struct command commands_change[];
 extern const struct command commands_set[];
+extern const struct command commands_cards[];
 
 /* value is given away. Both: NULL: out of memory. */
 json_t *command_return(const struct command_call *call, json_t *value);

@@ -43,10 +43,33 @@ static int try_connect(const struct sockaddr_un *addr)
 	return err;
 }
 
+/* Whoever made the socket listen that this one is connected to, if the kernel says it. */
+static void say_holder(int fd, char text[64])
+{
+	char path[64], name[32] = "";
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
+	ssize_t n;
+	int comm;
+
+	snprintf(text, 64, "a process");
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) || peer.pid <= 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)peer.pid);
+	comm = open(path, O_RDONLY | O_CLOEXEC);
+	n = comm < 0 ? -1 : read(comm, name, sizeof(name) - 1);
+	if (comm >= 0)
+		close(comm);
+	name[n > 0 ? strcspn(name, "\n") : 0] = '\0';
+	snprintf(text, 64, "process %d%s%s%s", (int)peer.pid, *name ? " (" : "", name,
+		 *name ? ")" : "");
+}
+
 /* A socket file that nobody listens on is what a killed process left: it may go. */
 static int remove_stale(const struct sockaddr_un *addr, const char *option, char *err,
 			size_t err_len)
 {
+	char holder[64];
 	struct stat st;
 	int fd, error;
 
@@ -59,6 +82,7 @@ static int remove_stale(const struct sockaddr_un *addr, const char *option, char
 		return -EEXIST;
 	}
 	fd = try_connect(addr);
+	say_holder(fd, holder);
 	if (fd >= 0)
 		close(fd);
 	if (fd == -ENOENT ||
@@ -75,9 +99,9 @@ static int remove_stale(const struct sockaddr_un *addr, const char *option, char
 	/* EAGAIN: its backlog is full. EPROTOTYPE: it is no stream. */
 	if (fd >= 0 || fd == -EAGAIN || fd == -EPROTOTYPE) {
 		snprintf(err, err_len,
-			 "--%s '%s' is in use: a process has that socket; choose another "
+			 "--%s '%s' is in use: %s has that socket; choose another "
 			 "path, or end it",
-			 option, addr->sun_path);
+			 option, addr->sun_path, holder);
 		return -EADDRINUSE;
 	}
 	snprintf(err, err_len,

@@ -289,6 +289,11 @@ const char *nic_name(const struct nic *nic)
 	return nic->cfg->name;
 }
 
+const struct nic_config *nic_cfg(const struct nic *nic)
+{
+	return nic->cfg;
+}
+
 int nic_status(const struct nic *nic, struct status *s)
 {
 	*s = (struct status){

@@ -60,6 +60,7 @@ void nic_log_counters(const struct nic *nic);
 
 /* For the control socket. */
 const char *nic_name(const struct nic *nic);
+const struct nic_config *nic_cfg(const struct nic *nic);
 /*
  * What runs, as of the last nic_serve(); changes nothing. 0, to be given back with status_deinit(),
  * or -ENOMEM.

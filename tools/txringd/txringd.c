@@ -128,8 +128,8 @@ static void raise_fd_limit(void)
 static int tables_init(struct daemon *d)
 {
 	d->threads = calloc(d->opt.iothreads, sizeof(struct iothread *));
-	d->nics = calloc(d->opt.n_nics, sizeof(struct nic *));
-	d->fds = calloc(FD_NICS + d->opt.n_nics * NIC_FDS, sizeof(*d->fds));
+	d->nics = calloc(COMMANDS_MAX_NICS, sizeof(struct nic *));
+	d->fds = calloc(FD_NICS + COMMANDS_MAX_NICS * NIC_FDS, sizeof(*d->fds));
 	if (d->threads && d->nics && d->fds)
 		return 0;
 	log_line("out of memory");
@@ -210,6 +210,7 @@ static int control_init(struct daemon *d)
 	cfg.access = &access.access;
 	d->commands = (struct commands){ .nics = d->nics,
 					 .n_nics = d->n_nics,
+					 .next_name = d->n_nics,
 					 .threads = d->threads,
 					 .n_threads = d->n_threads };
 	error = control_new(&d->control, &cfg, err, sizeof(err));
@@ -306,6 +307,14 @@ static int prepare(struct daemon *d)
 	return timeout;
 }
 
+/* Cards that were added or removed by command. */
+static void count_nics(struct daemon *d)
+{
+	d->n_nics = d->commands.n_nics;
+	d->n_left += (unsigned)d->commands.n_more;
+	d->commands.n_more = 0;
+}
+
 /*
  * Until SIGTERM, or until no front-end will come any more: 0. Or a negative errno, after a line in
  * the log: also when the last card has lost its interface for good.
@@ -341,6 +350,7 @@ static int serve(struct daemon *d)
 		if (d->control) {
 			control_serve(d->control, &d->fds[FD_CONTROL]);
 			commands_tell_events(&d->commands);
+			count_nics(d);
 		}
 	}
 	return d->died && !d->n_left ? -ENODEV : 0;
@@ -390,9 +400,9 @@ static void nics_deinit(struct daemon *d)
 static void daemon_deinit(struct daemon *d)
 {
 	control_free(d->control);
-	events_deinit(&d->commands.events);
 	links_deinit(&d->links);
 	nics_deinit(d);
+	commands_deinit(&d->commands);
 	while (d->n_threads)
 		iothread_free(d->threads[--d->n_threads]);
 	free(d->fds);
