@@ -469,3 +469,13 @@ const struct rx_stats *device_rx_stats(const struct device *dev, unsigned pair)
 {
 	return &dev->pairs[pair].rx.stats;
 }
+
+const struct latency *device_tx_latency(const struct device *dev, unsigned pair)
+{
+	return dev->pairs[pair].tx.latency;
+}
+
+const struct latency *device_rx_latency(const struct device *dev, unsigned pair)
+{
+	return dev->pairs[pair].rx.latency;
+}

@@ -19,6 +19,7 @@
 #include "virtio/vhost_user/session.h"
 
 struct device;
+struct latency;
 
 /* What a queue pair needs of IOTHREAD_MAX_WATCHES, one of which is the iothread's own. */
 #define DEVICE_PAIR_WATCHES 5
@@ -129,5 +130,8 @@ void device_set_link(struct device *dev, bool up);
 /* Counters of a pair's queues; may be read at any time with load_relaxed. */
 const struct tx_stats *device_tx_stats(const struct device *dev, unsigned pair);
 const struct rx_stats *device_rx_stats(const struct device *dev, unsigned pair);
+/* For latency_copy(); valid until device_free(). */
+const struct latency *device_tx_latency(const struct device *dev, unsigned pair);
+const struct latency *device_rx_latency(const struct device *dev, unsigned pair);
 
 #endif

@@ -20,6 +20,7 @@ struct device_config {
 		*threads; /* borrowed; the pairs take turns on them, from first_thread */
 	unsigned n_threads;
 	unsigned first_thread;
+	const char *name; /* of the card, for tracers; borrowed, until device_free(); NULL: none */
 	const struct tx_mode *mode; /* copied */
 	uint16_t mtu;               /* offered to the driver; 0: none */
 	bool has_mac;               /* the MAC is offered to a front-end that asks for it */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "datapath/device_log.h"
+#include "datapath/probe.h"
 #include "virtio/features.h"
 
 _Static_assert(PAIR_RX == (int)VHOST_NET_RX && PAIR_TX == (int)VHOST_NET_TX,
@@ -58,6 +59,7 @@ static void stop_kernel(struct handover *h, struct pair *p)
 				   2 * p->index + i, base[i], used);
 	}
 	p->owner = PAIR_USER;
+	probe_3(handover, p->tx.nic, p->index, 0);
 }
 
 /*
@@ -183,6 +185,7 @@ static enum device_driver hand_over_pair(struct handover *h, struct pair *p)
 	}
 	if (!start_kernel(h, p, &cfg, why)) {
 		p->owner = PAIR_KERNEL;
+		probe_3(handover, p->tx.nic, p->index, 1);
 		return driver;
 	}
 	pair_run(p, PAIR_RECLAIM);

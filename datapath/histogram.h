@@ -2,12 +2,16 @@
 /*
  * A log-linear histogram of any 64-bit values: exact below 128, then 64 buckets for each power of
  * two, so that what it says is off by less than 1 % (1/128). Smallest and largest value are exact.
- * It keeps no sum and no units. Start from all zero; one writer.
+ * It keeps no sum and no units. Start from all zero; one writer, and any thread may read with
+ * load_relaxed or histogram_copy(). Its 30 KB are touched where values fall: in lazily mapped
+ * memory one that has seen three powers of two takes a page or two.
  */
 #ifndef DATAPATH_HISTOGRAM_H
 #define DATAPATH_HISTOGRAM_H
 
 #include <stdint.h>
+
+#include "virtio/base.h"
 
 #define HISTOGRAM_EXACT   128 /* values below are their own bucket */
 #define HISTOGRAM_HALF    64  /* buckets of each power of two above */
@@ -26,14 +30,41 @@ static inline unsigned histogram_shift(uint64_t value)
 	return value < HISTOGRAM_EXACT ? 0 : 57 - (unsigned)__builtin_clzll(value);
 }
 
-static inline void histogram_add(struct histogram *h, uint64_t value)
+/* The same value, n times; n is not 0. */
+static inline void histogram_add_n(struct histogram *h, uint64_t value, uint64_t n)
 {
 	unsigned shift = histogram_shift(value);
 
-	h->buckets[shift * HISTOGRAM_HALF + (value >> shift)]++;
-	h->min = !h->n || value < h->min ? value : h->min;
-	h->max = value > h->max ? value : h->max;
-	h->n++;
+	if (!h->n || value < h->min)
+		store_relaxed(&h->min, value);
+	if (value > h->max)
+		store_relaxed(&h->max, value);
+	count_add(&h->buckets[shift * HISTOGRAM_HALF + (value >> shift)], n);
+	count_add(&h->n, n);
+}
+
+static inline void histogram_add(struct histogram *h, uint64_t value)
+{
+	histogram_add_n(h, value, 1);
+}
+
+/*
+ * Any thread, while the writer goes on: to, which is all zero, gets each bucket as it stands. Its n
+ * is the sum of these.
+ */
+static inline void histogram_copy(struct histogram *to, const struct histogram *h)
+{
+	uint64_t count;
+
+	to->min = load_relaxed(&h->min);
+	to->max = load_relaxed(&h->max);
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		count = load_relaxed(&h->buckets[i]);
+		/* Pages of zeros stay untouched. */
+		if (count)
+			to->buckets[i] = count;
+		to->n += count;
+	}
 }
 
 /* The middle of a bucket. */

@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "datapath/ticks.h"
 #include "virtio/base.h"
 
 #define RING_ENTRIES 256
@@ -54,6 +55,8 @@ struct iothread {
 	uint16_t free_slots[IOTHREAD_MAX_WATCHES];
 	unsigned n_free;
 	uint64_t turn;
+	struct ticks ticks;
+	uint64_t recent_ns;
 	struct iothread_timer retry; /* of the watches that were refused */
 	bool lost;                   /* the kernel has dropped events of any of them */
 	struct iothread_work work;   /* list head: for this turn */
@@ -102,8 +105,17 @@ uint64_t iothread_turns(const struct iothread *t)
 
 uint64_t iothread_now_ns(struct iothread *t)
 {
-	(void)t;
-	return monotonic_ns();
+	return t->recent_ns = ticks_ns(&t->ticks);
+}
+
+uint64_t iothread_stamp_ns(struct iothread *t)
+{
+	return iothread_now_ns(t);
+}
+
+uint64_t iothread_recent_ns(const struct iothread *t)
+{
+	return t->recent_ns;
 }
 
 /* The same again says nothing new. */
@@ -410,6 +422,9 @@ static void fetch_events(struct iothread *t)
 		entered(t, io_uring_submit_and_get_events(&t->ring));
 	else if (load_relaxed(t->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
 		entered(t, io_uring_get_events(&t->ring));
+	else
+		return;
+	iothread_now_ns(t);
 }
 
 static struct __kernel_timespec timespec_of(uint64_t ns)
@@ -437,6 +452,7 @@ static void wait_for_events(struct iothread *t)
 	}
 	if (!entered(t, io_uring_submit_and_wait_timeout(&t->ring, &cqe, 1, timeout, NULL)))
 		nanosleep(&pause, NULL);
+	iothread_now_ns(t);
 }
 
 /* All that was posted, the first one first. */
@@ -462,6 +478,7 @@ static void on_post(struct iothread_watch *w)
 		next = job->next;
 		job->fn(job);
 	}
+	iothread_now_ns(container_of(w, struct iothread, post_watch));
 }
 
 static int ring_init(struct iothread *t)
@@ -533,6 +550,7 @@ int iothread_new(struct iothread **thread, const char *name)
 		t->n_free++;
 	}
 	t->retry.fn = on_retry;
+	ticks_init(&t->ticks);
 	sem_init(&t->started, 0, 0);
 	t->post_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (t->post_fd < 0) {

@@ -103,8 +103,16 @@ void iothread_batch_wait(struct iothread_batch *batch);
  */
 void iothread_job_done(struct iothread_job *job);
 
-/* CLOCK_MONOTONIC, ns. */
+/* On the iothread: CLOCK_MONOTONIC within some microseconds, ns; never goes back (ticks.h). */
 uint64_t iothread_now_ns(struct iothread *thread);
+/* The same, for whoever measures: no decision follows from it. */
+uint64_t iothread_stamp_ns(struct iothread *thread);
+/*
+ * What the iothread's clock said last. Each wait for the kernel, each round of jobs, and each batch
+ * of frames ends with a look at it, so it is the end of what the iothread did before; and it is
+ * free.
+ */
+uint64_t iothread_recent_ns(const struct iothread *thread);
 
 /*
  * Arming what is armed does nothing. With every, wake-ups that come close together may be one call;

@@ -131,6 +131,7 @@ static void rx_queue_publish(struct rx_queue *q, unsigned n, uint64_t bytes)
 	count_add(&q->stats.frames, n);
 	count_add(&q->stats.bytes, bytes - n * (uint64_t)q->hdr_len);
 	virtq_publish(&q->vq);
+	latency_batch(q->latency, iothread_stamp_ns(q->thread), n, 0);
 	if (virtq_call(&q->vq))
 		count_add(&q->stats.calls, 1);
 }
@@ -171,6 +172,8 @@ static void rx_queue_park(struct rx_queue *q, const struct frame *f)
 	copy_out(start, f->iov, f->len);
 	q->parked = start;
 	q->parked_len = f->len + q->spill.used;
+	if (!q->latency->known)
+		latency_know(q->latency, 1, q->latency->at_ns, LATENCY_BUSY);
 	q->gather = RX_GATHER;
 }
 
@@ -193,6 +196,7 @@ static enum rx_next rx_queue_unpark(struct rx_queue *q)
 		else
 			return RX_NO_BUFFERS;
 		q->parked = NULL;
+		q->latency->known = 0;
 		return RX_MORE;
 	}
 	copy_in(w.iov, q->parked, q->parked_len);
@@ -288,12 +292,30 @@ static bool rx_queue_await_buffers(struct rx_queue *q)
 	return !more;
 }
 
+/* Something makes the queue due to run, for frames that it does not know of otherwise. */
+static void rx_queue_told(struct rx_queue *q, uint64_t now_ns, enum latency_cause cause)
+{
+	q->latency->told_ns = now_ns;
+	latency_wake(q->latency, now_ns, cause);
+	latency_enter(q->latency, now_ns, LATENCY_TURN);
+}
+
+static void rx_queue_sleep(struct rx_queue *q)
+{
+	if (q->parked)
+		latency_enter(q->latency, q->latency->at_ns, LATENCY_FULL);
+	else
+		latency_sleep(q->latency, q->latency->at_ns);
+}
+
 static void rx_queue_run(struct rx_queue *q)
 {
 	struct turn turn = TURN_WHOLE;
 	enum rx_next next = RX_MORE;
+	uint64_t frames = q->stats.frames;
 
 	count_add(&q->stats.runs, 1);
+	latency_begin_run(q->latency, iothread_recent_ns(q->thread));
 	while (next == RX_MORE && !turn_over(&turn) && !q->vq.fault) {
 		if (q->parked)
 			next = rx_queue_unpark(q);
@@ -302,6 +324,8 @@ static void rx_queue_run(struct rx_queue *q)
 		else
 			next = rx_queue_batch(q, &turn);
 	}
+	latency_end_run(q->latency, q->stats.frames != frames);
+	rx_queue_sleep(q);
 	if (next != RX_MORE)
 		q->batch = RX_FIRST_BATCH;
 	if (q->vq.fault) {
@@ -313,6 +337,7 @@ static void rx_queue_run(struct rx_queue *q)
 	} else if (next == RX_DRAINED) {
 		await_arm(&q->ready);
 	} else if (next == RX_MORE || !rx_queue_await_buffers(q)) {
+		rx_queue_told(q, q->latency->at_ns, LATENCY_BUSY);
 		iothread_work_queue(q->thread, &q->run_work);
 	}
 }
@@ -324,8 +349,11 @@ static bool rx_queue_may_run(const struct rx_queue *q)
 
 void rx_queue_ready(struct rx_queue *q)
 {
-	if (rx_queue_may_run(q))
-		iothread_work_queue(q->thread, &q->run_work);
+	if (!rx_queue_may_run(q))
+		return;
+	if (!q->run_work.queued)
+		rx_queue_told(q, iothread_recent_ns(q->thread), LATENCY_KICK);
+	iothread_work_queue(q->thread, &q->run_work);
 }
 
 void rx_queue_kick(struct rx_queue *q)
@@ -334,7 +362,7 @@ void rx_queue_kick(struct rx_queue *q)
 	if (!rx_queue_may_run(q))
 		return;
 	virtq_disarm_notify(&q->vq);
-	iothread_work_queue(q->thread, &q->run_work);
+	rx_queue_ready(q);
 }
 
 static void rx_queue_on_run(struct iothread_work *work)
@@ -357,8 +385,11 @@ int rx_queue_init(struct rx_queue *q, struct iothread *thread, struct backend_qu
 	memset(q, 0, sizeof(*q));
 	/* Touched only when a frame spills. */
 	q->memory = malloc(2 * (size_t)SPILL_SIZE);
-	if (!q->memory)
+	q->latency = latency_new();
+	if (!q->memory || !q->latency) {
+		rx_queue_deinit(q);
 		return -ENOMEM;
+	}
 	q->spill.buf = q->memory + SPILL_SIZE;
 	q->thread = thread;
 	q->bq = bq;
@@ -380,6 +411,8 @@ void rx_queue_deinit(struct rx_queue *q)
 {
 	free(q->memory);
 	q->memory = NULL;
+	latency_free(q->latency);
+	q->latency = NULL;
 }
 
 int rx_queue_start(struct rx_queue *q, const struct rx_queue_config *cfg)
@@ -411,6 +444,7 @@ void rx_queue_pause(struct rx_queue *q)
 void rx_queue_resume(struct rx_queue *q)
 {
 	q->running = true;
+	latency_start(q->latency, iothread_stamp_ns(q->thread));
 	rx_queue_ready(q);
 }
 

@@ -15,6 +15,7 @@
 #include "datapath/await.h"
 #include "datapath/backend.h"
 #include "datapath/iothread.h"
+#include "datapath/latency.h"
 #include "datapath/stats.h"
 #include "virtio/virtq.h"
 
@@ -25,6 +26,8 @@ struct rx_queue {
 	unsigned hdr_len;
 	bool mergeable;                        /* a frame may take several chains */
 	void (*on_broken)(struct rx_queue *q); /* on the iothread, once per fault; may be NULL */
+
+	struct latency *latency; /* of the queue, until deinit; what it points to is hot */
 
 	/* hot: the iothread */
 	struct virtq vq;

@@ -9,8 +9,11 @@
 #include "datapath/tx/queue.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
+
+#include "datapath/probe.h"
 
 static void tx_queue_broken(struct tx_queue *q)
 {
@@ -19,19 +22,42 @@ static void tx_queue_broken(struct tx_queue *q)
 		q->on_broken(q);
 }
 
-static void tx_queue_publish(struct tx_queue *q)
+/*
+ * Make n chains visible that were pushed, the first of which was seen at from_ns, and call. Returns
+ * when they were visible.
+ */
+static uint64_t tx_queue_publish(struct tx_queue *q, unsigned n, uint64_t from_ns)
 {
+	uint64_t now_ns;
+
 	virtq_publish(&q->vq);
+	now_ns = iothread_stamp_ns(q->thread);
+	probe_4(complete, q->nic, q->pair, n, now_ns - from_ns);
 	if (virtq_call(&q->vq))
 		count_add(&q->stats.calls, 1);
+	return now_ns;
 }
 
 /* Give back to the driver what the backend has completed since it was asked last. */
 static void tx_queue_reap(struct tx_queue *q)
 {
-	if (q->bq->ops->tx_done && tx_flight_count(&q->flight) &&
-	    tx_flight_complete(&q->flight, &q->vq, q->bq->ops->tx_done(q->bq)))
-		tx_queue_publish(q);
+	unsigned before = tx_flight_count(&q->flight);
+
+	if (q->bq->ops->tx_done && before &&
+	    tx_flight_complete(&q->flight, &q->vq, q->bq->ops->tx_done(q->bq))) {
+		before -= tx_flight_count(&q->flight);
+		latency_done(q->latency,
+			     tx_queue_publish(q, before, latency_oldest_sent(q->latency)), before);
+	}
+}
+
+/*
+ * Chains that were seen and not taken, n of which were rewound. A packed ring does not tell how
+ * many others there are: those are seen when they are taken.
+ */
+static unsigned tx_queue_left(const struct tx_queue *q, unsigned n)
+{
+	return q->vq.packed ? n : virtq_seen(&q->vq);
 }
 
 /*
@@ -40,24 +66,33 @@ static void tx_queue_reap(struct tx_queue *q)
  */
 static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, struct turn *turn, bool *full)
 {
-	unsigned room = q->vq.size - tx_flight_count(&q->flight), taken = 0;
+	unsigned room = q->vq.size - tx_flight_count(&q->flight), taken = 0, popped;
 	struct tx_batch b;
 
 	/* More chains than the ring has, those in flight included, do not fit the flight ring. */
 	if (!room && virtq_peek(&q->vq))
 		virtq_break(&q->vq, VIRTQ_FAULT_AVAIL_IDX);
 	tx_batch_pop(&b, &q->vq, &q->rules, &q->stats, n < room ? n : room, turn->bytes);
+	popped = b.n_chains;
 	if (b.n_frames)
 		taken = q->bq->ops->tx(q->bq, b.frames, b.n_frames, &q->stats);
 	*full = taken < b.n_frames;
 	tx_batch_settle(&b, &q->vq, &q->rules, &q->stats, taken);
 	turn_take(turn, b.n_chains, b.bytes);
+	probe_4(send, q->nic, q->pair, b.n_chains, b.bytes);
 	if (q->bq->ops->tx_done) {
 		tx_batch_fly(&b, &q->flight);
+		if (popped)
+			latency_sent(q->latency, iothread_stamp_ns(q->thread), b.n_chains,
+				     tx_queue_left(q, popped - b.n_chains));
 		tx_queue_reap(q);
 	} else if (b.n_chains) {
 		tx_batch_push(&b, &q->vq);
-		tx_queue_publish(q);
+		latency_batch(q->latency,
+			      tx_queue_publish(q, b.n_chains, latency_oldest(q->latency)),
+			      b.n_chains, tx_queue_left(q, popped - b.n_chains));
+	} else if (popped) {
+		latency_left(q->latency, q->latency->at_ns, 0, tx_queue_left(q, popped));
 	}
 	return b.n_chains;
 }
@@ -75,12 +110,15 @@ static void tx_queue_await_backend(struct tx_queue *q)
 static void tx_queue_end_run(struct tx_queue *q, enum tx_stop stop)
 {
 	q->run.open = false;
+	probe_4(run_end, q->nic, q->pair, q->run.sent, stop);
+	latency_end_run(q->latency, q->run.sent);
 	if (q->vq.fault) {
 		tx_queue_broken(q);
 	} else if (stop == TX_STOP_FULL) {
 		count_add(&q->stats.backend_full, 1);
 		q->blocked = true;
 		virtq_disarm_notify(&q->vq);
+		latency_enter(q->latency, q->latency->at_ns, LATENCY_FULL);
 	}
 }
 
@@ -89,7 +127,9 @@ static void tx_queue_open_run(struct tx_queue *q, enum tx_event event)
 {
 	count_add(&q->stats.runs, 1);
 	q->waiting_ns = 0;
+	probe_2(run_begin, q->nic, q->pair);
 	q->run = (struct tx_run){ .open = true, .told_as = event };
+	latency_begin_run(q->latency, iothread_recent_ns(q->thread));
 }
 
 /*
@@ -107,6 +147,8 @@ static bool tx_queue_run(struct tx_queue *q, struct turn *turn, struct tx_view *
 		done = tx_queue_batch(q, done, turn, &full);
 		run->sent += done;
 	}
+	if (done && !full)
+		latency_wake(q->latency, q->latency->at_ns, LATENCY_BUSY);
 	*view = (struct tx_view){ .sent = run->sent, .stop = TX_STOP_EMPTY };
 	if (full) {
 		view->stop = TX_STOP_FULL;
@@ -118,6 +160,8 @@ static bool tx_queue_run(struct tx_queue *q, struct turn *turn, struct tx_view *
 	}
 	if (!run->rest)
 		tx_queue_end_run(q, view->stop);
+	else
+		latency_enter(q->latency, q->latency->at_ns, LATENCY_TURN);
 	tx_queue_await_backend(q);
 	return !run->rest;
 }
@@ -140,6 +184,31 @@ static bool tx_queue_mend(struct tx_queue *q, struct tx_plan *plan, uint64_t now
 	return plan->at_ns == was.at_ns && plan->burst == was.burst;
 }
 
+/* For the record of latencies: the engine is about to hear of event. */
+static void tx_queue_told(struct tx_queue *q, enum tx_event event, const struct tx_view *view)
+{
+	struct latency *l = q->latency;
+
+	l->told_ns = view->now_ns;
+	if (event == TX_TIMER)
+		latency_timer(l, view->now_ns, q->timer.at_ns);
+	else if (event == TX_START && view->pending)
+		latency_wake(l, view->now_ns, LATENCY_LOOK);
+}
+
+/* What the queue does from now on, by plan. */
+static void tx_queue_planned(struct tx_queue *q, enum tx_when when)
+{
+	static const enum latency_part part[] = { [TX_ON_KICK] = LATENCY_IDLE,
+						  [TX_SOON] = LATENCY_TURN,
+						  [TX_NOW] = LATENCY_TURN,
+						  [TX_AT] = LATENCY_DELAY };
+
+	if (when == TX_ON_KICK)
+		q->latency->known = 0;
+	latency_enter(q->latency, q->latency->told_ns, part[when]);
+}
+
 /* What the engine wants after event, made safe. */
 static struct tx_plan tx_queue_ask(struct tx_queue *q, enum tx_event event, struct tx_view *view)
 {
@@ -154,10 +223,13 @@ static struct tx_plan tx_queue_ask(struct tx_queue *q, enum tx_event event, stru
 		q->unheard = false;
 	}
 	view->pending = virtq_seen(&q->vq);
+	tx_queue_told(q, event, view);
 	plan = q->engine->plan(q->state, event, view);
 	if (!tx_queue_mend(q, &plan, view->now_ns))
 		count_add(&q->stats.unsafe_plans, 1);
 	q->burst = plan.burst;
+	probe_5(plan, q->nic, q->pair, event, plan.when,
+		plan.when == TX_AT ? plan.at_ns - view->now_ns : 0);
 	return plan;
 }
 
@@ -177,8 +249,11 @@ static bool tx_queue_follow(struct tx_queue *q, struct tx_plan plan, enum tx_eve
 		iothread_work_cancel(q->thread, &q->run_work);
 	if (plan.when == TX_ON_KICK) {
 		q->waiting_ns = 0;
-		if (!virtq_arm_notify(&q->vq))
+		if (!virtq_arm_notify(&q->vq)) {
+			tx_queue_planned(q, TX_ON_KICK);
 			return false;
+		}
+		latency_wake(q->latency, q->latency->told_ns, LATENCY_LOOK);
 		/* Chains came before the driver could see that it is to kick: it did not. */
 		count_add(&q->stats.rechecks, 1);
 		plan.when = *event == TX_RECHECKED ? TX_SOON : TX_NOW;
@@ -189,6 +264,7 @@ static bool tx_queue_follow(struct tx_queue *q, struct tx_plan plan, enum tx_eve
 		*event = TX_RAN;
 	}
 	virtq_disarm_notify(&q->vq);
+	tx_queue_planned(q, plan.when);
 	if (plan.when == TX_SOON)
 		iothread_work_queue(q->thread, &q->run_work);
 	else if (plan.when == TX_AT)
@@ -228,6 +304,8 @@ static void tx_queue_on_run(struct iothread_work *work)
 
 	if (!q->run.open)
 		tx_queue_open_run(q, TX_RAN);
+	else
+		latency_enter(q->latency, iothread_recent_ns(q->thread), LATENCY_RUN);
 	if (q->run.rest)
 		iothread_work_queue(q->thread, &q->run_work);
 	else if (tx_queue_run(q, &turn, &view))
@@ -249,9 +327,12 @@ static void tx_queue_on_kick(struct iothread_watch *watch)
 void tx_queue_kick(struct tx_queue *q)
 {
 	count_add(&q->stats.kicks, 1);
+	probe_2(kick, q->nic, q->pair);
 	/* While blocked, or within a run, one is owed already; a broken queue does nothing more. */
-	if (q->running && !q->blocked && !q->run.open && !q->vq.fault)
-		tx_queue_event(q, TX_KICK);
+	if (!q->running || q->blocked || q->run.open || q->vq.fault)
+		return;
+	latency_wake(q->latency, iothread_recent_ns(q->thread), LATENCY_KICK);
+	tx_queue_event(q, TX_KICK);
 }
 
 /* Something completed while the queue is pausing. */
@@ -309,6 +390,8 @@ void tx_queue_init(struct tx_queue *q, struct iothread *thread, struct backend_q
 		   const struct tx_mode *mode)
 {
 	memset(q, 0, sizeof(*q));
+	q->nic = "";
+	q->latency = latency_new();
 	q->thread = thread;
 	q->bq = bq;
 	q->engine = mode->engine;
@@ -333,11 +416,13 @@ void tx_queue_set_thread(struct tx_queue *q, struct iothread *thread)
 void tx_queue_deinit(struct tx_queue *q)
 {
 	tx_flight_deinit(&q->flight);
+	latency_free(q->latency);
+	q->latency = NULL;
 }
 
 int tx_queue_start(struct tx_queue *q, const struct tx_queue_config *cfg)
 {
-	int err = tx_flight_resize(&q->flight, cfg->vq.size);
+	int err = q->latency ? tx_flight_resize(&q->flight, cfg->vq.size) : -ENOMEM;
 
 	if (err)
 		return err;
@@ -380,6 +465,7 @@ void tx_queue_resume(struct tx_queue *q)
 {
 	assert(!q->pausing);
 	q->running = true;
+	latency_start(q->latency, iothread_stamp_ns(q->thread));
 	if (!q->vq.fault)
 		tx_queue_event(q, TX_START);
 }

@@ -17,6 +17,7 @@
 #include "datapath/await.h"
 #include "datapath/backend.h"
 #include "datapath/iothread.h"
+#include "datapath/latency.h"
 #include "datapath/stats.h"
 #include "datapath/tx/batch.h"
 #include "datapath/tx/engine.h"
@@ -41,6 +42,10 @@ struct tx_queue {
 	 * on the iothread: a pause that tx_queue_pause() left unfinished is complete; may be NULL
 	 */
 	void (*on_paused)(struct tx_queue *q);
+
+	const char *nic; /* these two for tracers (probe.h); "" if its card has no name */
+	unsigned pair;
+	struct latency *latency; /* of the queue, until deinit; what it points to is hot */
 
 	/* hot: the iothread */
 	struct virtq vq;

@@ -50,7 +50,7 @@ includes()
 # The order inside a layer: which file stands on which, as: order, level, pattern of a path without its suffix. No file
 # includes what stands above it in its order, or calls it. What is in no order is not judged.
 orders='
-datapath 1 datapath/iothread
+datapath 1 datapath/(iothread|latency|ticks|probe)
 datapath 2 datapath/(tx/.*|rx|device_types|device_log|rarp)
 datapath 3 datapath/pair
 datapath 4 datapath/handover.*
@@ -251,7 +251,7 @@ for line in told.splitlines():
         calls.append((source, symbol))
         continue
     home[symbol] = source
-    if not symbol.startswith("__") and not re.match(rf"({folder}_)?{name}(_|$)", symbol):
+    if not symbol.startswith(("__", "_.")) and not re.match(rf"({folder}_)?{name}(_|$)", symbol):
         print(f"{source}: exports {symbol}, which is not {name}_* or {folder}_{name}_*")
 for source, symbol in calls:
     if symbol in home and goes_up(source, home[symbol]):

@@ -87,6 +87,16 @@ uint64_t iothread_now_ns(struct iothread *thread)
 	return thread->now_ns;
 }
 
+uint64_t iothread_stamp_ns(struct iothread *thread)
+{
+	return thread->now_ns;
+}
+
+uint64_t iothread_recent_ns(const struct iothread *thread)
+{
+	return thread->now_ns;
+}
+
 int iothread_watch_arm(struct iothread *thread, struct iothread_watch *watch)
 {
 	uint32_t slot;
@@ -290,6 +300,11 @@ void fake_iothread_advance(struct iothread *thread, uint64_t ns)
 	}
 	if (thread->now_ns < end)
 		thread->now_ns = end;
+}
+
+void fake_iothread_hold(struct iothread *thread, uint64_t ns)
+{
+	thread->now_ns += ns;
 }
 
 void fake_iothread_fire(struct iothread *thread, int fd)

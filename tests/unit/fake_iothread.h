@@ -28,6 +28,9 @@ bool fake_iothread_run_until_idle(struct iothread *thread, unsigned max);
 /* Let ns go by, with a turn at each timer's time on the way, and none at the end. */
 void fake_iothread_advance(struct iothread *thread, uint64_t ns);
 
+/* The thread is held up, also within a turn: ns go by and nothing happens. */
+void fake_iothread_hold(struct iothread *thread, uint64_t ns);
+
 /* When the next timer is due, or FAKE_IOTHREAD_NO_TIMER. */
 uint64_t fake_iothread_next_timer(const struct iothread *thread);
 

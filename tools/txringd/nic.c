@@ -122,6 +122,7 @@ static int device_init(struct nic *nic, struct iothread *const *threads, unsigne
 		       unsigned first)
 {
 	struct device_config cfg = {
+		.name = nic_name(nic),
 		.backend = nic->backend,
 		.threads = threads,
 		.n_threads = n_threads,
@@ -297,7 +298,7 @@ const struct nic_config *nic_cfg(const struct nic *nic)
 int nic_status(const struct nic *nic, struct status *s)
 {
 	*s = (struct status){
-		.name = nic->cfg->name,
+		.name = nic_name(nic),
 		.n_front_ends = nic->n_front_ends,
 		.cfg = nic->cfg,
 		.backend = nic->backend->describe,
