@@ -6,7 +6,7 @@
 #include "tools/txringctl/convert.h"
 #include "tools/txringctl/convert_words.h"
 
-/* Where the units of tools/libvirt/ listen: txringd@INSTANCE.socket. */
+/* Where the units of tools/systemd/ listen: txringd@INSTANCE.socket. */
 #define UNITS_FOLDER "/run/txring/"
 #define UNITS_SUFFIX ".sock"
 

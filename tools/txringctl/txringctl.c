@@ -15,6 +15,7 @@
 #include "tools/txringctl/client.h"
 #include "tools/txringctl/convert.h"
 #include "tools/txringctl/find.h"
+#include "tools/txringctl/metrics_command.h"
 #include "tools/txringctl/probe.h"
 #include "tools/txringctl/watch.h"
 #include "tools/log.h"
@@ -28,6 +29,7 @@ static const struct local {
 	const char *help;
 } locals[] = {
 	{ "convert", convert_run, "libvirt's XML to txring and back, or as QEMU's arguments" },
+	{ "metrics", metrics_run, "what txringds count, for Prometheus: text, a file, or by HTTP" },
 	{ "probe", probe_run, "what this host, and QEMUs on it, can do" },
 };
 

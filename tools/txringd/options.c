@@ -11,40 +11,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datapath/device.h"
-#include "datapath/iothread.h"
 #include "tools/config/values.h"
 #include "tools/log.h"
-#include "tools/txringd/activation.h"
-#include "tools/txringd/options_xml.h"
+#include "tools/txringd/options_check.h"
+#include "tools/txringd/options_parser.h"
 #include "tools/version.h"
 #include "virtio/base.h"
 
 #define MAX_NICS      512
 #define MAX_IOTHREADS 64
 
-/* Queue pairs that one iothread has room for. */
-#define PAIRS_PER_IOTHREAD ((IOTHREAD_MAX_WATCHES - 1) / DEVICE_PAIR_WATCHES)
-
 /* Most keys that a card may have, for the table that getopt reads. */
 #define MAX_KEYS 64
-
-enum option_id {
-	OPT_IOTHREADS = 256,
-	OPT_NIC,
-	OPT_INTERFACE,
-	OPT_CONTROL,
-	OPT_HELP,
-	OPT_VERSION,
-	OPT_PRINT_CAPABILITIES,
-	OPT_KEYS, /* and as many more as nic_config_keys[] has */
-};
 
 static const struct option own_options[] = {
 	{ "iothreads", required_argument, NULL, OPT_IOTHREADS },
 	{ "nic", no_argument, NULL, OPT_NIC },
 	{ "interface", required_argument, NULL, OPT_INTERFACE },
 	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "print-capabilities", no_argument, NULL, OPT_PRINT_CAPABILITIES },
@@ -67,23 +52,7 @@ static void collect_options(struct option all[array_size(own_options) + MAX_KEYS
 	all[n] = (struct option){ 0 };
 }
 
-/* An option of a card that a file describes: kept until the file is read. */
-struct given {
-	const struct config_key *key;
-	const char *value;
-};
-
-/* argv being read. */
-struct parser {
-	struct options *o;
-	struct options_xml xml;
-	bool untouched;        /* the last card: nothing was said of it */
-	const char *interface; /* which file describes it; NULL: none */
-	struct given *given;   /* n_given, of a card that a file describes */
-	unsigned n_given;
-};
-
-static void *grow(void *array, unsigned n, size_t size)
+void *options_grow(void *array, unsigned n, size_t size)
 {
 	void *larger = realloc(array, n * size);
 
@@ -92,20 +61,21 @@ static void *grow(void *array, unsigned n, size_t size)
 	return larger;
 }
 
-static bool append_nic(struct options *o)
+static bool append_nic(struct options_parser *p)
 {
 	struct options_origin *origins;
+	struct options *o = p->o;
 	struct nic_config *nics;
 
 	if (o->n_nics == MAX_NICS) {
 		log_line("--nic: more than %d network cards", MAX_NICS);
 		return false;
 	}
-	nics = grow(o->nics, o->n_nics + 1, sizeof(*nics));
+	nics = options_grow(o->nics, o->n_nics + 1, sizeof(*nics));
 	if (!nics)
 		return false;
 	o->nics = nics;
-	origins = grow(o->origins, o->n_nics + 1, sizeof(*origins));
+	origins = options_grow(o->origins, o->n_nics + 1, sizeof(*origins));
 	if (!origins)
 		return false;
 	o->origins = origins;
@@ -116,20 +86,21 @@ static bool append_nic(struct options *o)
 	return true;
 }
 
-static bool set_key(struct nic_config *c, const struct config_key *key, const char *value)
+static bool set_key(const struct options_parser *p, struct nic_config *c,
+		    const struct config_key *key, const char *value)
 {
 	char err[NIC_CONFIG_ERR_LEN];
 
 	if (!nic_config_set(c, key, value, err))
 		return true;
-	log_line("%s", err);
+	log_line("%s%s", p->where, err);
 	return false;
 }
 
-static bool set_given(const struct parser *p, struct nic_config *c)
+static bool set_given(const struct options_parser *p, struct nic_config *c)
 {
 	for (unsigned i = 0; i < p->n_given; i++) {
-		if (!set_key(c, p->given[i].key, p->given[i].value))
+		if (!set_key(p, c, p->given[i].key, p->given[i].value))
 			return false;
 	}
 	return true;
@@ -154,13 +125,14 @@ static void drop_socket(struct nic_config *c, bool by_path, bool by_fd)
  * The last card has all its options. If a file describes it they are set before the file is read,
  * which need not say what they do, and again behind it, as they go before.
  */
-static bool finish_nic(struct parser *p)
+static bool finish_nic(struct options_parser *p)
 {
-	struct nic_config *c = &p->o->nics[p->o->n_nics - 1];
+	struct nic_config *c;
 	bool by_path, by_fd;
 
 	if (!p->interface)
 		return true;
+	c = &p->o->nics[p->o->n_nics - 1];
 	if (!set_given(p, c))
 		return false;
 	by_path = c->socket_path;
@@ -175,33 +147,32 @@ static bool finish_nic(struct parser *p)
 	return true;
 }
 
-/* The card that the options from here on are about. */
-static bool add_nic(struct parser *p)
+bool options_add_nic(struct options_parser *p)
 {
-	if (!finish_nic(p) || !append_nic(p->o))
+	if (!finish_nic(p) || !append_nic(p))
 		return false;
 	p->untouched = true;
+	p->begun = false;
 	return true;
 }
 
-/* One that nothing was said of is that card, so that the first may be one. */
-static bool add_interface(struct parser *p, const char *spec)
+bool options_add_interface(struct options_parser *p, const char *spec)
 {
-	if (!p->untouched && !add_nic(p))
+	if (!p->untouched && !options_add_nic(p))
 		return false;
 	p->untouched = false;
 	p->interface = spec;
 	return true;
 }
 
-static bool parse_key(struct parser *p, const struct config_key *key, const char *value)
+static bool parse_key(struct options_parser *p, const struct config_key *key, const char *value)
 {
 	struct given *given;
 
 	p->untouched = false;
 	if (!p->interface)
-		return set_key(&p->o->nics[p->o->n_nics - 1], key, value);
-	given = grow(p->given, p->n_given + 1, sizeof(*given));
+		return set_key(p, &p->o->nics[p->o->n_nics - 1], key, value);
+	given = options_grow(p->given, p->n_given + 1, sizeof(*given));
 	if (!given)
 		return false;
 	p->given = given;
@@ -209,96 +180,34 @@ static bool parse_key(struct parser *p, const struct config_key *key, const char
 	return true;
 }
 
-static bool parse_iothreads(struct options *o, const char *text)
+static bool parse_iothreads(const struct options_parser *p, const char *text)
 {
 	uint64_t n;
 
 	if (!values_number(text, strlen(text), 1, MAX_IOTHREADS, &n)) {
-		log_line("--iothreads '%s' must be a number from 1 to %d", text, MAX_IOTHREADS);
+		log_line("%s%siothreads '%s' must be a number from 1 to %d", p->where,
+			 *p->where ? "" : "--", text, MAX_IOTHREADS);
 		return false;
 	}
-	o->iothreads = (unsigned)n;
+	p->o->iothreads = (unsigned)n;
 	return true;
 }
 
-/* False when it was refused. */
-static bool parse_option(struct parser *p, int id, const char *arg)
+bool options_take(struct options_parser *p, int id, const char *arg)
 {
+	if (id == OPT_CONFIG)
+		return options_lines_read(p, arg);
 	if (id == OPT_NIC)
-		return add_nic(p);
+		return options_add_nic(p);
 	if (id == OPT_INTERFACE)
-		return add_interface(p, arg);
+		return options_add_interface(p, arg);
 	if (id == OPT_IOTHREADS)
-		return parse_iothreads(p->o, arg);
+		return parse_iothreads(p, arg);
 	if (id == OPT_CONTROL) {
 		p->o->control_path = arg;
 		return true;
 	}
 	return parse_key(p, &nic_config_keys[id - OPT_KEYS], arg);
-}
-
-/* Two cards of one MAC, of which a file describes one: libvirt's guest cannot tell them apart. */
-static bool check_macs(const struct options *o)
-{
-	for (unsigned i = 0; i < o->n_nics; i++) {
-		const struct nic_config *c = &o->nics[i];
-
-		for (unsigned k = 0; k < i; k++) {
-			if (!c->has_mac || !o->nics[k].has_mac ||
-			    memcmp(c->mac, o->nics[k].mac, sizeof(c->mac)) != 0 ||
-			    !(*o->origins[i].text || *o->origins[k].text))
-				continue;
-			log_line("%s%s%s: mac '%02x:%02x:%02x:%02x:%02x:%02x' is that of %s, too: "
-				 "each card needs its own",
-				 o->origins[i].text, *o->origins[i].text ? ": " : "", c->name,
-				 c->mac[0], c->mac[1], c->mac[2], c->mac[3], c->mac[4], c->mac[5],
-				 o->nics[k].name);
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool check(struct options *o)
-{
-	char err[NIC_CONFIG_ERR_LEN];
-	unsigned queues = 0, i;
-
-	for (i = 0; i < o->n_nics; i++) {
-		const char *origin = o->origins[i].text;
-
-		if (nic_config_check(&o->nics[i], err)) {
-			log_line("%s%s%s%s%s (see --help)", origin, *origin ? ": " : "",
-				 o->n_nics > 1 ? o->nics[i].name : "", o->n_nics > 1 ? ": " : "",
-				 err);
-			return false;
-		}
-		if (o->control_path && o->nics[i].socket_path &&
-		    !strcmp(o->control_path, o->nics[i].socket_path)) {
-			log_line("--control '%s' is --socket-path of %s, too: each needs its own",
-				 o->control_path, o->nics[i].name);
-			return false;
-		}
-		queues += o->nics[i].pairs;
-	}
-	if (activation_resolve(o->nics, o->n_nics, err) ||
-	    nic_config_check_all(o->nics, o->n_nics, err)) {
-		log_line("%s", err);
-		return false;
-	}
-	if (!check_macs(o))
-		return false;
-	if ((queues + PAIRS_PER_IOTHREAD - 1) / PAIRS_PER_IOTHREAD > o->iothreads) {
-		log_line("--iothreads '%u' must be more for %u queue pairs: one runs %u at most",
-			 o->iothreads, queues, PAIRS_PER_IOTHREAD);
-		return false;
-	}
-	if (o->iothreads <= queues)
-		return true;
-	log_line("--iothreads '%u' must be at most the number of queue pairs (--queues), which is "
-		 "%u",
-		 o->iothreads, queues);
-	return false;
 }
 
 /* Conventions of QEMU's docs/interop/vhost-user.json: print and exit 0, whatever else was asked. */
@@ -317,19 +226,24 @@ void options_deinit(struct options *o)
 {
 	for (unsigned i = 0; i < o->n_nics; i++)
 		nic_config_deinit(&o->nics[i]);
+	for (unsigned i = 0; i < o->n_texts; i++)
+		free(o->texts[i]);
+	free(o->texts);
 	free(o->nics);
 	free(o->origins);
 	*o = (struct options){ 0 };
 }
 
-static enum options_outcome parse(struct parser *p, int argc, char **argv)
+static enum options_outcome parse(struct options_parser *p, int argc, char **argv)
 {
 	struct option long_options[array_size(own_options) + MAX_KEYS + 1];
 	char letter[] = "-?";
 	int id;
 
 	collect_options(long_options);
-	if (!add_nic(p))
+	p->known = long_options;
+	optind = 0;
+	if (!options_add_nic(p))
 		return OPTIONS_BAD;
 	opterr = 0;
 	while ((id = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
@@ -350,19 +264,19 @@ static enum options_outcome parse(struct parser *p, int argc, char **argv)
 				 optopt && optopt < OPT_IOTHREADS ? letter : argv[optind - 1]);
 			return OPTIONS_BAD;
 		}
-		if (!parse_option(p, id, optarg))
+		if (!options_take(p, id, optarg))
 			return OPTIONS_BAD;
 	}
 	if (optind < argc) {
 		log_line("unexpected argument '%s' (see --help)", argv[optind]);
 		return OPTIONS_BAD;
 	}
-	return finish_nic(p) && check(p->o) ? OPTIONS_RUN : OPTIONS_BAD;
+	return finish_nic(p) && options_check(p->o, p->again) ? OPTIONS_RUN : OPTIONS_BAD;
 }
 
-enum options_outcome options_parse(struct options *o, int argc, char **argv)
+static enum options_outcome parse_all(struct options *o, int argc, char **argv, bool again)
 {
-	struct parser p = { .o = o };
+	struct options_parser p = { .o = o, .again = again };
 	enum options_outcome outcome;
 
 	*o = (struct options){ .iothreads = 1 };
@@ -372,4 +286,14 @@ enum options_outcome options_parse(struct options *o, int argc, char **argv)
 	options_xml_deinit(&p.xml);
 	free(p.given);
 	return outcome;
+}
+
+enum options_outcome options_parse(struct options *o, int argc, char **argv)
+{
+	return parse_all(o, argc, argv, false);
+}
+
+enum options_outcome options_parse_again(struct options *o, int argc, char **argv)
+{
+	return parse_all(o, argc, argv, true);
 }

@@ -5,7 +5,7 @@
 
 #include "tools/config/nic_config.h"
 
-/* What of a card's configuration a file said: "FILE:LINE: <interface>"; "": nothing. */
+/* Where in a file the configuration of a card stands: "FILE:LINE: <interface>"; "": in none. */
 struct options_origin {
 	char text[192];
 };
@@ -15,7 +15,10 @@ struct options {
 	struct options_origin *origins; /* of each */
 	unsigned n_nics;
 	unsigned iothreads;
-	const char *control_path; /* of argv; NULL: no control socket */
+	const char *control_path; /* of argv or texts; NULL: no control socket */
+	bool from_file;           /* --config was given: it can be read again */
+	char **texts; /* n_texts files of --config, which the strings above are parts of */
+	unsigned n_texts;
 };
 
 enum options_outcome {
@@ -26,6 +29,11 @@ enum options_outcome {
 
 /* To be given back with options_deinit, whatever comes of it. */
 enum options_outcome options_parse(struct options *o, int argc, char **argv);
+/*
+ * The same argv once more, whose files may say something else by now. Sockets of systemd, which can
+ * be had once, are named in o but not there.
+ */
+enum options_outcome options_parse_again(struct options *o, int argc, char **argv);
 void options_deinit(struct options *o);
 /* On stdout. */
 void options_help(void);

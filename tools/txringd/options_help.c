@@ -63,6 +63,9 @@ void options_help(void)
 		     "one more card, as libvirt's <interface> in FILE, alone or in a <domain>,\n"
 		     "says it (txring-xml(5)); of several the one chosen behind FILE with\n"
 		     ",mac=MAC ,alias=NAME ,dev=NAME or ,n=N; options that follow go before it");
+	print_option("config", "FILE",
+		     "options of FILE, one a line: NAME = VALUE, [nic] for another card, # before\n"
+		     "a comment; FILE.xml is --interface. SIGHUP reads it again");
 	printf("\n");
 	print_option("iothreads", "N",
 		     "threads that run the queue pairs of all cards in turn, default 1");
@@ -77,6 +80,6 @@ void options_help(void)
 	       modes);
 	print_backend_params();
 	printf("\n"
-	       "SIGUSR1 logs the counters of all queues; SIGTERM, SIGINT and SIGHUP end "
-	       "txringd.\n");
+	       "SIGUSR1 logs the counters of all queues; SIGTERM and SIGINT end txringd, as "
+	       "does SIGHUP without --config.\n");
 }

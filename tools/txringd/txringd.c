@@ -25,7 +25,10 @@
 #include "tools/log.h"
 #include "tools/txringd/links.h"
 #include "tools/txringd/nic.h"
+#include "tools/txringd/notify.h"
 #include "tools/txringd/options.h"
+#include "tools/txringd/pulse.h"
+#include "tools/txringd/reload.h"
 #include "tools/txringd/sigbus.h"
 #include "virtio/base.h"
 
@@ -38,7 +41,11 @@
 enum { FD_SIGNAL, FD_SIGBUS, FD_LINKS, FD_CONTROL, FD_NICS = FD_CONTROL + CONTROL_FDS };
 
 struct daemon {
+	int argc;    /* of main(), to be read again */
+	char **argv; /* likewise */
 	struct options opt;
+	struct notify notify;
+	struct pulse pulse; /* of threads, where a watchdog wants to know */
 	int signal_fd;
 	struct iothread **threads;
 	unsigned n_threads;
@@ -220,6 +227,22 @@ static int control_init(struct daemon *d)
 	return error;
 }
 
+/* Without a service manager, or one that watches, there is nothing to do. */
+static void watchdog_init(struct daemon *d)
+{
+	if (d->notify.period_ns && pulse_init(&d->pulse, d->threads, d->n_threads)) {
+		log_line("the watchdog gets no sign of life: out of memory");
+		d->notify.period_ns = 0;
+	}
+}
+
+/* A sign of life is one of all threads. */
+static void feed_watchdog(struct daemon *d)
+{
+	if (notify_due(&d->notify, monotonic_ns()) && pulse_check(&d->pulse))
+		notify_tell(&d->notify, "WATCHDOG=1");
+}
+
 /* Without it an interface that was removed is noticed late. */
 static void watch_links(struct daemon *d)
 {
@@ -229,11 +252,25 @@ static void watch_links(struct daemon *d)
 		log_line("the host's interfaces are not watched: netlink: %s", strerror(-err));
 }
 
+static void reload(struct daemon *d)
+{
+	bool ok;
+
+	notify_reloading(&d->notify);
+	ok = reload_run(d->argc, d->argv, d->nics, d->n_nics);
+	notify_tell(&d->notify, "READY=1\nSTATUS=%s",
+		    ok ? "reloaded" : "the last reload failed: see the log");
+}
+
 static void handle_signals(struct daemon *d)
 {
 	struct signalfd_siginfo info;
 
 	while (read(d->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP && d->opt.from_file) {
+			reload(d);
+			continue;
+		}
 		if (info.ssi_signo != SIGUSR1)
 			d->stop = true;
 		for (unsigned i = 0; i < d->n_nics && !d->stop; i++) {
@@ -292,6 +329,7 @@ static int prepare(struct daemon *d)
 	if (control_is_watched(d->control))
 		timeout = earlier(timeout, EVENTS_LOOK_MS);
 	timeout = earlier(timeout, links_timeout_ms(&d->links, now_ms()));
+	timeout = earlier(timeout, notify_timeout_ms(&d->notify, monotonic_ns()));
 	for (unsigned i = 0; i < CONTROL_FDS && !d->control; i++)
 		d->fds[FD_CONTROL + i].fd = -1;
 	d->fds[FD_SIGNAL] = (struct pollfd){ .fd = d->signal_fd, .events = POLLIN };
@@ -352,6 +390,7 @@ static int serve(struct daemon *d)
 			commands_tell_events(&d->commands);
 			count_nics(d);
 		}
+		feed_watchdog(d);
 	}
 	return d->died && !d->n_left ? -ENODEV : 0;
 }
@@ -363,6 +402,9 @@ static int daemon_run(struct daemon *d)
 		 d->n_threads, d->n_threads > 1 ? "s" : "");
 	for (unsigned i = 0; i < d->n_nics; i++)
 		nic_log_what_runs(d->nics[i]);
+	watchdog_init(d);
+	notify_tell(&d->notify, "READY=1\nSTATUS=%u network card%s on %u iothread%s", d->n_nics,
+		    d->n_nics > 1 ? "s" : "", d->n_threads, d->n_threads > 1 ? "s" : "");
 	return serve(d);
 }
 
@@ -399,22 +441,25 @@ static void nics_deinit(struct daemon *d)
 
 static void daemon_deinit(struct daemon *d)
 {
+	notify_tell(&d->notify, "STOPPING=1");
 	control_free(d->control);
 	links_deinit(&d->links);
 	nics_deinit(d);
 	commands_deinit(&d->commands);
+	pulse_deinit(&d->pulse);
 	while (d->n_threads)
 		iothread_free(d->threads[--d->n_threads]);
 	free(d->fds);
 	free(d->nics);
 	free(d->threads);
 	sigbus_deinit();
+	notify_deinit(&d->notify);
 	options_deinit(&d->opt);
 }
 
 int main(int argc, char **argv)
 {
-	struct daemon d = { .links.fd = -1 };
+	struct daemon d = { .argc = argc, .argv = argv, .notify.fd = -1, .links.fd = -1 };
 	int err;
 
 	switch (options_parse(&d.opt, argc, argv)) {
@@ -429,6 +474,8 @@ int main(int argc, char **argv)
 	}
 	raise_fd_limit();
 	err = stdio_init();
+	if (!err && notify_init(&d.notify))
+		log_line("NOTIFY_SOCKET cannot be used: nothing is told to who has started this");
 	if (!err)
 		err = signals_init(&d);
 	if (!err)

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* SIGHUP: the options are read again, and cards that run become what they say, where they can. */
+#ifndef TOOLS_TXRINGD_RELOAD_H
+#define TOOLS_TXRINGD_RELOAD_H
+
+#include "tools/txringd/nic.h"
+
+/*
+ * argv as txringd was started with it; nics: n_nics cards in the order of the options, NULL: it has
+ * ended. All or nothing is read: options that are refused change nothing. What is done, what waits
+ * for the next start, and what is wrong is logged. False: it was refused, or a card could not
+ * follow. Control thread.
+ */
+bool reload_run(int argc, char **argv, struct nic *const *nics, unsigned n_nics);
+
+#endif
