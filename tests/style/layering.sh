@@ -55,6 +55,7 @@ datapath 2 datapath/(tx/.*|rx|device_types|device_log|rarp)
 datapath 3 datapath/pair
 datapath 4 datapath/handover.*
 datapath 5 datapath/device
+datapath 6 datapath/txring.*
 session 1 virtio/vhost_user/(proto|conn)
 session 2 virtio/vhost_user/report
 session 3 virtio/vhost_user/(inflight|backend_req)
