@@ -59,12 +59,18 @@ def verdict(e, told, scale=1.0, with_n=False):
                 told if told in (stats.LESS, stats.MORE) else "")
 
 
+def within(e):
+    """How far from no effect a ratio may be at most."""
+    apart = stats.apart(e)
+    return f"±{100 * apart:.0f} %" if apart < 1 else f"a factor of {apart + 1:.{apart < 9:d}f}"
+
+
 def words(e, told):
     """A ratio and its verdict, for a sentence."""
     if e is None:
         return "not measured for both"
     if told in (stats.SAME, stats.OPEN) and stats.apart(e) is not None:
-        return f"{told} (within ±{100 * stats.apart(e):.0f} %)"
+        return f"{told} (within {within(e)})"
     share = e.value - 1
     return told if told not in (stats.LESS, stats.MORE) else \
         f"{e.value:.2f} times" if share >= 1 else f"{abs(share) * 100:.0f} % {told}"
