@@ -22,7 +22,7 @@ static void run_daemon(const char *txringd, const struct subject_config *cfg, in
 	snprintf(fd, sizeof(fd), "%d", sock);
 	snprintf(queues, sizeof(queues), "%u", cfg->pairs ? cfg->pairs : 1);
 	execl(txringd, txringd, "--fd", fd, "--backend", cfg->backend ? cfg->backend : "null",
-	      "--queues", queues, (char *)NULL);
+	      "--queues", queues, "--coalesce", cfg->coalesce ? "on" : "off", (char *)NULL);
 	fprintf(stderr, "%s: %s\n", txringd, strerror(errno));
 	_exit(127);
 }

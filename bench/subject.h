@@ -25,6 +25,7 @@ static inline unsigned bench_pairs_of(const struct bench_options *opt, unsigned 
 }
 
 void bench_tx_null(const struct bench_options *opt);
+void bench_bulk(const struct bench_options *opt);
 void bench_pairs(const struct bench_options *opt);
 void bench_rx_tap(const struct bench_options *opt);
 void bench_rx_xdp(const struct bench_options *opt);
@@ -41,6 +42,7 @@ struct subject_config {
 	const char *backend; /* NULL: null */
 	uint64_t without;    /* features of DRIVER_NET_FEATURES that are not taken */
 	unsigned ring_size;
+	bool coalesce;
 	unsigned pairs; /* queue pairs, all on one iothread; 0: 1 */
 };
 

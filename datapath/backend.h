@@ -155,6 +155,7 @@ struct backend_queue {
 struct backend {
 	const struct backend_ops *ops;
 	uint64_t features; /* virtio-net bits that it can honour */
+	uint64_t merges;   /* of these, by which many frames are better sent as one; 0: none */
 	unsigned n_queues;
 	struct backend_queue **queues; /* n_queues */
 	const char *describe;          /* for the log: "tap tap0 (2 queues, TSO USO)" */

@@ -23,7 +23,8 @@ struct device_config {
 	const char *name; /* of the card, for tracers; borrowed, until device_free(); NULL: none */
 	const struct tx_mode *mode; /* copied */
 	uint16_t mtu;               /* offered to the driver; 0: none */
-	bool has_mac;               /* the MAC is offered to a front-end that asks for it */
+	bool coalesce; /* neighbours of a flow leave as one, where the backend gains by it */
+	bool has_mac;  /* the MAC is offered to a front-end that asks for it */
 	/* A line for the log, without newline; control thread or an iothread, never per frame. */
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;

@@ -32,6 +32,7 @@ struct frame {
 	uint16_t n_chains;       /* chains of the ring that it stands for, 1 or more */
 	uint32_t len; /* tx: NET_FRAME_MIN to NET_FRAME_MAX; rx: the room, then what came */
 	bool in_place;
+	const struct frame *parts; /* tx: the n_chains frames that were merged into it, or NULL */
 };
 
 /*

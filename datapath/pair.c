@@ -354,6 +354,8 @@ int pair_init(struct pair *p, const struct device_config *cfg, unsigned index,
 	tx_queue_init(&p->tx, thread, bq, cfg->mode);
 	p->tx.nic = cfg->name ? cfg->name : "";
 	p->tx.pair = index;
+	if (cfg->coalesce)
+		p->tx.rules.merges = cfg->backend->merges;
 	p->rx.on_broken = on_rx_broken;
 	p->tx.on_broken = on_tx_broken;
 	p->tx.on_paused = on_tx_paused;

@@ -26,6 +26,11 @@
 	X(rechecks,      "events", "going to sleep found something after all") \
 	X(backend_full,  "events", "runs that ended because the backend took no more") \
 	X(unsafe_plans,  "events", "plans of the engine that the queue had to correct") \
+	X(merges,        "events", "frames of one flow that left as one (coalesce)") \
+	X(merged,        "frames", "of the guest's, that left in those") \
+	X(unmerged_order, "frames", "of the flow of the one before, but not what continues it") \
+	X(unmerged_csum, "frames", "which would, but for a checksum that is wrong, and stays so") \
+	X(unmerged_room, "frames", "which would, but for the longest frame, or its most pieces") \
 	X(drop_size,     "frames", "no Ethernet header, or longer than any backend takes") \
 	X(drop_disabled, "frames", "the ring was disabled") \
 	X(drop_backend,  "frames", "the backend failed on it, e.g. the tap is down") \

@@ -55,6 +55,11 @@
 	(FEATURE(VIRTIO_NET_F_HOST_TSO4) | FEATURE(VIRTIO_NET_F_HOST_TSO6) | \
 	 FEATURE(VIRTIO_NET_F_HOST_ECN))
 
+/* Frames of segments that are one flow's: what several frames may be merged into. */
+#define FEATURES_MERGES \
+	(FEATURE(VIRTIO_NET_F_HOST_TSO4) | FEATURE(VIRTIO_NET_F_HOST_TSO6) | \
+	 FEATURE(VIRTIO_NET_F_HOST_USO))
+
 /* Frames that the driver takes unfinished. */
 #define FEATURES_GUEST_TSO \
 	(FEATURE(VIRTIO_NET_F_GUEST_TSO4) | FEATURE(VIRTIO_NET_F_GUEST_TSO6) | \

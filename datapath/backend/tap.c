@@ -101,6 +101,19 @@ static int tap_send(struct backend *backend, const void *frame, unsigned len)
 	return tap_write(&tap->list[0], &f) < 0 ? -errno : 0;
 }
 
+/*
+ * A merged frame that the kernel does not take as one, in its parts: each is sent or dropped, as
+ * the frame is taken whole.
+ */
+static void tap_write_parts(const struct tap_queue *q, const struct frame *f,
+			    struct tx_stats *stats)
+{
+	for (unsigned i = 0; i < f->n_chains; i++) {
+		if (tap_write(q, &f->parts[i]) < 0)
+			count_add(&stats->drop_backend, 1);
+	}
+}
+
 static unsigned tap_tx(struct backend_queue *base, const struct frame *frames, unsigned n,
 		       struct tx_stats *stats)
 {
@@ -116,7 +129,10 @@ static unsigned tap_tx(struct backend_queue *base, const struct frame *frames, u
 		 * EIO: the interface is down; EBADFD: it was removed; EINVAL: a header that does
 		 * not suit the frame.
 		 */
-		count_add(&stats->drop_backend, frames[i].n_chains);
+		if (errno == EINVAL && frames[i].parts)
+			tap_write_parts(q, &frames[i], stats);
+		else
+			count_add(&stats->drop_backend, frames[i].n_chains);
 	}
 	return i;
 }

@@ -366,5 +366,6 @@ void tap_link_init(struct tap_backend *tap)
 	ioctl(tap->list[0].fd, TUNGETVNETHDRSZ, &tap->hdr_len);
 	tap_probe(tap);
 	tap->base.features = tap_features(tap);
+	tap->base.merges = tap->base.features & FEATURES_MERGES;
 	tap_describe(tap);
 }

@@ -33,7 +33,8 @@
 struct tx_rules {
 	uint64_t features; /* negotiated */
 	unsigned hdr_len;
-	bool enabled; /* false: frames are taken off the ring and dropped */
+	bool enabled;    /* false: frames are taken off the ring and dropped */
+	uint64_t merges; /* backend.merges, or 0: neighbours of a flow leave as they are */
 };
 
 struct tx_batch {

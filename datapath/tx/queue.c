@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "datapath/probe.h"
+#include "datapath/tx/coalesce.h"
 
 static void tx_queue_broken(struct tx_queue *q)
 {
@@ -67,6 +68,7 @@ static unsigned tx_queue_left(const struct tx_queue *q, unsigned n)
 static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, struct turn *turn, bool *full)
 {
 	unsigned room = q->vq.size - tx_flight_count(&q->flight), taken = 0, popped;
+	struct coalesce merged;
 	struct tx_batch b;
 
 	/* More chains than the ring has, those in flight included, do not fit the flight ring. */
@@ -74,6 +76,8 @@ static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, struct turn *turn
 		virtq_break(&q->vq, VIRTQ_FAULT_AVAIL_IDX);
 	tx_batch_pop(&b, &q->vq, &q->rules, &q->stats, n < room ? n : room, turn->bytes);
 	popped = b.n_chains;
+	if (q->rules.merges && b.n_frames > 1)
+		b.n_frames = coalesce(&merged, b.frames, b.n_frames, q->rules.merges, &q->stats);
 	if (b.n_frames)
 		taken = q->bq->ops->tx(q->bq, b.frames, b.n_frames, &q->stats);
 	*full = taken < b.n_frames;

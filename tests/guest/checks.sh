@@ -201,7 +201,9 @@ udp_missing()
 	tx)	# The guest counts a frame when it is used: as late as that suits it.
 		leg "the guest and txringd" at-most \
 			$((${d[guest_tx_packets]} - ${d[ring_tx_frames]} - ${d[ring_tx_drops]}))
-		leg "txringd and the tap" all $((${d[ring_tx_frames]} - ${d[tap_rx_packets]} -
+		# Frames that left as one are one to the tap.
+		leg "txringd and the tap" all $((${d[ring_tx_frames]} - ${d[ring_tx_merged]} +
+			${d[ring_tx_merges]} - ${d[tap_rx_packets]} -
 			${d[tap_rx_dropped]} - ${d[tap_rx_errors]}))
 		counted=$((${d[guest_SndbufErrors]} + ${d[guest_tx_dropped]} +
 			${d[guest_tx_errors]} + ours + ${d[tap_rx_dropped]} +

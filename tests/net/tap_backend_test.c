@@ -320,6 +320,44 @@ static void sends_the_most_pieces(void **state)
 	world_host_takes(w);
 }
 
+/* A merged frame that the kernel does not take as it is goes in its parts. */
+static void sends_parts(void **state)
+{
+	const struct virtio_net_hdr_v1 odd = { .gso_type = 0x7f, .gso_size = 100 };
+	struct world *w = *state;
+	struct iovec iov[3];
+	struct frame parts[3] = { 0 },
+		     f = { .iov = iov, .n_iov = 3, .n_chains = 3, .parts = parts };
+	struct backend_queue *q;
+	uint8_t *at = w->frame;
+
+	world_open_tap(w, 1, ALL);
+	q = w->backend->queues[0];
+	for (unsigned i = 0; i < 3; i++, at += iov[i - 1].iov_len) {
+		struct frame *part = &parts[i];
+
+		part->len = (uint32_t)stream_make(&w->out, &part->hdr, at);
+		iov[i] = (struct iovec){ at, part->len };
+		part->iov = &iov[i];
+		part->n_iov = part->n_chains = 1;
+		f.len += part->len;
+		/* The one in the middle is refused as well. */
+		if (i == 1)
+			part->hdr = odd;
+		else
+			w->out.sent++;
+	}
+	f.hdr = odd;
+	assert_int_equal(q->ops->tx(q, &f, 1, &w->tx_stats), 1);
+	assert_int_equal(w->tx_stats.drop_backend, 1);
+	world_host_takes(w);
+	world_host_takes(w);
+	/* Refused for another reason it is not tried again. */
+	peer_ip("link set " NAME " down");
+	assert_int_equal(q->ops->tx(q, &f, 1, &w->tx_stats), 1);
+	assert_int_equal(w->tx_stats.drop_backend, 4);
+}
+
 /* Frames from the tap stay in HOLDER's qdisc, and charged to the tap's send buffer. */
 static void hold_frames(void)
 {
@@ -528,6 +566,7 @@ int main(void)
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(sends_the_most_pieces, world_set_up,
 						world_tear_down),
+		cmocka_unit_test_setup_teardown(sends_parts, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(waits_while_full, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(drops_while_down, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(survives_removal, world_set_up, world_tear_down),

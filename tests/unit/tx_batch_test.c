@@ -60,7 +60,8 @@ static void rig_init(struct rig *r, bool late)
 	r->bufs = guest_alloc(&r->guest, (NET_HDR_LEN + LEN) * SIZE);
 	vq = guest_vq(&r->guest, ring_base(&r->guest.ring));
 	virtq_start(&r->vq, &vq);
-	r->rules = (struct tx_rules){ features, NET_HDR_LEN, true };
+	r->rules =
+		(struct tx_rules){ .features = features, .hdr_len = NET_HDR_LEN, .enabled = true };
 	assert_int_equal(tx_flight_resize(&r->flight, SIZE), 0);
 	r->backend = test_backend_new(&cfg);
 	r->backend->ops->start(r->backend, features, NET_HDR_LEN);

@@ -14,7 +14,7 @@ void nic_config_init(struct nic_config *c, const char *mark)
 {
 	char err[NIC_CONFIG_ERR_LEN];
 
-	*c = (struct nic_config){ .mark = mark, .fd = -1, .pairs = 1 };
+	*c = (struct nic_config){ .mark = mark, .fd = -1, .coalesce = true, .pairs = 1 };
 	c->access.owner = (uid_t)-1;
 	c->access.group = (gid_t)-1;
 	txmode_parse(&c->mode, "iothread", err, sizeof(err));

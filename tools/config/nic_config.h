@@ -63,6 +63,7 @@ struct nic_config {
 	char bridge[NIC_CONFIG_IFNAME_LEN]; /* that the tap is put into; "": none */
 	bool link_down;                     /* the state at the start */
 	struct tx_mode mode;
+	bool coalesce;  /* neighbours of a flow leave as one */
 	unsigned pairs; /* queue pairs */
 	bool has_mac;
 	bool mac_told; /* to a front-end that asks: none but us knows it */

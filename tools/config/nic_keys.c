@@ -196,6 +196,14 @@ static int set_bridge(struct nic_config *c, const char *value, char err[NIC_CONF
 	return 0;
 }
 
+static int set_coalesce(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
+{
+	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+		return invalid(err, " must be one of: on | off");
+	c->coalesce = !strcmp(value, "on");
+	return 0;
+}
+
 static int set_link(struct nic_config *c, const char *value, char err[NIC_CONFIG_ERR_LEN])
 {
 	if (strcmp(value, "up") != 0 && strcmp(value, "down") != 0)
@@ -366,6 +374,11 @@ const struct config_key nic_config_keys[] = {
 	  .arg = "MODE",
 	  .help = "when a tx queue runs: NAME[,param=value...], default iothread",
 	  .set = set_txmode },
+	{ .name = "coalesce",
+	  .arg = "on|off",
+	  .help = "frames of one flow that follow one another in a batch leave as\none, where the "
+		  "backend gains by it; default off",
+	  .set = set_coalesce },
 	{ .name = "queues",
 	  .arg = "N",
 	  .help = "queue pairs, 1 to 128, default 1",

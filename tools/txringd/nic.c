@@ -128,6 +128,7 @@ static int device_init(struct nic *nic, struct iothread *const *threads, unsigne
 		.n_threads = n_threads,
 		.first_thread = first,
 		.mode = &nic->cfg->mode,
+		.coalesce = nic->cfg->coalesce,
 		.mtu = nic->cfg->mtu,
 		.has_mac = nic->cfg->mac_told,
 		.log = nic_log_callback,
