@@ -301,6 +301,12 @@ void device_set_mode(struct device *dev, unsigned pair, const struct tx_mode *mo
 	dev->mode = dev->pairs[0].mode;
 }
 
+void device_set_coalesce(struct device *dev, bool on)
+{
+	for (unsigned i = 0; i < dev->n_pairs; i++)
+		pair_set_coalesce(&dev->pairs[i], on);
+}
+
 struct device_progress device_pair_progress(struct device *dev, unsigned pair)
 {
 	return pair_progress(&dev->pairs[pair]);

@@ -49,6 +49,9 @@ const struct tx_mode *device_pair_mode(const struct device *dev, unsigned pair, 
  */
 void device_set_mode(struct device *dev, unsigned pair, const struct tx_mode *mode);
 
+/* Whether neighbours of a flow leave as one: of all pairs, from here on. */
+void device_set_coalesce(struct device *dev, bool on);
+
 /* How far a pair's tx queue is; of a pair that the kernel does not have. */
 struct device_progress device_pair_progress(struct device *dev, unsigned pair);
 

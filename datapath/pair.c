@@ -87,6 +87,12 @@ static bool set_mode(struct pair *p)
 	return true;
 }
 
+static bool set_coalesce(struct pair *p)
+{
+	p->tx.rules.merges = p->job.enabled ? p->cfg->backend->merges : 0;
+	return true;
+}
+
 static bool progress(struct pair *p)
 {
 	const struct tx_queue *q = &p->tx;
@@ -175,7 +181,7 @@ static bool (*const operations[])(struct pair *p) = {
 	[PAIR_START] = start,       [PAIR_STOP] = stop,         [PAIR_ENABLE] = enable,
 	[PAIR_TAKE_FDS] = take_fds, [PAIR_PAUSE] = pause_both,  [PAIR_RESUME] = resume_both,
 	[PAIR_ASK] = ask,           [PAIR_RELEASE] = release,   [PAIR_RECLAIM] = reclaim,
-	[PAIR_SET_MODE] = set_mode, [PAIR_PROGRESS] = progress,
+	[PAIR_SET_MODE] = set_mode, [PAIR_PROGRESS] = progress, [PAIR_SET_COALESCE] = set_coalesce,
 };
 
 static void on_job(struct iothread_job *job)
@@ -248,6 +254,12 @@ void pair_set_mode(struct pair *p, const struct tx_mode *mode)
 	p->mode = *mode;
 	p->mode_waits = p->owner == PAIR_KERNEL;
 	pair_run(p, PAIR_SET_MODE);
+}
+
+void pair_set_coalesce(struct pair *p, bool on)
+{
+	p->job.enabled = on;
+	pair_run(p, PAIR_SET_COALESCE);
 }
 
 struct device_progress pair_progress(struct pair *p)

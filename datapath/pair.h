@@ -40,9 +40,10 @@ enum pair_op {
 	PAIR_STOP,
 	PAIR_ENABLE,
 	PAIR_TAKE_FDS,
-	PAIR_SET_MODE, /* see pair_set_mode() */
-	PAIR_PROGRESS, /* see pair_progress() */
-	PAIR_PAUSE,    /* no ring touches guest memory, no frame is in flight, until PAIR_RESUME */
+	PAIR_SET_MODE,     /* see pair_set_mode() */
+	PAIR_SET_COALESCE, /* of the job: enabled */
+	PAIR_PROGRESS,     /* see pair_progress() */
+	PAIR_PAUSE, /* no ring touches guest memory, no frame is in flight, until PAIR_RESUME */
 	PAIR_RESUME,
 	PAIR_ASK,     /* what PAIR_RELEASE would answer now, in job.release; nothing stops for it */
 	PAIR_RELEASE, /* stop both queues so that another may go on, if job.release says so */
@@ -126,6 +127,8 @@ void pair_set_fds(struct pair *p, unsigned ring, struct notifier call, struct no
  * by it. While the kernel has the pair the mode waits until PAIR_RECLAIM.
  */
 void pair_set_mode(struct pair *p, const struct tx_mode *mode);
+/* Whether neighbours of a flow leave as one, where the backend gains by it; from here on. */
+void pair_set_coalesce(struct pair *p, bool on);
 /* How far its tx queue is; nothing stops for it. Of a pair that the kernel does not have. */
 struct device_progress pair_progress(struct pair *p);
 /* While paused: the control thread may touch the queue. */

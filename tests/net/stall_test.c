@@ -276,7 +276,7 @@ static void client_lingers(void **state)
 	check_control();
 	fd = connect_to(lab.control);
 	send_lingering(fd, SHOW, 3);
-	send_lingering(fd, SHOW "more" + 3, strlen(SHOW) + 1);
+	send_lingering(fd, &(SHOW "more")[3], strlen(SHOW) + 1);
 	check_bystander();
 	check_control();
 	close(fd);

@@ -76,7 +76,7 @@ text "$page" >"$scratch/engines"
 "$txringd" --help | sed -n '/^tx modes/,/^$/{/^  /p}' >"$scratch/table"
 [ "$(grep -c '^  [a-z]' "$scratch/table")" -ge 3 ] || fail "no table of engines in txringd --help"
 while IFS=$'\t' read -r left right; do
-	grep -A1 -E "^ *${left//  /}( |\$)" "$scratch/engines" | grep -qF "$right" ||
+	grep -A1 -E "^ *${left//  /}( |\$)" "$scratch/engines" | grep -F -- "$right" >/dev/null ||
 		fail "txring-engines(7) has no '$left: $right'"
 	case $left in
 	'    '*) ;;

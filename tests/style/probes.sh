@@ -5,6 +5,7 @@
 #
 # usage: probes.sh ROOT TXRINGD yes|no   whether txringd is built with them
 set -uo pipefail
+txringd=$(realpath "$2")
 cd "$1" || exit 1
 promised=$(sed -nE 's/^ \*   ([a-z_]+) +nic, .*/\1/p' datapath/probe.h | sort)
 used=$(sed -nE 's/^usdt:\*:txring:([a-z_]+)$/\1/p' tools/trace/*.bt | sort -u)
@@ -23,7 +24,7 @@ if [ "$3" != yes ] || ! command -v readelf >/dev/null; then
 	echo "skipped: needs a build with sys/sdt.h (meson: usdt), and readelf"
 	exit 77
 fi
-built=$(readelf -n "$2" | grep -A1 'Provider: txring$' | sed -nE 's/^ *Name: //p' | sort -u)
+built=$(readelf -n "$txringd" | grep -A1 'Provider: txring$' | sed -nE 's/^ *Name: //p' | sort -u)
 if [ "$built" != "$promised" ]; then
 	echo "datapath/probe.h (<) and txringd (>) differ:"
 	diff <(echo "$promised") <(echo "$built")

@@ -203,7 +203,7 @@ static void odd_ones(void **state)
 	for (unsigned k = 0; k < 3; k++)
 		sent[k].bytes[made.l4 + 13] |= PSH;
 	assert_int_equal(left(), 3);
-	/* A complete checksum of 0: to TCP 0xffff says the same, and the kernel may write either. */
+	/* A complete checksum of 0: 0xffff says the same, and the kernel may write either. */
 	make(&shape, 3, 100, 100, false);
 	frames_put16(sent[1].bytes + made.payload, 0);
 	mend(&sent[1]);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "datapath/latency.h"
 #include "tools/txringd/commands.h"
 #include "tools/txringd/domifstat.h"
 #include "tools/txringd/dumpxml.h"
@@ -25,6 +26,8 @@ struct nic {
 	uint64_t n_to_kernel;
 	int tap_error;
 	bool unspeakable; /* in XML */
+	unsigned n_pairs;
+	struct latency *latency; /* of its tx queues; of rx there is none to tell */
 };
 
 const char *nic_name(const struct nic *nic)
@@ -34,7 +37,9 @@ const char *nic_name(const struct nic *nic)
 
 int nic_status(const struct nic *nic, struct status *s)
 {
-	*s = (struct status){ .name = nic->name, .driver.to_kernel.n = nic->n_to_kernel };
+	*s = (struct status){ .name = nic->name,
+			      .n_pairs = nic->n_pairs,
+			      .driver.to_kernel.n = nic->n_to_kernel };
 	return 0;
 }
 
@@ -128,6 +133,20 @@ bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[
 	snprintf(set_as, sizeof(set_as), "%s/%d %s", nic->name, (int)pair, text);
 	snprintf(said, NIC_SAID_LEN, "%s", nic->deaf ? "cannot be" : "tx mode x");
 	return !nic->deaf;
+}
+
+void nic_set_coalesce(struct nic *nic, bool on, char said[NIC_SAID_LEN])
+{
+	(void)nic;
+	snprintf(said, NIC_SAID_LEN, "coalesce %s", on ? "on" : "off");
+}
+
+const struct latency *nic_latency(const struct nic *nic, unsigned pair, bool tx)
+{
+	static struct latency none;
+
+	assert_true(pair < nic->n_pairs);
+	return tx ? nic->latency : &none;
 }
 
 enum nic_vhost nic_move(struct nic *nic, unsigned pair, struct iothread *thread,
@@ -305,6 +324,33 @@ static void counters(void **state)
 	second.n_to_kernel = 0;
 }
 
+/* Of each queue of each pair, as latency_json_test.c has it. */
+static void latencies(void **state)
+{
+	const char *const queues = "{\"tx\":{\"residence\":{\"n\":3,\"min_ns\":70,";
+	const char *at;
+	char *answer;
+	bool later;
+
+	(void)state;
+	first.latency = latency_new();
+	assert_non_null(first.latency);
+	histogram_add_n(&first.latency->record.residence, 70, 3);
+	first.n_pairs = 2;
+	answer = run(ASK("latency"), strlen(ASK("latency")), &later);
+	at = strstr(answer, queues);
+	assert_non_null(at);
+	at = strstr(at + 1, queues);
+	assert_non_null(at);
+	assert_null(strstr(at + 1, "tx"));
+	assert_non_null(strstr(at, "\"rx\":{\"residence\":{\"n\":0}"));
+	assert_non_null(strstr(at, "{\"name\":\"nic1\",\"pairs\":[]}"));
+	free(answer);
+	latency_free(first.latency);
+	first.latency = NULL;
+	first.n_pairs = 0;
+}
+
 #define SET(nic, pair, settings) \
 	"{\"execute\":\"set\",\"arguments\":{\"nic\":\"" nic "\"," pair "\"settings\":{" settings \
 	"}}}"
@@ -335,6 +381,17 @@ static void set(void **state)
 		snprintf(line, sizeof(line), SET("nic0", "", "%s"), wrong[i]);
 		assert_error(line, PROTOCOL_INVALID_ARGUMENT, "setting");
 	}
+	assert_answer(SET("nic1", "", "\"coalesce\":\"off\""), false,
+		      NICS(SAID("nic1", "coalesce off")));
+	assert_answer(SET("nic1", "", "\"coalesce\":true"), false,
+		      NICS(SAID("nic1", "coalesce on")));
+	assert_error(SET("nic1", "", "\"coalesce\":1"), PROTOCOL_INVALID_ARGUMENT, "on | off");
+	assert_error(SET("nic1", "", "\"coalesce\":\"yes\""), PROTOCOL_INVALID_ARGUMENT,
+		     "on | off");
+	assert_error(SET("nic1", "", "\"coalesce\":\"on\",\"delay\":\"80us\""),
+		     PROTOCOL_INVALID_ARGUMENT, "alone");
+	assert_error(SET("nic1", "\"pair\":0,", "\"coalesce\":\"on\""), PROTOCOL_INVALID_ARGUMENT,
+		     "alone");
 	memset(value, 'x', sizeof(value) - 1);
 	value[sizeof(value) - 1] = '\0';
 	snprintf(long_line, sizeof(long_line), SET("nic0", "", "\"txmode\":\"%s\""), value);
@@ -559,13 +616,14 @@ static void list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(which_cards), cmocka_unit_test(verdicts),
-		cmocka_unit_test(links),       cmocka_unit_test(xml),
-		cmocka_unit_test(counters),    cmocka_unit_test(stats),
-		cmocka_unit_test(no_requests), cmocka_unit_test(no_commands),
-		cmocka_unit_test(set),         cmocka_unit_test(move),
-		cmocka_unit_test(drain),       cmocka_unit_test(what_happened),
-		cmocka_unit_test(who_may),     cmocka_unit_test(list),
+		cmocka_unit_test(which_cards),   cmocka_unit_test(verdicts),
+		cmocka_unit_test(links),         cmocka_unit_test(xml),
+		cmocka_unit_test(counters),      cmocka_unit_test(stats),
+		cmocka_unit_test(no_requests),   cmocka_unit_test(no_commands),
+		cmocka_unit_test(latencies),     cmocka_unit_test(set),
+		cmocka_unit_test(move),          cmocka_unit_test(drain),
+		cmocka_unit_test(what_happened), cmocka_unit_test(who_may),
+		cmocka_unit_test(list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,8 +27,10 @@ static const char *const shown_texts[] = {
 	"nic0: handovers to kernel: n=1 last_us=2 max_us=3\n",
 	"nic0: handovers failed: n=4\nnic0: pair 0: driver user: why\nnic0: tx0 frames=0 ",
 	"\nnic0: rx0 frames=5 bytes=0 kicks=0 ",
-	"nic0: pair 1: driver kernel (its frames are not in these counters)\n"
-	"nic0: pair 1: tx mode iothread,burst=257: applies when the kernel gives the rings back\n",
+	"nic0: pair 1: driver kernel (its frames are not in these counters)\nnic0: pair 1: tx "
+	"mode ",
+	"mode iothread,burst=257: applies when the kernel gives the rings back\nnic0: tx1 "
+	"frames=0 ",
 	" drop_ecn=9 drop_gso_size=0 drop_gso_csum=0\n",
 };
 

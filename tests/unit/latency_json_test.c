@@ -183,8 +183,7 @@ static void test_strange(void **state)
 		"[]",
 		"{\"nics\": 3}",
 		"{\"nics\": [1, {\"pairs\": {}}, {\"pairs\": [[], {\"tx\": 1}]}]}",
-		"{\"nics\": [{\"pairs\": [{\"tx\": {\"residence\": {\"n\": 1}, \"worst\": [1, "
-		"{}]}}]}]}",
+		"{\"nics\":[{\"pairs\":[{\"tx\":{\"residence\":{\"n\":1},\"worst\":[1,{}]}}]}]}",
 	};
 	char *text;
 

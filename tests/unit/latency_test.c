@@ -13,7 +13,7 @@
 
 #include "datapath/latency.h"
 
-#define COPIES 300
+#define COPIES 20000
 
 struct writer {
 	struct latency *latency;

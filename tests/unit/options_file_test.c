@@ -229,6 +229,31 @@ static void each_key_counts(void **state)
 	}
 }
 
+/* A card that has taken the place of another is compared with what is said of its own name. */
+static void cards_are_told_apart_by_name(void **state)
+{
+	struct options_changes changes;
+	struct nic_config now[2], next[2];
+
+	(void)state;
+	init(now);
+	init(next);
+	strcpy(now[0].name, "nic1");
+	now[1].name[0] = '\0';
+	set(&next[1], "link", "down");
+	set(&next[0], "mtu", "1400");
+	assert_int_equal(options_reload_compare(&changes, now, 2, next, 2), 0);
+	assert_int_equal(changes.n_live, 1);
+	assert_int_equal(changes.live[0].nic, 0);
+	assert_string_equal(changes.live[0].value, "down");
+	assert_string_equal(changes.later, "the new card nic0");
+	options_reload_deinit(&changes);
+	for (unsigned i = 0; i < 2; i++) {
+		nic_config_deinit(&now[i]);
+		nic_config_deinit(&next[i]);
+	}
+}
+
 /* Cards that come or go are named; however many they are, the text ends. */
 static void cards_that_come_and_go_wait(void **state)
 {
@@ -240,8 +265,10 @@ static void cards_that_come_and_go_wait(void **state)
 	assert_int_equal(options_reload_compare(&changes, two, 2, two, 1), 0);
 	assert_string_equal(changes.later, "the end of nic1");
 	options_reload_deinit(&changes);
-	for (unsigned i = 0; i < array_size(many); i++)
+	for (unsigned i = 0; i < array_size(many); i++) {
 		many[i] = two[1];
+		snprintf(many[i].name, sizeof(many->name), "nic%u", i);
+	}
 	assert_int_equal(options_reload_compare(&changes, many, 1, many, array_size(many)), 0);
 	assert_int_equal(changes.n_live, 0);
 	assert_true(strlen(changes.later) < sizeof(changes.later));
@@ -258,6 +285,7 @@ int main(void)
 		cmocka_unit_test(wrong_files_are_refused),
 		cmocka_unit_test(live_keys_are_changes),
 		cmocka_unit_test(each_key_counts),
+		cmocka_unit_test(cards_are_told_apart_by_name),
 		cmocka_unit_test(cards_that_come_and_go_wait),
 	};
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tools/txringctl/render.h"
+#include "tools/txringctl/render_latency.h"
 #include "virtio/base.h"
 
 /* A way of typing a command. */
@@ -121,6 +122,9 @@ static const struct form forms[] = {
 	  "what runs: backend, tx mode, front-end, features, driver (kernel\n"
 	  "or user, and why), counters, hand-overs",
 	  read_nic, render_show },
+	{ "latency", "[NIC]",
+	  "how long frames are with the queues, and why the slowest were\nslow (docs/latency.md)",
+	  read_nic, render_latency },
 	{ "dumpxml", "[NIC]", "the card as libvirt's <interface>, as it is now", read_nic,
 	  render_string },
 	{ "domifstat", "[NIC]", "what the guest received and sent, in virsh's words", read_nic,
@@ -133,7 +137,7 @@ static const struct form forms[] = {
 	  read_vhost, render_said },
 	{ "set", "NIC[/PAIR] KEY=VALUE...",
 	  "change the tx mode while frames move: txmode=timer delay=80us, or\n"
-	  "parameters of the one that runs: delay=80us",
+	  "parameters of the one that runs: delay=80us; or coalesce=on|off",
 	  read_set, render_said },
 	{ "drain", "NIC", "wait until all that the guest has offered by now has left", read_one_nic,
 	  render_said },

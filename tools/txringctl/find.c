@@ -10,15 +10,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SUFFIX ".ctl"
+#define SUFFIX    ".ctl"
+#define IN_FOLDER "/control"
 
+/* NAME.ctl, or that of a folder of its own, as systemd's units have it. */
 static bool is_socket(const char *folder, const char *name, char path[FIND_PATH_LEN])
 {
 	size_t len = strlen(name), end = strlen(SUFFIX);
+	bool named = len > end && !strcmp(name + len - end, SUFFIX);
 	struct stat st;
 
-	return len > end && !strcmp(name + len - end, SUFFIX) &&
-	       snprintf(path, FIND_PATH_LEN, "%s/%s", folder, name) < FIND_PATH_LEN &&
+	return name[0] != '.' &&
+	       snprintf(path, FIND_PATH_LEN, "%s/%s%s", folder, name, named ? "" : IN_FOLDER) <
+		       FIND_PATH_LEN &&
 	       stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
@@ -42,11 +46,12 @@ bool find_in(const char *folder, char path[FIND_PATH_LEN], char *err, size_t len
 		if (!n++)
 			strcpy(path, found);
 		used = strlen(err);
-		snprintf(err + used, len - used, " %s", entry->d_name);
+		snprintf(err + used, len - used, " %s", found + strlen(folder) + 1);
 	}
 	closedir(dir);
 	if (!n)
-		snprintf(err, len, "no --control was given, and in %s is no socket named *" SUFFIX,
+		snprintf(err, len,
+			 "no --control was given, and in %s is neither *" SUFFIX " nor */control",
 			 folder);
 	return n == 1;
 }

@@ -9,8 +9,8 @@
 #define FIND_PATH_LEN 108
 
 /*
- * The one NAME.ctl of folder that is a socket. False: there is none, or several, as err says with
- * their names.
+ * The one NAME.ctl, or NAME/control, of folder that is a socket. False: there is none, or several,
+ * as err says with their names.
  */
 bool find_in(const char *folder, char path[FIND_PATH_LEN], char *err, size_t len);
 

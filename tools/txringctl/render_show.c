@@ -73,6 +73,9 @@ static void show_card(const json_t *card, FILE *out)
 	if (*render_text(card, "without"))
 		fprintf(out, "  without: %s\n", render_text(card, "without"));
 	fprintf(out, "%s: tx mode %s\n", nic, render_text(card, "txmode"));
+	if (json_object_get(card, "coalesce"))
+		fprintf(out, "%s: coalesce %s\n", nic,
+			json_is_true(json_object_get(card, "coalesce")) ? "on" : "off");
 	fprintf(out, "%s: link %s%s%s\n", nic, render_text(card, "link"),
 		*render_text(card, "link_why") ? ": " : "", render_text(card, "link_why"));
 	fprintf(out, "%s: front-end %s\n", nic, connected ? "connected" : "none");

@@ -8,6 +8,7 @@
 #include "tools/txringd/commands.h"
 #include "tools/txringd/domifstat.h"
 #include "tools/txringd/dumpxml.h"
+#include "tools/txringd/latency_json.h"
 #include "tools/txringd/protocol.h"
 #include "tools/txringd/status_json.h"
 #include "virtio/base.h"
@@ -110,6 +111,37 @@ static json_t *domifstat(struct command_call *call)
 	return answer_nics(call, tell_domifstat);
 }
 
+/* The record of a queue; the memory for its copy is the caller's. */
+static json_t *tell_queue(const struct nic *nic, unsigned pair, bool tx,
+			  struct latency_record *room)
+{
+	memset(room, 0, sizeof(*room));
+	latency_copy(room, nic_latency(nic, pair, tx));
+	return latency_json(room, monotonic_ns());
+}
+
+static json_t *tell_latency(const struct nic *nic, struct status *s, char why[PROTOCOL_DESC_LEN])
+{
+	struct latency_record *room = malloc(sizeof(*room));
+	json_t *pairs = json_array();
+
+	(void)why;
+	for (unsigned i = 0; room && i < s->n_pairs; i++)
+		json_array_append_new(pairs,
+				      json_pack("{s:o, s:o}", "tx", tell_queue(nic, i, true, room),
+						"rx", tell_queue(nic, i, false, room)));
+	free(room);
+	if (json_array_size(pairs) == s->n_pairs)
+		return json_pack("{s:o, s:o}", "name", protocol_text(s->name), "pairs", pairs);
+	json_decref(pairs);
+	return NULL;
+}
+
+static json_t *latency(struct command_call *call)
+{
+	return answer_nics(call, tell_latency);
+}
+
 /* One text: a file of several elements is no XML document, but that is how virsh would print it. */
 static json_t *dumpxml(struct command_call *call)
 {
@@ -177,6 +209,10 @@ const struct command commands_look[] = {
 	  .help = "counters of all queues, iothreads and of this socket",
 	  .arguments = command_any_nic,
 	  .run = stats },
+	{ .name = "latency",
+	  .help = "how long frames are with each queue, and why the slowest were slow",
+	  .arguments = command_any_nic,
+	  .run = latency },
 	{ .name = "dumpxml",
 	  .help = "the card as libvirt's <interface>, as it is now",
 	  .arguments = command_any_nic,

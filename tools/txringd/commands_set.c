@@ -61,9 +61,37 @@ static json_t *write_mode(const struct command_call *call, char text[TEXT_LEN])
 	return NULL;
 }
 
+/* The answer of a change of a card. */
+static json_t *answer_said(struct command_call *call, const struct nic *nic, const char *said)
+{
+	return command_return(call,
+			      json_pack("{s:[{s:o, s:o}]}", "nics", "name",
+					protocol_text(nic_name(nic)), "said", protocol_text(said)));
+}
+
+/* It is of the card, and not of the tx mode: so it comes alone. */
+static json_t *set_coalesce(struct command_call *call, struct nic *nic, const json_t *value)
+{
+	const char *word = json_string_value(value);
+	char said[NIC_SAID_LEN];
+
+	if (json_object_get(call->arguments, "pair") ||
+	    json_object_size(json_object_get(call->arguments, "settings")) > 1)
+		return command_error(call, PROTOCOL_INVALID_ARGUMENT,
+				     "setting 'coalesce' is of a whole card, and comes alone");
+	if (!json_is_boolean(value) &&
+	    (!word || (strcmp(word, "on") != 0 && strcmp(word, "off") != 0)))
+		return command_error(call, PROTOCOL_INVALID_ARGUMENT,
+				     "setting 'coalesce' must be one of: on | off");
+	nic_set_coalesce(nic, word ? !strcmp(word, "on") : json_is_true(value), said);
+	return answer_said(call, nic, said);
+}
+
 static json_t *set(struct command_call *call)
 {
 	json_t *pair = json_object_get(call->arguments, "pair"), *error;
+	const json_t *coalesce =
+		json_object_get(json_object_get(call->arguments, "settings"), "coalesce");
 	char text[TEXT_LEN], said[NIC_SAID_LEN];
 	json_int_t which = json_integer_value(pair);
 	unsigned i = 0;
@@ -71,6 +99,8 @@ static json_t *set(struct command_call *call)
 
 	if (!nic)
 		return command_no_nic(call);
+	if (coalesce)
+		return set_coalesce(call, nic, coalesce);
 	error = write_mode(call, text);
 	if (error)
 		return error;
@@ -81,9 +111,7 @@ static json_t *set(struct command_call *call)
 	if (!nic_set_txmode(nic, pair ? (unsigned)which : NIC_ALL_PAIRS, text, said))
 		return command_error(call, PROTOCOL_INVALID_ARGUMENT, "%s: %s", nic_name(nic),
 				     said);
-	return command_return(call,
-			      json_pack("{s:[{s:o, s:o}]}", "nics", "name",
-					protocol_text(nic_name(nic)), "said", protocol_text(said)));
+	return answer_said(call, nic, said);
 }
 
 /* Queue pairs of all cards that a thread runs. */
@@ -142,9 +170,7 @@ static json_t *move(struct command_call *call)
 	call->later = outcome == NIC_VHOST_LATER;
 	if (outcome != NIC_VHOST_DONE)
 		return command_error(call, PROTOCOL_GENERIC, "%s: %s", nic_name(nic), said);
-	return command_return(call,
-			      json_pack("{s:[{s:o, s:o}]}", "nics", "name",
-					protocol_text(nic_name(nic)), "said", protocol_text(said)));
+	return answer_said(call, nic, said);
 }
 
 /* What drain keeps from one time to the next: the pairs of nic_drain(), and why it waits. */
@@ -204,9 +230,7 @@ static json_t *drain(struct command_call *call)
 		snprintf(said, sizeof(said), "drained after %" PRIu64 " us: %.256s", us, waited);
 	else
 		snprintf(said, sizeof(said), "drained: nothing waited");
-	return command_return(call,
-			      json_pack("{s:[{s:o, s:o}]}", "nics", "name",
-					protocol_text(nic_name(nic)), "said", protocol_text(said)));
+	return answer_said(call, nic, said);
 }
 
 static const struct command_argument drain_arguments[] = {
@@ -228,13 +252,13 @@ static const struct command_argument set_arguments[] = {
 	  .type = "object",
 	  .needed = true,
 	  .help = "\"txmode\": as for --txmode; or parameters of the tx mode that runs, of which "
-		  "the others stay: \"delay\": \"80us\"" },
+		  "the others stay: \"delay\": \"80us\"; or \"coalesce\": \"on\" or \"off\"" },
 	{ 0 },
 };
 
 const struct command commands_set[] = {
 	{ .name = "set",
-	  .help = "change the tx mode, or parameters of it, while frames move",
+	  .help = "change the tx mode, or parameters of it, or coalesce, while frames move",
 	  .arguments = set_arguments,
 	  .changes = true,
 	  .run = set },

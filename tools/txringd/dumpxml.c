@@ -282,6 +282,8 @@ bool dumpxml_print(const struct status *s, FILE *out, char err[NIC_CONFIG_ERR_LE
 	print_vhost(&c->vhost, out);
 	fprintf(out, "  <link state='%s'/>\n", s->down ? "down" : "up");
 	print_own(out, "link", "%s", s->down ? "down" : "up");
+	if (!s->coalesces)
+		print_own(out, "coalesce", "%s", "off");
 	if (c->mtu)
 		fprintf(out, "  <mtu size='%u'/>\n", c->mtu);
 	print_features("offer", c->offer, out);

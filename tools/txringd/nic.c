@@ -18,8 +18,7 @@
 
 #define LINE_LEN 1024
 
-/* With several cards each line says which it is about. */
-static void nic_log(const struct nic *nic, const char *line)
+void nic_log(const struct nic *nic, const char *line)
 {
 	if (nic->named)
 		log_line("%s: %s", nic->cfg->name, line);
@@ -142,6 +141,7 @@ static int device_init(struct nic *nic, struct iothread *const *threads, unsigne
 		return err;
 	}
 	nic->down = nic->cfg->link_down;
+	nic->coalesces = nic->cfg->coalesce;
 	device_set_link(nic->device, !nic->down);
 	return 0;
 }
@@ -306,6 +306,7 @@ int nic_status(const struct nic *nic, struct status *s)
 		.note = nic->backend->note ? nic->backend->note : "",
 		.mode = *device_mode(nic->device),
 		.down = nic->down,
+		.coalesces = nic->coalesces,
 		.lost = nic->link != NIC_LINK_THERE,
 		.connected = nic->session,
 		.features = device_negotiated(nic->device),
@@ -330,125 +331,9 @@ int nic_status(const struct nic *nic, struct status *s)
 	return 0;
 }
 
-/* The modes of all pairs in question, changed. False: one cannot be, and said tells why. */
-static bool change_modes(const struct nic *nic, unsigned pair, const char *text,
-			 struct tx_mode *modes, char said[NIC_SAID_LEN])
+const struct latency *nic_latency(const struct nic *nic, unsigned pair, bool tx)
 {
-	bool waits;
-
-	for (unsigned i = 0; i < nic->backend->n_queues; i++) {
-		modes[i] = *device_pair_mode(nic->device, i, &waits);
-		if ((pair == NIC_ALL_PAIRS || pair == i) &&
-		    txmode_change(&modes[i], text, said, NIC_SAID_LEN))
-			return false;
-	}
-	return true;
-}
-
-static void say_mode(const struct nic *nic, unsigned pair, char said[NIC_SAID_LEN])
-{
-	unsigned i = pair == NIC_ALL_PAIRS ? 0 : pair;
-	char text[TXMODE_TEXT_LEN], which[32] = "";
-	bool waits;
-
-	txmode_text(device_pair_mode(nic->device, i, &waits), text);
-	if (pair != NIC_ALL_PAIRS)
-		snprintf(which, sizeof(which), "pair %u: ", pair);
-	snprintf(said, NIC_SAID_LEN, "%stx mode %s%s", which, text,
-		 waits ? ": applies when the kernel gives the rings back" : "");
-}
-
-bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[NIC_SAID_LEN])
-{
-	unsigned n = nic->backend->n_queues;
-	struct tx_mode modes[NIC_CONFIG_MAX_PAIRS];
-
-	if (pair != NIC_ALL_PAIRS && pair >= n) {
-		snprintf(said, NIC_SAID_LEN, "pair '%u' must be 0 to %u", pair, n - 1);
-		return false;
-	}
-	if (!change_modes(nic, pair, text, modes, said))
-		return false;
-	if (pair == NIC_ALL_PAIRS && !memcmp(text, ",", 1)) {
-		/* Each keeps what is not changed of its own. */
-		for (unsigned i = 0; i < n; i++)
-			device_set_mode(nic->device, i, &modes[i]);
-	} else {
-		device_set_mode(nic->device, pair, &modes[pair == NIC_ALL_PAIRS ? 0 : pair]);
-	}
-	say_mode(nic, pair, said);
-	nic_log(nic, said);
-	return true;
-}
-
-unsigned nic_pairs(const struct nic *nic)
-{
-	return nic->backend->n_queues;
-}
-
-unsigned nic_pairs_on(const struct nic *nic, const struct iothread *thread)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < nic->backend->n_queues; i++)
-		n += device_pair_thread(nic->device, i) == thread;
-	return n;
-}
-
-/* Not the guest's own: what keeps a frame here. */
-static const char *waits_for(const struct device_progress *p)
-{
-	if (p->full)
-		return "the backend was full";
-	if (p->in_flight)
-		return "the backend had not completed them";
-	return p->put_off ? "the tx mode's time had not come" : "they had no turn yet";
-}
-
-enum nic_vhost nic_drain(struct nic *nic, unsigned pair, struct nic_drain *drain,
-			 char said[NIC_SAID_LEN])
-{
-	struct device_progress p;
-
-	if (device_pair_in_kernel(nic->device, pair)) {
-		snprintf(said, NIC_SAID_LEN, "pair %u: the kernel moves its frames", pair);
-		return NIC_VHOST_CANNOT;
-	}
-	p = device_pair_progress(nic->device, pair);
-	if (!drain->begun)
-		*drain = (struct nic_drain){ .begun = true, .until = p.left + p.ring_size };
-	/* They leave in order, and the ring holds no more than its size. */
-	drain->done |= p.rests || p.left >= drain->until;
-	if (drain->done)
-		return NIC_VHOST_DONE;
-	if (p.broken) {
-		snprintf(said, NIC_SAID_LEN, "pair %u: the guest has broken its tx ring", pair);
-		return NIC_VHOST_CANNOT;
-	}
-	snprintf(said, NIC_SAID_LEN, "pair %u: %s", pair, waits_for(&p));
-	return NIC_VHOST_LATER;
-}
-
-enum nic_vhost nic_move(struct nic *nic, unsigned pair, struct iothread *thread,
-			char said[NIC_SAID_LEN])
-{
-	enum device_move outcome = device_move_pair(nic->device, pair, thread);
-
-	nic_hand_over(nic);
-	if (outcome == DEVICE_MOVE_LATER)
-		snprintf(said, NIC_SAID_LEN,
-			 "pair %u: a received frame waits for the guest's buffers", pair);
-	else if (outcome == DEVICE_MOVE_BROKEN)
-		snprintf(said, NIC_SAID_LEN,
-			 "pair %u: the guest has broken a ring of it: it stays until that is reset",
-			 pair);
-	else
-		snprintf(said, NIC_SAID_LEN, "pair %u: %s runs it", pair, iothread_name(thread));
-	if (outcome == DEVICE_MOVED)
-		nic_log(nic, said);
-	return outcome == DEVICE_MOVED        ? NIC_VHOST_DONE
-	       : outcome == DEVICE_MOVE_LATER ? NIC_VHOST_LATER
-					      : NIC_VHOST_CANNOT;
+	return tx ? device_tx_latency(nic->device, pair) : device_rx_latency(nic->device, pair);
 }
 
 int nic_tap(const struct nic *nic, struct ifstate *tap)

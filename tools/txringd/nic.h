@@ -69,6 +69,9 @@ int nic_status(const struct nic *nic, struct status *s);
 /* The interface of its tap. 0, -EOPNOTSUPP: it has none; else as ifstate_of_tap(). */
 int nic_tap(const struct nic *nic, struct ifstate *tap);
 
+/* How long frames are with the queues of a pair: tx, or rx. Any time, until the card is freed. */
+const struct latency *nic_latency(const struct nic *nic, unsigned pair, bool tx);
+
 enum nic_vhost {
 	NIC_VHOST_DONE,
 	NIC_VHOST_LATER,  /* not yet: ask again soon */
@@ -76,6 +79,9 @@ enum nic_vhost {
 };
 
 #define NIC_SAID_LEN 512
+
+/* Whether neighbours of a flow leave as one: from here on, also for the front-ends that come. */
+void nic_set_coalesce(struct nic *nic, bool on, char said[NIC_SAID_LEN]);
 
 /*
  * Let the kernel move the frames, or the user datapath. said: which of them does so afterwards, and

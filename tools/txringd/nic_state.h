@@ -2,7 +2,7 @@
 /*
  * What a card remembers, and how its parts call each other: nic.c makes it and tells of it,
  * nic_serve.c takes its front-ends, nic_link.c sees to it that its interface is there, nic_bridge.c
- * that it is in its bridge. Not for others.
+ * that it is in its bridge, nic_change.c changes it while its frames move. Not for others.
  */
 #ifndef TOOLS_TXRINGD_NIC_STATE_H
 #define TOOLS_TXRINGD_NIC_STATE_H
@@ -30,6 +30,7 @@ struct nic {
 	struct log_limit limit;    /* of lines that a front-end or its guest causes */
 	struct vhost vhost;
 	uint64_t n_front_ends;         /* sessions that have begun */
+	bool coalesces;                /* as --coalesce, or set since */
 	bool down;                     /* by the administrator: --link, txringctl link */
 	bool refusal_logged;           /* of front-ends, since it is down */
 	bool quiet;                    /* the session began while it was down, and may be refused */
@@ -50,6 +51,8 @@ static inline int64_t nic_now_ms(void)
 	return (int64_t)(monotonic_ns() / 1000000);
 }
 
+/* A line; with several cards it says which it is about. */
+void nic_log(const struct nic *nic, const char *line);
 /* A line that a front-end or its guest causes, as often as it likes. Any thread. */
 void nic_log_limited(struct nic *nic, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -90,12 +90,25 @@ static void compare_card(struct options_changes *c, unsigned nic, const struct n
 	txmode_text(&next->mode, wanted);
 	if (strcmp(mode, wanted) != 0)
 		strcpy(add_live(c, nic, "txmode")->value, wanted);
+	if (now->coalesce != next->coalesce)
+		strcpy(add_live(c, nic, "coalesce")->value, next->coalesce ? "on" : "off");
 	if (now->link_down != next->link_down)
 		strcpy(add_live(c, nic, "link")->value, next->link_down ? "down" : "up");
 	for (unsigned i = 0; i < array_size(fixed); i++) {
 		if (!fixed[i].same(now, next))
 			add_later(c, "%s of %s", fixed[i].keys, now->name);
 	}
+}
+
+/* NULL: there is none of this name. */
+static const struct nic_config *find_card(const struct nic_config *cards, unsigned n,
+					  const char *name)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (*name && !strcmp(cards[i].name, name))
+			return &cards[i];
+	}
+	return NULL;
 }
 
 int options_reload_compare(struct options_changes *changes, const struct nic_config *now,
@@ -106,12 +119,18 @@ int options_reload_compare(struct options_changes *changes, const struct nic_con
 	changes->live = calloc(2 * (size_t)n_now + 1, sizeof(*changes->live));
 	if (!changes->live)
 		return -ENOMEM;
-	for (unsigned i = 0; i < n_now && i < n_next; i++)
-		compare_card(changes, i, &now[i], &next[i]);
-	for (unsigned i = n_next; i < n_now; i++)
-		add_later(changes, "the end of %s", now[i].name);
-	for (unsigned i = n_now; i < n_next; i++)
-		add_later(changes, "the new card %s", next[i].name);
+	for (unsigned i = 0; i < n_now; i++) {
+		const struct nic_config *card = find_card(next, n_next, now[i].name);
+
+		if (card)
+			compare_card(changes, i, &now[i], card);
+		else if (*now[i].name)
+			add_later(changes, "the end of %s", now[i].name);
+	}
+	for (unsigned i = 0; i < n_next; i++) {
+		if (!find_card(now, n_now, next[i].name))
+			add_later(changes, "the new card %s", next[i].name);
+	}
 	return 0;
 }
 

@@ -11,7 +11,7 @@
 
 /* One key of a running card that shall have another value from now on. */
 struct options_change {
-	unsigned nic;
+	unsigned nic;    /* of now */
 	const char *key; /* of nic_config_keys; static */
 	char value[TXMODE_TEXT_LEN];
 };
@@ -24,8 +24,9 @@ struct options_changes {
 };
 
 /*
- * now: the cards as they run. next: as they shall be; cards are told apart by their order. 0, to be
- * given back with options_reload_deinit(); or -ENOMEM, and there is nothing to give back.
+ * now: the cards as they run; one without a name has ended. next: as they shall be. Cards are told
+ * apart by their names. 0, to be given back with options_reload_deinit(); or -ENOMEM, and there is
+ * nothing to give back.
  */
 int options_reload_compare(struct options_changes *changes, const struct nic_config *now,
 			   unsigned n_now, const struct nic_config *next, unsigned n_next);

@@ -16,12 +16,25 @@ static bool apply_link(struct nic *nic, const char *value, char said[NIC_SAID_LE
 	return nic_set_link(nic, !strcmp(value, "up"), said);
 }
 
+static bool apply_txmode(struct nic *nic, const char *value, char said[NIC_SAID_LEN])
+{
+	return nic_set_txmode(nic, NIC_ALL_PAIRS, value, said);
+}
+
+static bool apply_coalesce(struct nic *nic, const char *value, char said[NIC_SAID_LEN])
+{
+	nic_set_coalesce(nic, !strcmp(value, "on"), said);
+	return true;
+}
+
 /* The keys that a running card can be given. */
 static const struct {
 	const char *key;
 	bool (*apply)(struct nic *nic, const char *value, char said[NIC_SAID_LEN]);
 } appliers[] = {
 	{ "link", apply_link },
+	{ "txmode", apply_txmode },
+	{ "coalesce", apply_coalesce },
 };
 
 static bool apply(struct nic *nic, const struct options_change *change)
@@ -44,7 +57,7 @@ static bool apply(struct nic *nic, const struct options_change *change)
 
 /*
  * The cards as they run: what they were told at their start, but for what has been changed since.
- * Borrows all strings. NULL: out of memory.
+ * Borrows all strings. One that has ended has no name. NULL: out of memory.
  */
 static struct nic_config *collect_live(struct nic *const *nics, unsigned n)
 {
@@ -61,6 +74,7 @@ static struct nic_config *collect_live(struct nic *const *nics, unsigned n)
 		live[i] = *s.cfg;
 		live[i].mode = s.mode;
 		live[i].link_down = s.down;
+		live[i].coalesce = s.coalesces;
 		status_deinit(&s);
 	}
 	return live;
@@ -79,17 +93,12 @@ static bool apply_all(struct nic *const *nics, const struct options_changes *cha
 	return ok;
 }
 
-/* A card that has ended is as whatever is wanted of it. */
 static bool compare_and_apply(const struct options *next, struct nic *const *nics, unsigned n_nics)
 {
 	struct nic_config *live = collect_live(nics, n_nics);
 	struct options_changes changes;
 	bool ok;
 
-	for (unsigned i = 0; live && i < n_nics && i < next->n_nics; i++) {
-		if (!nics[i])
-			live[i] = next->nics[i];
-	}
 	if (!live || options_reload_compare(&changes, live, n_nics, next->nics, next->n_nics)) {
 		log_line("reload: out of memory");
 		free(live);

@@ -6,10 +6,10 @@
 #include "tools/txringd/nic.h"
 
 /*
- * argv as txringd was started with it; nics: n_nics cards in the order of the options, NULL: it has
- * ended. All or nothing is read: options that are refused change nothing. What is done, what waits
- * for the next start, and what is wrong is logged. False: it was refused, or a card could not
- * follow. Control thread.
+ * argv as txringd was started with it; nics: n_nics cards in any order, NULL: one that has ended.
+ * All or nothing is read: options that are refused change nothing. What is done, what waits for the
+ * next start, and what is wrong is logged. False: it was refused, or a card could not follow.
+ * Control thread.
  */
 bool reload_run(int argc, char **argv, struct nic *const *nics, unsigned n_nics);
 

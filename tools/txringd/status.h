@@ -33,6 +33,7 @@ struct status {
 	const char *backend;
 	const char *note; /* what the backend has to do without; "": nothing */
 	struct tx_mode mode;
+	bool coalesces;    /* neighbours of a flow leave as one */
 	bool down;         /* the link was set down */
 	uint32_t tap_mtu;  /* as nic_tap() has it; 0: not asked for, or there is none */
 	bool lost;         /* the host's interface was removed */

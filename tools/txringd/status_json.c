@@ -90,6 +90,7 @@ json_t *status_json(const struct status *s)
 	if (*s->note)
 		json_object_set_new(nic, "without", protocol_text(s->note));
 	json_object_set_new(nic, "txmode", json_string(txmode_text(&s->mode, mode)));
+	json_object_set_new(nic, "coalesce", json_boolean(s->coalesces));
 	json_object_set_new(nic, "link", json_string(no_link(s) ? "down" : "up"));
 	if (no_link(s))
 		json_object_set_new(nic, "link_why", json_string(no_link(s)));

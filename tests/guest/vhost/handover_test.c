@@ -100,7 +100,7 @@ static void take_answer(struct asker *a)
 	const char *driver = a->on ? "kernel" : "user";
 	const char *said;
 	char driver_said[16];
-	uint64_t us;
+	uint64_t us = 0;
 
 	close(a->fd);
 	a->fd = -1;
