@@ -66,6 +66,12 @@ int nic_status(const struct nic *nic, struct status *s)
 
 static char set_text[1024];
 
+void nic_set_coalesce(struct nic *nic, bool on, char said[NIC_SAID_LEN])
+{
+	(void)nic;
+	snprintf(said, NIC_SAID_LEN, "coalesce %d", on);
+}
+
 bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[NIC_SAID_LEN])
 {
 	(void)nic;

@@ -187,7 +187,7 @@ says_only "'--qemu'" -- "$txringctl" probe --qemu
 says_only "--qemu ''" -- "$txringctl" probe --qemu ""
 says_only "'surplus'" -- "$txringctl" probe surplus
 says_only "at most 16" -- "$txringctl" probe $(printf -- '--qemu true %.0s' {1..17})
-says_only "asks no txringd" -- "$txringctl" --control "$scratch/none" probe
+says_only "probe takes none here" -- "$txringctl" --control "$scratch/none" probe
 says stdout "No space left" -- sh -c '"$@" >/dev/full' sh "$txringctl" probe --qemu "$scratch/qemu"
 says stdout "No space left" -- sh -c '"$@" >/dev/full' sh "$txringctl" probe --json --qemu "$scratch/qemu"
 probe --help

@@ -237,7 +237,10 @@ void ask_help(void)
 		const char *help = forms[i].help;
 
 		snprintf(left, sizeof(left), "%s %s", forms[i].command, forms[i].usage);
-		printf("  %-18s ", left);
+		if (strlen(left) > 18)
+			printf("  %s\n%21s", left, "");
+		else
+			printf("  %-18s ", left);
 		for (size_t len; *help; help += len + (help[len] == '\n')) {
 			len = strcspn(help, "\n");
 			printf(" %.*s\n", (int)len, help);

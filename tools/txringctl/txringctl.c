@@ -110,7 +110,9 @@ static int run_local(const struct local *local, const char *path, int argc, char
 	int status;
 
 	if (path) {
-		log_line("--control '%s': %s asks no txringd; leave it out", path, local->name);
+		log_line("--control '%s': %s takes none here; those that take one have it behind "
+			 "their name (txringctl %s --help)",
+			 path, local->name, local->name);
 		return EXIT_FAILURE;
 	}
 	/* The command has options of its own. */
