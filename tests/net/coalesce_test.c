@@ -148,6 +148,18 @@ static void receive_burst(void)
 	}
 }
 
+/* A frame is counted before it is used. */
+static void take_back(void)
+{
+	int n, back = 0;
+
+	for (unsigned tries = 0; back < BURST; back += n, tries++) {
+		n = driver_net_reap(lab.net, 0);
+		assert_true(n >= 0 && tries < 200000);
+		usleep(n ? 0 : 100);
+	}
+}
+
 static void comes_out_as_sent(void **state)
 {
 	const struct lab_config *cfg = *state;
@@ -165,7 +177,7 @@ static void comes_out_as_sent(void **state)
 			make_burst(shape, round % 2);
 			send_burst();
 			receive_burst();
-			assert_true(driver_net_reap(lab.net, 0) >= 0);
+			take_back();
 		}
 	}
 	assert_int_equal(lab_counter(&lab, "tx", "frames"), n);

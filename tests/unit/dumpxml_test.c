@@ -60,6 +60,7 @@ static int set_up(void **state)
 	status = (struct status){ .name = "nic0",
 				  .cfg = &cfg,
 				  .mode = cfg.mode,
+				  .coalesces = true,
 				  .driver = { .driver = DEVICE_WAITS, .why = "why" },
 				  .n_pairs = 1,
 				  .pairs = pairs };
@@ -126,6 +127,7 @@ static void as_it_is(void **state)
 	(void)state;
 	status.driver.driver = DEVICE_KERNEL;
 	status.connected = status.down = status.lost = true;
+	status.coalesces = false;
 	status.n_pairs = 2;
 	pairs[1].in_use = true;
 	status.tap_mtu = 1400;
@@ -133,6 +135,7 @@ static void as_it_is(void **state)
 	set("mtu", "1500");
 	assert_has("<driver name='vhost' txmode='iothread' queues='2'/>");
 	assert_has("<?txring vhost require?>");
+	assert_has("<?txring coalesce off?>");
 	assert_has("<link state='down'/>");
 	assert_has("<mtu size='1500'/>");
 	assert_has("front-end connected, 1 of 2 queue pairs in use -->");
