@@ -7,14 +7,12 @@
  * foreground, ends quickly.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -27,6 +25,7 @@
 #include "tools/txringd/nic.h"
 #include "tools/txringd/notify.h"
 #include "tools/txringd/options.h"
+#include "tools/txringd/process.h"
 #include "tools/txringd/pulse.h"
 #include "tools/txringd/reload.h"
 #include "tools/txringd/sigbus.h"
@@ -65,71 +64,6 @@ struct daemon {
 static int64_t now_ms(void)
 {
 	return (int64_t)(monotonic_ns() / 1000000);
-}
-
-static int signals_init(struct daemon *d)
-{
-	sigset_t set;
-	int err;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	/* Blocked before any thread exists, so that all of them inherit it. */
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	err = d->signal_fd < 0 ? -errno : sigbus_init();
-	if (err)
-		log_line("cannot take signals: %s", strerror(-err));
-	return err;
-}
-
-/* After the signals are blocked, which the thread inherits, and before an iothread may log. */
-static int log_init(void)
-{
-	int err = log_start();
-
-	if (err)
-		log_line("cannot start the log's thread: %s", strerror(-err));
-	return err;
-}
-
-/* So that no file of ours gets the number of stderr, and the log's lines. */
-static int stdio_init(void)
-{
-	int err = 0;
-
-	for (int fd = 0; fd <= STDERR_FILENO && !err; fd++) {
-		/* The lowest number that is free is this one. */
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
-			err = -errno;
-	}
-	if (err)
-		log_line("cannot open /dev/null in place of a closed file: %s", strerror(-err));
-	return err;
-}
-
-/* What --help and its like have printed has arrived. */
-static int printed(void)
-{
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return EXIT_SUCCESS;
-	log_line("cannot write to stdout: %s", strerror(errno));
-	return EXIT_FAILURE;
-}
-
-/* Each card takes some ten fds: the usual soft limit, which is for select(), is not enough. */
-static void raise_fd_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
 }
 
 static int tables_init(struct daemon *d)
@@ -465,21 +399,18 @@ int main(int argc, char **argv)
 	switch (options_parse(&d.opt, argc, argv)) {
 	case OPTIONS_DONE:
 		options_deinit(&d.opt);
-		return printed();
+		return process_printed();
 	case OPTIONS_BAD:
 		options_deinit(&d.opt);
 		return EXIT_FAILURE;
 	case OPTIONS_RUN:
 		break;
 	}
-	raise_fd_limit();
-	err = stdio_init();
+	err = process_init_files();
 	if (!err && notify_init(&d.notify))
 		log_line("NOTIFY_SOCKET cannot be used: nothing is told to who has started this");
 	if (!err)
-		err = signals_init(&d);
-	if (!err)
-		err = log_init();
+		err = process_init_signals(&d.signal_fd);
 	if (!err)
 		err = tables_init(&d);
 	if (!err)
