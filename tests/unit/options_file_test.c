@@ -194,6 +194,7 @@ static void each_key_counts(void **state)
 		{ "bridge", "br0" },
 		{ "link", "down" },
 		{ "txmode", "timer" },
+		{ "coalesce", "off" },
 		{ "queues", "2" },
 		{ "mac", "52:54:00:12:34:56" },
 		{ "mtu", "1400" },
@@ -226,6 +227,32 @@ static void each_key_counts(void **state)
 			nic_config_deinit(&now[k]);
 			nic_config_deinit(&next[k]);
 		}
+	}
+}
+
+/* There is room for all that can change of all cards at once. */
+static void all_live_keys_of_all_cards_change(void **state)
+{
+	struct options_changes changes;
+	struct nic_config now[2], next[2];
+
+	(void)state;
+	init(now);
+	init(next);
+	for (unsigned i = 0; i < 2; i++) {
+		set(&next[i], "link", "down");
+		set(&next[i], "txmode", "timer");
+		set(&next[i], "coalesce", "off");
+	}
+	assert_int_equal(options_reload_compare(&changes, now, 2, next, 2), 0);
+	assert_int_equal(changes.n_live, 2 * OPTIONS_LIVE_KEYS);
+	for (unsigned i = 0; i < changes.n_live; i++)
+		assert_int_equal(changes.live[i].nic, i / OPTIONS_LIVE_KEYS);
+	assert_string_equal(changes.later, "");
+	options_reload_deinit(&changes);
+	for (unsigned i = 0; i < 2; i++) {
+		nic_config_deinit(&now[i]);
+		nic_config_deinit(&next[i]);
 	}
 }
 
@@ -285,6 +312,7 @@ int main(void)
 		cmocka_unit_test(wrong_files_are_refused),
 		cmocka_unit_test(live_keys_are_changes),
 		cmocka_unit_test(each_key_counts),
+		cmocka_unit_test(all_live_keys_of_all_cards_change),
 		cmocka_unit_test(cards_are_told_apart_by_name),
 		cmocka_unit_test(cards_that_come_and_go_wait),
 	};

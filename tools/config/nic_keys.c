@@ -377,7 +377,7 @@ const struct config_key nic_config_keys[] = {
 	{ .name = "coalesce",
 	  .arg = "on|off",
 	  .help = "frames of one flow that follow one another in a batch leave as\none, where the "
-		  "backend gains by it; default off",
+		  "backend gains by it; default on",
 	  .set = set_coalesce },
 	{ .name = "queues",
 	  .arg = "N",

@@ -2,6 +2,7 @@
 /* Cards that run beside what was read anew; see options_reload.h. */
 #include "tools/txringd/options_reload.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -74,8 +75,10 @@ __attribute__((format(printf, 2, 3))) static void add_later(struct options_chang
 
 static struct options_change *add_live(struct options_changes *c, unsigned nic, const char *key)
 {
-	struct options_change *change = &c->live[c->n_live++];
+	struct options_change *change = &c->live[c->n_live];
 
+	assert(c->n_live < c->room);
+	c->n_live++;
 	change->nic = nic;
 	change->key = key;
 	return change;
@@ -114,9 +117,8 @@ static const struct nic_config *find_card(const struct nic_config *cards, unsign
 int options_reload_compare(struct options_changes *changes, const struct nic_config *now,
 			   unsigned n_now, const struct nic_config *next, unsigned n_next)
 {
-	*changes = (struct options_changes){ 0 };
-	/* A card has two keys that can change while it runs. */
-	changes->live = calloc(2 * (size_t)n_now + 1, sizeof(*changes->live));
+	*changes = (struct options_changes){ .room = OPTIONS_LIVE_KEYS * n_now };
+	changes->live = calloc((size_t)changes->room + 1, sizeof(*changes->live));
 	if (!changes->live)
 		return -ENOMEM;
 	for (unsigned i = 0; i < n_now; i++) {

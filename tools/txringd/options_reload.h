@@ -9,6 +9,9 @@
 #include "tools/config/nic_config.h"
 #include "tools/config/txmode.h"
 
+/* Keys of a card that can change while it runs: link, txmode, coalesce. */
+#define OPTIONS_LIVE_KEYS 3
+
 /* One key of a running card that shall have another value from now on. */
 struct options_change {
 	unsigned nic;    /* of now */
@@ -17,8 +20,8 @@ struct options_change {
 };
 
 struct options_changes {
-	struct options_change *live; /* n_live; owned */
-	unsigned n_live;
+	struct options_change *live; /* n_live, of room; owned */
+	unsigned n_live, room;
 	char later
 		[512]; /* what waits for the next start: "socket-path of nic0, ..."; "": nothing */
 };
