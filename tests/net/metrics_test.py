@@ -158,8 +158,35 @@ class Text(unittest.TestCase):
         self.assertEqual(said.returncode, 1)
         self.assertIn("No such file", said.stderr)
 
+    def test_what_is_no_file_is_not_replaced(self):
+        pipe, link = f"{DIR}/pipe", f"{DIR}/link"
+        os.mkfifo(pipe)
+        os.symlink("/dev/null", link)
+        for path in pipe, link, DIR:
+            before = os.lstat(path)
+            said = run("--control", self.daemon.path, "--output", path)
+            self.assertEqual((said.returncode, said.stdout, said.stderr.count("\n")), (1, "", 1), said)
+            self.assertIn("must be a file", said.stderr)
+            self.assertEqual(os.lstat(path).st_mode, before.st_mode)
+            self.assertEqual(os.lstat(path).st_ino, before.st_ino)
+
+    def test_who_is_not_root_asks_where_other_commands_ask(self):
+        def as_nobody(*arguments):
+            script = 'mount --bind "$1" /run && shift && exec setpriv --reuid 65534 --clear-groups "$@"'
+            return subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", DIR, TXRINGCTL, *arguments], timeout=60,
+                                  capture_output=True, text=True, env={**os.environ, "XDG_RUNTIME_DIR": f"{DIR}/own"})
+
+        os.makedirs(f"{DIR}/txring")
+        self.addCleanup(shutil.rmtree, f"{DIR}/txring")
+        os.link(self.daemon.path, f"{DIR}/txring/a.ctl")
+        os.chmod(f"{DIR}/txring/a.ctl", 0o666)
+        for arguments in ["show"], ["metrics"]:
+            said = as_nobody(*arguments)
+            self.assertEqual((said.returncode, said.stderr), (0, ""), said)
+
     def test_arguments_that_are_wrong_are_refused_with_what_is_allowed(self):
-        for arguments, *words in [(["--format", "xml"], "'xml'", "openmetrics | prometheus"), (["x"], "'x'"),
+        for arguments, *words in [(["--control", "c", "--control", "c"], "'c'", "twice"),
+                                  (["--format", "xml"], "'xml'", "openmetrics | prometheus"), (["x"], "'x'"),
                                   (["--lisen"], "'--lisen'"),
                                   (["--listen", "0.0.0.0:1"], "'0.0.0.0:1'", "127.0.0.1:PORT", "this host"),
                                   (["--listen", "[::]:1"], "'[::]:1'", "[::1]:PORT", "this host"),

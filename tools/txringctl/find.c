@@ -56,13 +56,19 @@ bool find_in(const char *folder, char path[FIND_PATH_LEN], char *err, size_t len
 	return n == 1;
 }
 
-bool find_socket(char path[FIND_PATH_LEN], char *err, size_t len)
+void find_folder(char folder[FIND_PATH_LEN])
 {
 	const char *own = geteuid() ? getenv("XDG_RUNTIME_DIR") : NULL;
+
+	if (!own || snprintf(folder, FIND_PATH_LEN, "%s/txring", own) >= FIND_PATH_LEN ||
+	    access(folder, F_OK) != 0)
+		strcpy(folder, "/run/txring");
+}
+
+bool find_socket(char path[FIND_PATH_LEN], char *err, size_t len)
+{
 	char folder[FIND_PATH_LEN];
 
-	if (own && snprintf(folder, sizeof(folder), "%s/txring", own) < (int)sizeof(folder) &&
-	    access(folder, F_OK) == 0)
-		return find_in(folder, path, err, len);
-	return find_in("/run/txring", path, err, len);
+	find_folder(folder);
+	return find_in(folder, path, err, len);
 }

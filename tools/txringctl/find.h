@@ -14,7 +14,10 @@
  */
 bool find_in(const char *folder, char path[FIND_PATH_LEN], char *err, size_t len);
 
-/* In /run/txring; for who is not root in $XDG_RUNTIME_DIR/txring, if there is any, else there. */
+/* /run/txring; for who is not root $XDG_RUNTIME_DIR/txring, if there is any. */
+void find_folder(char folder[FIND_PATH_LEN]);
+
+/* In find_folder(). */
 bool find_socket(char path[FIND_PATH_LEN], char *err, size_t len);
 
 #endif

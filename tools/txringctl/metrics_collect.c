@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tools/txringctl/client.h"
+#include "tools/txringctl/find.h"
 #include "virtio/base.h"
 
 #define NS_PER_MS 1000000
@@ -125,14 +125,6 @@ static void collect(const char *const *paths, unsigned n, int patience_ms,
 	free(answers);
 }
 
-/* The folder of control sockets if nobody says where they are. */
-static void usual_folder(char folder[128])
-{
-	const char *dir = geteuid() ? getenv("XDG_RUNTIME_DIR") : NULL;
-
-	snprintf(folder, 128, "%s/txring", dir ? dir : "/run");
-}
-
 /* NAME.ctl, and NAME/control of the systemd units. */
 static void find_usual(const char *folder, glob_t *found)
 {
@@ -147,7 +139,7 @@ static void find_usual(const char *folder, glob_t *found)
 void metrics_collect(const struct metrics_controls *controls, int patience_ms,
 		     enum metrics_format format, FILE *out, struct metrics_outcome *outcome)
 {
-	char folder[128];
+	char folder[FIND_PATH_LEN];
 	glob_t found = { 0 };
 
 	*outcome = (struct metrics_outcome){ 0 };
@@ -155,7 +147,7 @@ void metrics_collect(const struct metrics_controls *controls, int patience_ms,
 		collect(controls->paths, controls->n, patience_ms, format, out, outcome);
 		return;
 	}
-	usual_folder(folder);
+	find_folder(folder);
 	find_usual(folder, &found);
 	if (!found.gl_pathc)
 		snprintf(outcome->err, sizeof(outcome->err),

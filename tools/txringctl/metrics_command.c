@@ -36,8 +36,8 @@ static void print_help(void)
 	     "Writes what running txringds count as metrics for Prometheus.\n"
 	     "\n"
 	     "  --control PATH    ask the txringd of this control socket; may be given several\n"
-	     "                    times; without it all of /run/txring/*.ctl and\n"
-	     "                    /run/txring/*/control are asked\n"
+	     "                    times; without it all *.ctl and */control are asked that are\n"
+	     "                    in /run/txring, or in $XDG_RUNTIME_DIR/txring\n"
 	     "  --format FORMAT   openmetrics, or prometheus, its older text; the default is\n"
 	     "                    openmetrics, with --output prometheus\n"
 	     "  --output FILE     write FILE in one step, as node_exporter's textfile collector\n"
@@ -61,16 +61,28 @@ static bool parse_format(struct arguments *a, const char *value)
 	return false;
 }
 
+/* One that is asked twice would be there twice, which no scraper takes. */
+static bool parse_control(struct arguments *a, const char *path)
+{
+	if (a->controls.n == METRICS_MAX_DAEMONS) {
+		log_line("metrics: --control: more than %d", METRICS_MAX_DAEMONS);
+		return false;
+	}
+	for (unsigned i = 0; i < a->controls.n; i++) {
+		if (!strcmp(a->controls.paths[i], path)) {
+			log_line("metrics: --control '%s' was given twice", path);
+			return false;
+		}
+	}
+	a->controls.paths[a->controls.n++] = path;
+	return true;
+}
+
 static bool parse_option(struct arguments *a, int id, const char *given)
 {
 	switch (id) {
 	case 'c':
-		if (a->controls.n == METRICS_MAX_DAEMONS) {
-			log_line("metrics: --control: more than %d", METRICS_MAX_DAEMONS);
-			return false;
-		}
-		a->controls.paths[a->controls.n++] = optarg;
-		return true;
+		return parse_control(a, optarg);
 	case 'f':
 		return parse_format(a, optarg);
 	case 'l':
@@ -125,6 +137,17 @@ static bool print(const struct arguments *a, FILE *out)
 	return !*outcome.err;
 }
 
+/* What is there is replaced, which a device or a pipe must not be. */
+static bool may_replace(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) || S_ISREG(st.st_mode))
+		return true;
+	log_line("metrics: --output '%s' must be a file: it would be replaced", path);
+	return false;
+}
+
 /* Under another name first, in the same folder, so that no reader sees half of it. */
 static bool write_file(const struct arguments *a)
 {
@@ -133,6 +156,8 @@ static bool write_file(const struct arguments *a)
 	FILE *out = NULL;
 	int fd;
 
+	if (!may_replace(a->output))
+		return false;
 	snprintf(temporary, sizeof(temporary), "%.4000s.XXXXXX", a->output);
 	fd = mkostemp(temporary, 0);
 	if (fd >= 0 && !fchmod(fd, 0644))
