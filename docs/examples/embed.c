@@ -23,23 +23,24 @@ int main(int argc, char **argv)
 {
 	struct txring_iothread *thread;
 	struct txring_param delay = { "delay", 80000 };
-	struct txring_card_config cfg = { .size = sizeof(cfg), .threads = &thread, .n_threads = 1 };
+	struct txring_card_config cfg = { .size = sizeof(cfg), .threads = &thread, .n_threads = 1,
+					  .engine = "timer", .params = &delay, .n_params = 1 };
 	struct txring_counter counters[64];
 	struct txring_card *card = NULL;
 	char err[TXRING_ERR_LEN] = "", byte;
 	unsigned n;
+	int error;
 
 	signal(SIGPIPE, SIG_IGN); /* a front-end may take a pipe for its interrupts */
 	if (argc != 3 || txring_iothread_new(&thread, "frames", log_line, "frames"))
 		return fprintf(stderr, "usage: embed SOCKET BACKEND, where io_uring is\n"), 1;
 	cfg.backend = argv[2];
-	cfg.engine = "timer";
-	cfg.params = &delay;
-	cfg.n_params = 1;
 	cfg.log = log_line;
 	cfg.ctx = "card";
-	if (txring_card_new(&card, &cfg, err) || txring_card_listen(card, argv[1]))
-		return fprintf(stderr, "cannot serve %s: %s\n", argv[1], err), 1;
+	error = txring_card_new(&card, &cfg, err);
+	if (error || (error = txring_card_listen(card, argv[1])))
+		return fprintf(stderr, "cannot serve %s: %s\n", argv[1],
+			       *err ? err : strerror(-error)), 1;
 	for (;;) {
 		struct pollfd fds[] = { { txring_card_fd(card), POLLIN, 0 }, { 0, POLLIN, 0 } };
 

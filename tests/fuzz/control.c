@@ -69,6 +69,7 @@ static char set_text[1024];
 void nic_set_coalesce(struct nic *nic, bool on, char said[NIC_SAID_LEN])
 {
 	(void)nic;
+	n_changes++;
 	snprintf(said, NIC_SAID_LEN, "coalesce %d", on);
 }
 

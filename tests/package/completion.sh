@@ -54,11 +54,14 @@ offers 'txringd --txmode timer,delay=1us,b' only 1us,burst= # what stands before
 offers 'txringd --backend ' null loop tap:
 offers 'txringd --vhost ' only default require disable
 offers 'txringd --link d' only down
+offers 'txringd --coalesce ' only on off
 offers 'txringd --interface v' only vm.xml
-offers 'txringctl ' show dumpxml link vhost convert probe
+offers 'txringctl ' show latency dumpxml link vhost set convert metrics probe
 offers 'txringctl --control x sh' only show
 offers 'txringctl link ' up down
 offers 'txringctl convert --' --to --back --check
+offers 'txringctl metrics --' --control --listen --output --format
+offers 'txringctl metrics --format ' only openmetrics prometheus
 offers 'txringctl convert --to ' only vhostuser qemu vhost-user
 
 # A txringctl with other words, and cards.
@@ -85,7 +88,9 @@ _txring_kept=()
 offers 'txringctl --control x set ' only nic0
 offers 'txringctl --control x link up ' only nic0
 offers 'txringctl link ' only up down
-offers 'txringctl set nic0 ' txmode= delay= burst= spin=
+offers 'txringctl set nic0 ' only txmode= coalesce= delay= burst= spin=
+offers 'txringctl set nic0 coalesce=' only on off
+offers 'txringctl set nic0 txmode=ti' only timer
 PATH=$kept
 _txring_kept=()
 if command -v txbench >/dev/null; then

@@ -54,4 +54,6 @@ grep -qx "frames $((2 * frames)) frames" counters || fail "counted otherwise: $(
 [ ! -e "$work/card" ] || fail "its socket stays behind"
 ! ./embed "$work/card" no-such-backend </dev/null 2>errors || fail "no-such-backend passes"
 grep -q "no backend 'no-such-backend'" errors || fail "not told: $(cat errors)"
+! ./embed "$work/no/such/card" null </dev/null 2>errors || fail "a socket in no folder passes"
+grep -q "No such file" errors || fail "not told why: $(cat errors)"
 echo "embed: $frames frames twice, $(wc -l <counters) counters"

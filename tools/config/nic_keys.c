@@ -375,9 +375,9 @@ const struct config_key nic_config_keys[] = {
 	  .help = "when a tx queue runs: NAME[,param=value...], default iothread",
 	  .set = set_txmode },
 	{ .name = "coalesce",
-	  .arg = "on|off",
-	  .help = "frames of one flow that follow one another in a batch leave as\none, where the "
-		  "backend gains by it; default on",
+	  .arg = "STATE",
+	  .help = "on (default) or off: frames of one flow that follow one another\nin a batch "
+		  "leave as one, where the backend gains by it",
 	  .set = set_coalesce },
 	{ .name = "queues",
 	  .arg = "N",
