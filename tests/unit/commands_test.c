@@ -385,9 +385,10 @@ static void set(void **state)
 		      NICS(SAID("nic1", "coalesce off")));
 	assert_answer(SET("nic1", "", "\"coalesce\":true"), false,
 		      NICS(SAID("nic1", "coalesce on")));
-	assert_error(SET("nic1", "", "\"coalesce\":1"), PROTOCOL_INVALID_ARGUMENT, "on | off");
+	assert_error(SET("nic1", "", "\"coalesce\":1"), PROTOCOL_INVALID_ARGUMENT,
+		     "\"allowed\":[\"on\",\"off\"]");
 	assert_error(SET("nic1", "", "\"coalesce\":\"yes\""), PROTOCOL_INVALID_ARGUMENT,
-		     "on | off");
+		     "\"allowed\":[\"on\",\"off\"]");
 	assert_error(SET("nic1", "", "\"coalesce\":\"on\",\"delay\":\"80us\""),
 		     PROTOCOL_INVALID_ARGUMENT, "alone");
 	assert_error(SET("nic1", "\"pair\":0,", "\"coalesce\":\"on\""), PROTOCOL_INVALID_ARGUMENT,

@@ -81,8 +81,8 @@ static json_t *set_coalesce(struct command_call *call, struct nic *nic, const js
 				     "setting 'coalesce' is of a whole card, and comes alone");
 	if (!json_is_boolean(value) &&
 	    (!word || (strcmp(word, "on") != 0 && strcmp(word, "off") != 0)))
-		return command_error(call, PROTOCOL_INVALID_ARGUMENT,
-				     "setting 'coalesce' must be one of: on | off");
+		return protocol_error(PROTOCOL_INVALID_ARGUMENT, json_pack("[ss]", "on", "off"),
+				      call->id, "setting 'coalesce' cannot be that");
 	nic_set_coalesce(nic, word ? !strcmp(word, "on") : json_is_true(value), said);
 	return answer_said(call, nic, said);
 }
