@@ -49,6 +49,7 @@ static void print_help(void)
 	ask_help();
 	puts("  stats [NIC] [--watch [SECONDS]]\n"
 	     "                      counters as a table; --watch: what they grow by in a second\n"
+	     "                      (p50 and p99 are of all frames so far)\n"
 	     "  watch               a line for each thing that happens to a card\n"
 	     "\n"
 	     "  --control PATH      the socket of the txringd that is asked; without it the only\n"
