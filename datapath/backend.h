@@ -155,7 +155,11 @@ struct backend_queue {
 struct backend {
 	const struct backend_ops *ops;
 	uint64_t features; /* virtio-net bits that it can honour */
-	uint64_t merges;   /* of these, by which many frames are better sent as one; 0: none */
+	/*
+	 * Of these, by which many frames are better sent as one; 0: none. With tx_done it is 0: the
+	 * header of a merged frame, and its parts, are gone when tx() returns.
+	 */
+	uint64_t merges;
 	unsigned n_queues;
 	struct backend_queue **queues; /* n_queues */
 	const char *describe;          /* for the log: "tap tap0 (2 queues, TSO USO)" */

@@ -131,10 +131,17 @@ static bool resume_both(struct pair *p)
 	return true;
 }
 
+/* A stopped queue keeps its fault, and has nothing that could be lost. */
+static bool is_broken(const struct pair *p)
+{
+	return (p->rings[PAIR_RX].started && p->rx.vq.fault) ||
+	       (p->rings[PAIR_TX].started && p->tx.vq.fault);
+}
+
 static bool ask(struct pair *p)
 {
 	p->job.release = PAIR_RELEASED;
-	if (p->rx.vq.fault || p->tx.vq.fault)
+	if (is_broken(p))
 		p->job.release = PAIR_BROKEN;
 	else if (rx_queue_has_parked(&p->rx))
 		p->job.release = PAIR_PARKED;
@@ -371,6 +378,7 @@ int pair_init(struct pair *p, const struct device_config *cfg, unsigned index,
 	p->rx.on_broken = on_rx_broken;
 	p->tx.on_broken = on_tx_broken;
 	p->tx.on_paused = on_tx_paused;
+	assert(!cfg->backend->merges || !bq->ops->tx_done);
 	bq->wake = on_wake;
 	bq->wake_ctx = p;
 	/* Frames for a pair that no driver uses must not wait there for ever. */

@@ -6,7 +6,8 @@
  * arrive is in exactly one drop counter.
  *
  * A counter is one line of STATS_TX or STATS_RX: its name, its unit, and what it counts. The
- * structs, and the tables from which text is made, come from these.
+ * structs, and the tables from which text is made, come from these. What is unmerged is counted at
+ * each try, so again when a full backend has given it back.
  */
 #ifndef DATAPATH_STATS_H
 #define DATAPATH_STATS_H

@@ -48,7 +48,7 @@ uint64_t ticks_look(struct ticks *t)
 	double rate, ahead_ns;
 
 	if (!t->usable)
-		return now_ns;
+		return max_u64(now_ns, t->base_ns);
 	counter = ticks_counter();
 	/* What could have been said since the base at most. */
 	said_ns = t->span ? t->base_ns + (t->span * t->rate >> 32) : 0;

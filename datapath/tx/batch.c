@@ -32,6 +32,7 @@ static uint64_t *tx_batch_judge(struct frame *f, const struct chain *c, uint32_t
 	tx_batch_split(f, c, rules->hdr_len);
 	f->n_chains = 1;
 	f->len = len;
+	f->parts = NULL;
 	if (net_hdr_is_plain(&f->hdr))
 		return NULL;
 	fault = net_hdr_check(&f->hdr, len, rules->features);
@@ -104,6 +105,17 @@ static void tx_batch_rewind(struct tx_batch *b, struct virtq *vq, const struct t
 	b->n_chains = first;
 }
 
+/* Count what leaves as one. */
+static void tx_batch_count_merged(const struct tx_batch *b, struct tx_stats *stats)
+{
+	for (unsigned i = 0; i < b->n_frames; i++) {
+		if (b->frames[i].parts) {
+			count_add(&stats->merges, 1);
+			count_add(&stats->merged, b->frames[i].n_chains);
+		}
+	}
+}
+
 /* Count the dropped chains. Returns how many there are. */
 static unsigned tx_batch_count_drops(const struct tx_batch *b)
 {
@@ -128,8 +140,10 @@ void tx_batch_settle(struct tx_batch *b, struct virtq *vq, const struct tx_rules
 	b->n_frames = taken;
 	n = b->n_chains;
 	/* Fewer frames than chains: some are dropped, or merged. */
-	if (taken < n)
+	if (taken < n) {
+		tx_batch_count_merged(b, stats);
 		n -= tx_batch_count_drops(b);
+	}
 	count_add(&stats->frames, n - (stats->drop_backend - b->refused));
 	count_add(&stats->bytes, b->bytes);
 }

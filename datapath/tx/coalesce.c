@@ -316,7 +316,7 @@ static uint8_t gso_type(const struct parsed *p)
 }
 
 /* It grows no more: what has grown is one frame from here on. */
-static void end(struct growing *g, struct coalesce *c, struct tx_stats *stats)
+static void end(struct growing *g, struct coalesce *c)
 {
 	const struct parsed *first = &g->first;
 	struct iovec *iov = c->iov + c->n_iov;
@@ -338,8 +338,6 @@ static void end(struct growing *g, struct coalesce *c, struct tx_stats *stats)
 		.len = first->hdr_len + g->payload,
 		.parts = c->parts + c->n_parts,
 	};
-	count_add(&stats->merges, 1);
-	count_add(&stats->merged, g->n);
 	c->n_hdrs++;
 	c->n_iov += 1 + g->n_iov;
 	c->n_parts += g->n;
@@ -355,13 +353,13 @@ unsigned coalesce(struct coalesce *c, struct frame *frames, unsigned n, uint64_t
 	for (unsigned i = 0; i < n; i++) {
 		if (g.frame && join(&g, c, &frames[i], stats))
 			continue;
-		end(&g, c, stats);
+		end(&g, c);
 		g.frame = NULL;
 		frames[left] = frames[i];
 		if (i + 1 < n && may_join(&frames[left], &frames[i + 1]))
 			begin(&g, c, &frames[left], types);
 		left++;
 	}
-	end(&g, c, stats);
+	end(&g, c);
 	return left;
 }

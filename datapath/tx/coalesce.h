@@ -26,7 +26,7 @@
 #define COALESCE_FRAMES 64
 #define COALESCE_IOV    256
 
-/* What merged frames consist of; lives as long as they do. Not initialised by anyone. */
+/* What merged frames consist of: there until the backend's tx() returns. Nobody initialises it. */
 struct coalesce {
 	unsigned n_hdrs, n_iov, n_parts;
 	struct iovec iov[COALESCE_IOV];
@@ -38,7 +38,8 @@ struct coalesce {
  * Merge what can be merged of n frames of one chain each, COALESCE_FRAMES at most, in place;
  * returns how many are left. types: VIRTIO_NET_F_HOST_TSO4, _TSO6 and _USO as feature bits: what
  * the backend takes. A merged frame has its parts in frame.parts, and stands for the chains of all
- * of them. stats counts them, and why a frame did not join the one before it.
+ * of them. stats counts why a frame did not join the one before it; what was merged is counted when
+ * the backend has taken it (tx_batch_settle).
  */
 unsigned coalesce(struct coalesce *c, struct frame *frames, unsigned n, uint64_t types,
 		  struct tx_stats *stats);

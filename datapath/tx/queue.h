@@ -53,7 +53,7 @@ struct tx_queue {
 	bool pausing;          /* not running, but frames are still in flight */
 	bool blocked;          /* the backend was full: the next run waits for BACKEND_ROOM */
 	bool unheard;          /* the engine was changed while blocked and has not heard TX_START */
-	struct tx_rules rules; /* only enabled changes while it runs */
+	struct tx_rules rules; /* only enabled and merges change while it runs */
 	uint32_t burst;        /* of the next run, or of the one that is open */
 	struct tx_run run;
 	uint64_t waiting_ns;     /* since when the engine puts off the next run; 0: it does not */

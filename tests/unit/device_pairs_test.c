@@ -611,6 +611,25 @@ static void kept_frames_are_awaited(void **state)
 	close(rig.late_fd);
 }
 
+/* A pair whose ring the guest has broken stays where it is, until the front-end stops that ring. */
+static void broken_until_stopped(void **state)
+{
+	unsigned ms;
+
+	(void)state;
+	start_pairs(1);
+	store_release(&rig.rings[1].areas.avail->idx, 1000);
+	assert_int_equal(eventfd_write(rig.kick_fds[1], 1), 0);
+	for (ms = 0; !load_relaxed(&device_tx_stats(rig.device, 0)->broken) && ms < 5000; ms++)
+		poll(NULL, 0, 1);
+	assert_int_equal(device_move_pair(rig.device, 0, rig.threads[1]), DEVICE_MOVE_BROKEN);
+	assert_ptr_equal(device_pair_thread(rig.device, 0), rig.threads[0]);
+	stop_pairs(1);
+	assert_int_equal(device_move_pair(rig.device, 0, rig.threads[1]), DEVICE_MOVED);
+	assert_ptr_equal(device_pair_thread(rig.device, 0), rig.threads[1]);
+	assert_int_equal(device_move_pair(rig.device, 0, rig.threads[0]), DEVICE_MOVED);
+}
+
 /* A neighbour on the same iothread: how late its timer is at most. */
 static struct neighbour {
 	struct iothread_job job;
@@ -690,6 +709,7 @@ int main(void)
 		TEST(reopened_queues_wait_anew),
 		TEST(toggler_has_no_victim),
 		TEST(kept_frames_are_awaited),
+		TEST(broken_until_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

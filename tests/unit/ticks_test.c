@@ -103,17 +103,49 @@ static void test_jump(void **state)
 	for (unsigned i = 0; i < FEW_TRIES && t.usable; i++)
 		said = max_u64(said, ticks_ns(&t));
 	assert_false(t.usable);
+	assert_true(ticks_ns(&t) >= said);
 	nanosleep(&nap, NULL);
+	assert_true(off_by(&t) < OFF_NS);
+}
+
+/* One that is far ahead is given up, and its clock waits for the real one: it never goes back. */
+static void test_ahead(void **state)
+{
+	const struct timespec nap = { .tv_nsec = 15000000 };
+	uint64_t said, now;
+	struct ticks t;
+
+	(void)state;
+	ticks_init(&t);
+	if (!t.usable)
+		skip();
+	for (unsigned i = 0; i < FEW_TRIES && !t.span; i++) {
+		ticks_ns(&t);
+		nanosleep(&nap, NULL);
+	}
+	t.base_ns += 80000000;
+	said = ticks_ns(&t);
+	t.base -= t.span; /* it is time to compare */
+	for (unsigned i = 0; i < FEW_TRIES && t.usable; i++) {
+		now = ticks_ns(&t);
+		assert_true(now >= said);
+		said = now;
+	}
+	assert_false(t.usable);
+	do {
+		now = ticks_ns(&t);
+		assert_true(now >= said);
+		said = now;
+	} while (monotonic_ns() < said);
 	assert_true(off_by(&t) < OFF_NS);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_monotonic),
-		cmocka_unit_test(test_true),
-		cmocka_unit_test(test_used),
-		cmocka_unit_test(test_jump),
+		cmocka_unit_test(test_monotonic), cmocka_unit_test(test_true),
+		cmocka_unit_test(test_used),      cmocka_unit_test(test_jump),
+		cmocka_unit_test(test_ahead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -271,13 +271,35 @@ static void test_max_bytes(void **state)
 	rig_deinit(&r);
 }
 
+/* A batch lies on the stack: what was there before is in no frame. */
+static void test_stale(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, false);
+	memset(&r.batch, 0xa5, sizeof(r.batch));
+	offer(&r, ".x..");
+	pop(&r);
+	assert_int_equal(r.batch.n_frames, 3);
+	for (unsigned i = 0; i < r.batch.n_frames; i++) {
+		const struct frame *f = &r.batch.frames[i];
+
+		assert_null(f->parts);
+		assert_true(f->n_chains == 1 && f->n_iov == 1 && f->len == LEN && f->in_place);
+		assert_int_equal(f->iov->iov_len, LEN);
+	}
+	set_firsts(3, 0, 2, 3);
+	assert_int_equal(send(&r), 3);
+	rig_deinit(&r);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_spans),
-		cmocka_unit_test(test_rewind),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_max_bytes),
+		cmocka_unit_test(test_spans),   cmocka_unit_test(test_rewind),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_max_bytes),
+		cmocka_unit_test(test_stale),
 	};
 
 	return cmocka_run_group_tests_name("split", tests, guest_split, NULL) |

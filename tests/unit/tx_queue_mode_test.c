@@ -99,6 +99,9 @@ static void all_out(struct rig *r)
 	}
 	check(r, i < TURNS);
 	check_all_out(r);
+	/* None is forgotten in the record of latencies, or in it twice. */
+	check(r, r->q.latency->record.residence.n == r->n_used);
+	check(r, r->q.latency->record.residence.max < 1000000000);
 }
 
 /* The mode has begun: what waits goes by it, and by nothing that the one before had planned. */
