@@ -371,6 +371,10 @@ int pair_init(struct pair *p, const struct device_config *cfg, unsigned index,
 		return err;
 	p->mode = *cfg->mode;
 	tx_queue_init(&p->tx, thread, bq, cfg->mode);
+	if (!p->tx.latency) {
+		rx_queue_deinit(&p->rx);
+		return -ENOMEM;
+	}
 	p->tx.nic = cfg->name ? cfg->name : "";
 	p->tx.pair = index;
 	if (cfg->coalesce)

@@ -367,8 +367,8 @@ daemon=
 [ "$(grep -c "poll: Invalid argument: raise .ulimit -n" "$scratch/log")" = 1 ] || fail "nothing is said of a poll that fails"
 [ ! -e "$sock" ] || fail "a poll that fails leaves the socket"
 
-# What ends at once with status 0.
-for arg in --help --version --print-capabilities; do
+# What ends at once with status 0, also with its name cut short.
+for arg in --help --version --print-capabilities --h --vers --print-cap; do
 	"$txringd" "$arg" >"$scratch/out" 2>"$scratch/err" || fail "$arg: status $?"
 	[ -s "$scratch/out" ] && [ ! -s "$scratch/err" ] || fail "$arg: not on stdout"
 	# shellcheck disable=SC2016

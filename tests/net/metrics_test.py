@@ -238,9 +238,13 @@ class Http(unittest.TestCase):
             while True:
                 connection.sendall(b"x" * 65536)
 
+        def events(connection, _):
+            while True:
+                connection.sendall(b'{"event": "X", "data": {}}\n' * 100)
+
         for number, (behave, greeting, word) in enumerate([
                 (lambda *_: None, True, "does not answer"), (None, False, "does not answer"),
-                (endless, True, "longer than|does not answer"),
+                (endless, True, "longer than|does not answer"), (events, True, "does not answer"),
                 (lambda c, _: c.sendall(b"[1]\n"), True, "control protocol"),
                 (lambda c, _: c.shutdown(socket.SHUT_RDWR), True, "broke off")]):
             daemon = Daemon(f"bad{number}", behave, greeting)

@@ -224,6 +224,8 @@ static void more_cards(void **state)
 		asserts("nic-add --backend null", "error: no card was added: ");
 		asserts("nic-add --backend null --bogus", "unknown option '--bogus'");
 		asserts("nic-add --backend null --iothreads 2", "not of a card");
+		asserts("nic-add --h", "not of a card");
+		asserts("nic-add --p", "not of a card");
 		asserts("nic-add <interface/>", "error: no card was added: ");
 		assert_int_equal(access(socket, F_OK), 0);
 		lab_traffic(&lab, 100, 100, WINDOW);
@@ -279,6 +281,32 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/*
+ * A card goes while its front-end is connected and has frames under way; another card, and who
+ * asks, do not notice.
+ */
+static void removed_under_way(void **state)
+{
+	const char *const options[] = { "--control", control, NULL };
+	const struct lab_config cfg = { .queues = 2, .options = options };
+	char add[160];
+
+	(void)state;
+	snprintf(add, sizeof(add), "nic-add --socket-path %s/more --backend loop",
+		 getenv("TMPDIR"));
+	lab_open(&lab, &cfg);
+	asserts(add, "nic1: added\nok\n");
+	lab_traffic(&lab, 1000, 1000, WINDOW);
+	lab_host_sends(&lab, 500);
+	for (unsigned i = 0; i < 8; i++)
+		asserts("nic-remove nic0", i ? "error: there is no card" : "nic0: removed\nok\n");
+	assert_int_equal(access(lab.daemon.path, F_OK), -1);
+	asserts("show", "nic1: front-end none");
+	driver_net_free(lab.net);
+	lab.net = NULL;
+	daemon_stop(&lab.daemon);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +316,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(kept, tear_down),
 		cmocka_unit_test_teardown(drained, tear_down),
 		cmocka_unit_test_teardown(more_cards, tear_down),
+		cmocka_unit_test_teardown(removed_under_way, tear_down),
 	};
 
 	if (argc < 2 || argc > 3) {

@@ -237,6 +237,48 @@ class Service(unittest.TestCase):
         txringd.logs("card.conf': No such file")
         self.assertIsNone(txringd.process.poll())
 
+    def test_sighup_tells_of_what_is_of_no_card(self):
+        lines = [f"socket-path = {DIR}/s", "backend = null", "queues = 2"]
+        control = f"control = {DIR}/ctl"
+        txringd = self.start("--config", self.config(control, *lines))
+        txringd.hears_of("READY")
+        self.reload(txringd, control, *lines)
+        txringd.logs("reload: nothing has changed")
+        self.reload(txringd, control + ",mode=0660", "iothreads = 2", *lines)
+        txringd.logs("reload: waits for the next start: control")
+        txringd.logs("reload: waits for the next start: iothreads")
+        self.assertIn("failed", self.reload(txringd, control + ",mode=9", *lines)["STATUS"])
+        txringd.logs("socket-mode '9' must be")
+        self.assertIn("failed", self.reload(txringd, f"control = {DIR}/s,mode=0660", *lines)["STATUS"])
+        txringd.logs("is --socket-path of nic0, too")
+
+    def test_sighup_sees_a_mode_of_one_pair(self):
+        lines = [f"socket-path = {DIR}/s", "backend = null", "queues = 3"]
+        txringd = self.start("--config", self.config(*lines), "--control", f"{DIR}/ctl")
+        txringd.hears_of("READY")
+        with socket.socket(socket.AF_UNIX) as asks:
+            asks.connect(f"{DIR}/ctl")
+            asks.sendall(b'{"execute":"set","arguments":{"nic":"nic0","pair":1,"settings":{"txmode":"timer"}}}\n')
+            txringd.logs("pair 1: tx mode timer")
+        self.reload(txringd, *lines)
+        txringd.logs("nic0: reload: txmode iothread,burst=256: ")
+        self.reload(txringd, *lines)
+        txringd.logs("reload: nothing has changed")
+
+    def test_sighup_changes_all_keys_of_many_cards(self):
+        lines = []
+        for i in range(100):
+            lines += ["[nic]", f"socket-path = {DIR}/s{i}", "backend = null"]
+            lines += ["link = down", "txmode = timer", "coalesce = off"]
+        txringd = self.start("--config", self.config(*lines))
+        txringd.hears_of("READY")
+        for link, mode, coalesce in [("up", "poll", "on"), ("down", "timer", "off")]:
+            wanted = {"link": link, "txmode": mode, "coalesce": coalesce}
+            names = [line.split(" = ")[0] for line in lines]
+            lines = [f"{name} = {wanted[name]}" if name in wanted else line for name, line in zip(names, lines)]
+            self.assertEqual(self.reload(txringd, *lines)["STATUS"], "reloaded")
+        self.assertIsNone(txringd.process.poll())
+
     def test_without_a_file_sighup_ends_it(self):
         txringd = self.start(*self.card())
         txringd.hears_of("READY")

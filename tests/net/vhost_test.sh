@@ -164,6 +164,8 @@ stop
 # Whoever may connect may look; only root and txringd's user may change anything.
 chmod 711 "$scratch"
 refuses --control "'9'" "mode" -- --control "$control,mode=9"
+refuses --control "mode" "twice" -- --control "$control,mode=0600,mode=0666"
+refuses --control "group" "twice" -- --control "$control,group=0,mode=0666,group=0"
 start --backend null --control "$control,mode=0666"
 [ "$(stat -c %a "$control")" = 666 ] || fail "the control socket's mode is not the one that was asked for"
 nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -115,11 +116,44 @@ static void test_marks(void **state)
 	latency_free(l);
 }
 
+static unsigned resident_pages(void *at, size_t len)
+{
+	unsigned char pages[256];
+	unsigned n = 0;
+	uintptr_t from = (uintptr_t)at & ~(uintptr_t)4095;
+	size_t n_pages = ((uintptr_t)at + len - from + 4095) / 4096;
+
+	assert_in_range(n_pages, 1, sizeof(pages));
+	assert_int_equal(mincore((void *)from, n_pages * 4096, pages), 0);
+	for (size_t i = 0; i < n_pages; i++)
+		n += pages[i] & 1;
+	return n;
+}
+
+/* One that is not used takes no memory, also where cards came and went before. */
+static void test_unused(void **state)
+{
+	struct latency *l[8];
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < array_size(l); i++) {
+			l[i] = latency_new();
+			assert_non_null(l[i]);
+			assert_in_range(resident_pages(l[i], sizeof(*l[i])), 0, 2);
+		}
+		for (unsigned i = 0; i < array_size(l); i++)
+			latency_free(l[i]);
+	}
+	latency_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_readers),
 		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_unused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The lines of a configuration file, and what a file that was changed asks of running cards. */
 #include <errno.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -178,6 +179,31 @@ static void live_keys_are_changes(void **state)
 	}
 }
 
+/* All live keys of all cards may change at once: the list has room for them. */
+static void all_live_keys_change_at_once(void **state)
+{
+	struct nic_config now[2], next[2];
+	struct options_changes changes;
+
+	(void)state;
+	init(now);
+	init(next);
+	for (unsigned i = 0; i < 2; i++) {
+		set(&now[i], "coalesce", "off");
+		set(&next[i], "coalesce", "on");
+		set(&next[i], "link", "down");
+		set(&next[i], "txmode", "timer");
+	}
+	assert_int_equal(options_reload_compare(&changes, now, 2, next, 2), 0);
+	assert_int_equal(changes.n_live, 6);
+	assert_in_range(malloc_usable_size(changes.live), 6 * sizeof(*changes.live), SIZE_MAX);
+	options_reload_deinit(&changes);
+	for (unsigned i = 0; i < 2; i++) {
+		nic_config_deinit(&now[i]);
+		nic_config_deinit(&next[i]);
+	}
+}
+
 /* Each key of a card is either live or named as one that waits: none is passed over in silence. */
 static void each_key_counts(void **state)
 {
@@ -311,6 +337,7 @@ int main(void)
 		cmocka_unit_test(wrong_lines_are_refused),
 		cmocka_unit_test(wrong_files_are_refused),
 		cmocka_unit_test(live_keys_are_changes),
+		cmocka_unit_test(all_live_keys_change_at_once),
 		cmocka_unit_test(each_key_counts),
 		cmocka_unit_test(all_live_keys_of_all_cards_change),
 		cmocka_unit_test(cards_are_told_apart_by_name),

@@ -312,6 +312,11 @@ json_t *client_ask(struct client *c, const char *command, json_t *arguments, cha
 		    (json_object_get(line, "error") && !json_object_get(line, "id")))
 			return open_answer(c, line, err, len);
 		json_decref(line);
+		/* Events without end are read as fast as they come, and are no answer. */
+		if (deadline_ns >= 0 && now_ns() >= deadline_ns) {
+			error = TIMED_OUT;
+			break;
+		}
 	}
 	if (error == TIMED_OUT)
 		say(err, len, "txringd does not answer");

@@ -103,7 +103,7 @@ static const char *read_options(struct options *o, int argc, char **argv)
 		for (unsigned k = 0; not_of_a_card[k]; k++) {
 			size_t len = strcspn(argv[i], "=");
 
-			if (len > 3 && !strncmp(not_of_a_card[k], argv[i], len))
+			if (len > 2 && !strncmp(not_of_a_card[k], argv[i], len))
 				return "an option that is not of a card";
 		}
 	}

@@ -48,6 +48,14 @@ static char *cut_item(char *path, const char **key)
 	return NULL;
 }
 
+/* From behind the first of two would count, and a socket be open to more than the last one says. */
+static bool is_said(const struct socket_access *a, const char *key)
+{
+	if (!strcmp(key, "socket-mode"))
+		return a->has_mode;
+	return !strcmp(key, "socket-owner") ? a->owner != (uid_t)-1 : a->group != (gid_t)-1;
+}
+
 int control_access_parse(struct control_access *a, const char *text, char err[NIC_CONFIG_ERR_LEN])
 {
 	struct nic_config c;
@@ -61,8 +69,14 @@ int control_access_parse(struct control_access *a, const char *text, char err[NI
 		return -EINVAL;
 	}
 	nic_config_init(&c, "");
-	while (!code && (value = cut_item(a->path, &key)))
-		code = set(&c, key, value, err);
+	while (!code && (value = cut_item(a->path, &key))) {
+		if (is_said(&c.access, key)) {
+			snprintf(err, NIC_CONFIG_ERR_LEN, "--control: %s is said twice", key);
+			code = -EINVAL;
+		} else {
+			code = set(&c, key, value, err);
+		}
+	}
 	a->access = c.access;
 	if (!key)
 		a->access = (struct socket_access){ true, 0600, (uid_t)-1, (gid_t)-1 };

@@ -210,12 +210,17 @@ bool options_take(struct options_parser *p, int id, const char *arg)
 	return parse_key(p, &nic_config_keys[id - OPT_KEYS], arg);
 }
 
+static void print_capabilities(void)
+{
+	puts("{\n  \"type\": \"net\"\n}");
+}
+
 /* Conventions of QEMU's docs/interop/vhost-user.json: print and exit 0, whatever else was asked. */
 static bool answered(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--print-capabilities")) {
-			puts("{\n  \"type\": \"net\"\n}");
+			print_capabilities();
 			return true;
 		}
 	}
@@ -253,6 +258,11 @@ static enum options_outcome parse(struct options_parser *p, int argc, char **arg
 		}
 		if (id == OPT_VERSION) {
 			puts("txringd " TXRING_VERSION);
+			return OPTIONS_DONE;
+		}
+		/* Its name may be cut short, as that of others. */
+		if (id == OPT_PRINT_CAPABILITIES) {
+			print_capabilities();
 			return OPTIONS_DONE;
 		}
 		if (id == ':' || id == '?') {

@@ -8,6 +8,7 @@
 #include "datapath/iothread.h"
 #include "tools/log.h"
 #include "tools/txringd/activation.h"
+#include "tools/txringd/control_access.h"
 
 /* Queue pairs that one iothread has room for. */
 #define PAIRS_PER_IOTHREAD ((IOTHREAD_MAX_WATCHES - 1) / DEVICE_PAIR_WATCHES)
@@ -37,8 +38,13 @@ static bool check_macs(const struct options *o)
 bool options_check(struct options *o, bool again)
 {
 	char err[NIC_CONFIG_ERR_LEN];
+	struct control_access control;
 	unsigned queues = 0, i;
 
+	if (o->control_path && control_access_parse(&control, o->control_path, err)) {
+		log_line("%s", err);
+		return false;
+	}
 	for (i = 0; i < o->n_nics; i++) {
 		const char *origin = o->origins[i].text;
 
@@ -49,9 +55,9 @@ bool options_check(struct options *o, bool again)
 			return false;
 		}
 		if (o->control_path && o->nics[i].socket_path &&
-		    !strcmp(o->control_path, o->nics[i].socket_path)) {
+		    !strcmp(control.path, o->nics[i].socket_path)) {
 			log_line("--control '%s' is --socket-path of %s, too: each needs its own",
-				 o->control_path, o->nics[i].name);
+				 control.path, o->nics[i].name);
 			return false;
 		}
 		queues += o->nics[i].pairs;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/config/txmode.h"
 #include "tools/log.h"
 #include "tools/txringd/options.h"
 #include "tools/txringd/options_reload.h"
@@ -56,10 +57,30 @@ static bool apply(struct nic *nic, const struct options_change *change)
 }
 
 /*
+ * The pairs of a card may have modes of their own: one of these that next does not want, so that
+ * the comparison sees it. Else the card's.
+ */
+static struct tx_mode mode_to_compare(const struct status *s, const struct options *next)
+{
+	char wanted[TXMODE_TEXT_LEN] = "", runs[TXMODE_TEXT_LEN];
+
+	for (unsigned i = 0; i < next->n_nics; i++) {
+		if (!strcmp(next->nics[i].name, s->cfg->name))
+			txmode_text(&next->nics[i].mode, wanted);
+	}
+	for (unsigned i = 0; i < s->n_pairs; i++) {
+		if (strcmp(txmode_text(&s->pairs[i].mode, runs), wanted) != 0)
+			return s->pairs[i].mode;
+	}
+	return s->mode;
+}
+
+/*
  * The cards as they run: what they were told at their start, but for what has been changed since.
  * Borrows all strings. One that has ended has no name. NULL: out of memory.
  */
-static struct nic_config *collect_live(struct nic *const *nics, unsigned n)
+static struct nic_config *collect_live(struct nic *const *nics, unsigned n,
+				       const struct options *next)
 {
 	struct nic_config *live = calloc(n ? n : 1, sizeof(*live));
 	struct status s;
@@ -72,7 +93,7 @@ static struct nic_config *collect_live(struct nic *const *nics, unsigned n)
 			return NULL;
 		}
 		live[i] = *s.cfg;
-		live[i].mode = s.mode;
+		live[i].mode = mode_to_compare(&s, next);
 		live[i].link_down = s.down;
 		live[i].coalesce = s.coalesces;
 		status_deinit(&s);
@@ -80,7 +101,21 @@ static struct nic_config *collect_live(struct nic *const *nics, unsigned n)
 	return live;
 }
 
-static bool apply_all(struct nic *const *nics, const struct options_changes *changes)
+/* What is of no card waits, too. False: it is as it was. */
+static bool log_others(const struct options *now, const struct options *next)
+{
+	const char *was = now->control_path ? now->control_path : "";
+	const char *is = next->control_path ? next->control_path : "";
+	bool control = strcmp(was, is) != 0, iothreads = now->iothreads != next->iothreads;
+
+	if (control)
+		log_line("reload: waits for the next start: control");
+	if (iothreads)
+		log_line("reload: waits for the next start: iothreads");
+	return control || iothreads;
+}
+
+static bool apply_all(struct nic *const *nics, const struct options_changes *changes, bool others)
 {
 	bool ok = true;
 
@@ -88,14 +123,15 @@ static bool apply_all(struct nic *const *nics, const struct options_changes *cha
 		ok &= apply(nics[changes->live[i].nic], &changes->live[i]);
 	if (*changes->later)
 		log_line("reload: waits for the next start: %s", changes->later);
-	if (!changes->n_live && !*changes->later)
+	if (!changes->n_live && !*changes->later && !others)
 		log_line("reload: nothing has changed");
 	return ok;
 }
 
-static bool compare_and_apply(const struct options *next, struct nic *const *nics, unsigned n_nics)
+static bool compare_and_apply(const struct options *now, const struct options *next,
+			      struct nic *const *nics, unsigned n_nics)
 {
-	struct nic_config *live = collect_live(nics, n_nics);
+	struct nic_config *live = collect_live(nics, n_nics, next);
 	struct options_changes changes;
 	bool ok;
 
@@ -104,19 +140,20 @@ static bool compare_and_apply(const struct options *next, struct nic *const *nic
 		free(live);
 		return false;
 	}
-	ok = apply_all(nics, &changes);
+	ok = apply_all(nics, &changes, log_others(now, next));
 	options_reload_deinit(&changes);
 	free(live);
 	return ok;
 }
 
-bool reload_run(int argc, char **argv, struct nic *const *nics, unsigned n_nics)
+bool reload_run(int argc, char **argv, const struct options *now, struct nic *const *nics,
+		unsigned n_nics)
 {
 	struct options next;
 	bool ok = false;
 
 	if (options_parse_again(&next, argc, argv) == OPTIONS_RUN)
-		ok = compare_and_apply(&next, nics, n_nics);
+		ok = compare_and_apply(now, &next, nics, n_nics);
 	else
 		log_line("reload: refused, and nothing has changed");
 	options_deinit(&next);

@@ -191,7 +191,7 @@ static void reload(struct daemon *d)
 	bool ok;
 
 	notify_reloading(&d->notify);
-	ok = reload_run(d->argc, d->argv, d->nics, d->n_nics);
+	ok = reload_run(d->argc, d->argv, &d->opt, d->nics, d->n_nics);
 	notify_tell(&d->notify, "READY=1\nSTATUS=%s",
 		    ok ? "reloaded" : "the last reload failed: see the log");
 }
