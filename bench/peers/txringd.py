@@ -2,8 +2,8 @@
 """txringd as a peer. Modes: what --txmode takes, with a backend behind @ if it is not a tap:
 iothread, timer,delay=50us, poll@null, iothread@loop, iothread@xdp: the near end of a veth."""
 import collections
+import json
 import os
-import re
 import socket
 import subprocess
 
@@ -52,19 +52,26 @@ class Txringd(Peer):
             self.wait_for_tap(netns)
         return Target(["--socket-path", listener], wire, self.child.pid)
 
-    def ask(self, command):
-        """What it answers at its control socket."""
+    def ask(self, command, **arguments):
+        """What it answers at its control socket (docs/control.md): a dict with "return" or "error"."""
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(CONTROL_S)
             s.connect(self.control)
-            s.sendall(f"{command}\n".encode())
-            return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+            s.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+            with s.makefile(encoding="utf-8") as lines:
+                lines.readline()  # its greeting
+                answer = lines.readline()
+        if not answer.endswith("\n"):
+            raise ConnectionError("txringd broke off its answer")
+        return json.loads(answer)
 
     def all_counters(self):
         """{"tx": {name: count}, "rx": ...}: over all queues, from its start up to now."""
         found = {"tx": collections.Counter(), "rx": collections.Counter()}
-        for way, rest in re.findall(r": (tx|rx)\d+ (.*)", self.ask("show")):
-            found[way].update({name: int(n) for name, n in re.findall(r"(\w+)=(\d+)", rest)})
+        for nic in self.ask("stats")["return"]["nics"]:
+            for pair in nic["pairs"]:
+                for way, counters in pair.items():
+                    found[way].update(counters)
         return found
 
     def counters(self):
