@@ -77,8 +77,11 @@ static _Noreturn void child(struct company_account *a, enum state state, int cpu
 {
 	sigset_t none;
 
-	/* A back-end's socket would otherwise stay open for as long as this process lives. */
-	close_range(3, ~0U, 0);
+	/*
+	 * A back-end's socket would otherwise stay open for as long as this process lives, and so
+	 * would a pipe that somebody reads to its end.
+	 */
+	close_range(0, ~0U, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
@@ -135,6 +138,8 @@ int company_start(struct company *c, enum state state, int cpu)
 void company_stop(struct company *c)
 {
 	if (c->pid > 0) {
+		/* On a busy CPU the weakest would take long to die. */
+		sched_setscheduler(c->pid, SCHED_OTHER, &(struct sched_param){ 0 });
 		kill(c->pid, SIGKILL);
 		waitpid(c->pid, NULL, 0);
 	}
