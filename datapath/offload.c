@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checksums and segmentation; contracts in offload.h. Segmentation is as tcp_gso_segment(),
- * __udp_gso_segment(), inet_gso_segment() and ipv6_gso_segment() of Linux do it, by whose output
- * tests/net/offload_gso_test.c judges it.
+ * Checksums and segmentation; contracts in offload.h. Segments are those that Linux makes in
+ * tcp_gso_segment(), __udp_gso_segment(), inet_gso_segment() and ipv6_gso_segment():
+ * tests/net/offload_gso_test.c compares them byte for byte with the kernel's.
  *
  * Frames lie in memory that a guest may be changing: the headers of one that is to be segmented are
  * copied out once and read from the copy only; its payload is read once, as it is copied.

@@ -77,8 +77,9 @@ struct txring_card_config {
 	 */
 	void (*log)(void *ctx, const char *line);
 	/*
-	 * Close fd (-1: none) and unmap len bytes at map (NULL: none), some time: a front-end's,
-	 * whose end may take as long as it likes. NULL: it is done at once, on the control thread.
+	 * Close fd (-1: none) and unmap len bytes at map (NULL: none), some time. They are a
+	 * front-end's, and it may make close() and munmap() wait for as long as it likes. NULL:
+	 * both are done at once, on the control thread.
 	 */
 	void (*release)(void *ctx, int fd, void *map, size_t len);
 	void *ctx; /* of log and release */

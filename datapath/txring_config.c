@@ -17,8 +17,8 @@ _Static_assert(TXRING_MAX_PAIRS == VHOST_USER_MAX_RINGS / 2, "a pair is two ring
 #define SIZE_0_1 (offsetof(struct txring_card_config, ctx) + sizeof(void *))
 
 /*
- * A program that was built with another version may have a shorter struct, whose missing fields are
- * 0; or a longer one, of which nothing may be used that is not known here.
+ * The struct of a program that was built with an older version may be shorter: the fields that it
+ * lacks count as 0. That of a newer version may be longer: what is not known here must be 0.
  */
 int txring_config_take(struct txring_card_config *cfg, const struct txring_card_config *from,
 		       char err[TXRING_ERR_LEN])

@@ -14,7 +14,7 @@
  */
 bool find_in(const char *folder, char path[FIND_PATH_LEN], char *err, size_t len);
 
-/* /run/txring; for who is not root $XDG_RUNTIME_DIR/txring, if there is any. */
+/* /run/txring; for a user other than root $XDG_RUNTIME_DIR/txring, if that folder is there. */
 void find_folder(char folder[FIND_PATH_LEN]);
 
 /* In find_folder(). */

@@ -29,7 +29,7 @@ struct metrics_source {
 	const char *version;   /* NULL: not known */
 };
 
-/* The text of all of them, written to out, whose errors are the caller's to see. */
+/* Writes the metrics of all n sources to out. The caller looks at ferror(out). */
 void metrics_print(FILE *out, enum metrics_format format, const struct metrics_source *sources,
 		   unsigned n);
 

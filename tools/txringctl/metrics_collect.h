@@ -22,7 +22,7 @@ struct metrics_outcome {
 
 /*
  * Writes to out what all daemons answer, of which each gets patience_ms for an answer at most, and
- * all together no more than four times that. Who does not answer is txring_up 0.
+ * all together no more than four times that. A daemon that does not answer gets txring_up 0.
  */
 void metrics_collect(const struct metrics_controls *controls, int patience_ms,
 		     enum metrics_format format, FILE *out, struct metrics_outcome *outcome);
