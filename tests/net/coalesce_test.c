@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -23,6 +24,7 @@
 #include <cmocka.h>
 
 #include "datapath/offload.h"
+#include "tests/net/ask.h"
 #include "tests/net/lab.h"
 #include "tests/unit/offload_frames.h"
 #include "virtio/base.h"
@@ -39,6 +41,7 @@ struct sent {
 };
 
 static struct lab lab;
+static char control[96];
 static int plain = -1;
 static uint64_t seed = 88172645463325252ULL;
 static struct made made;
@@ -192,7 +195,49 @@ static void comes_out_as_sent(void **state)
 	daemon_stop(&lab.daemon);
 }
 
+static void one_burst(void)
+{
+	static const struct shape shape = { 0, 0, 12, false, false };
+
+	make_burst(&shape, true);
+	send_burst();
+	receive_burst();
+	take_back();
+}
+
+/* From a command on, until the next: also while frames move, and for the next driver. */
+static void as_it_is_set(void **state)
+{
+	uint64_t merged;
+
+	lab_open(&lab, *state);
+	open_plain();
+	for (unsigned i = 0; i < 5; i++) {
+		one_burst();
+		assert_true(lab_counter(&lab, "tx", "merged") > i);
+		merged = lab_counter(&lab, "tx", "merged");
+		assert_string_equal(ask_text(control, "set nic0 coalesce=off"),
+				    "nic0: coalesce off\nok\n");
+		one_burst();
+		driver_net_free(lab.net);
+		lab_connect(&lab);
+		one_burst();
+		assert_int_equal(lab_counter(&lab, "tx", "merged"), merged);
+		assert_string_equal(ask_text(control, "set nic0 coalesce=on"),
+				    "nic0: coalesce on\nok\n");
+	}
+	one_burst();
+	assert_true(lab_counter(&lab, "tx", "merged") > merged);
+	driver_net_free(lab.net);
+	lab.net = NULL;
+	daemon_stop(&lab.daemon);
+}
+
 static const char *const off[] = { "--coalesce", "off", NULL };
+static const char *const asked[] = { "--control", control, NULL };
+static struct lab_config set_config = {
+	.name = "set", .queues = 1, .options = asked, .without = FEATURES_HOST_TSO | FEATURES_MERGES
+};
 static struct lab_config configs[] = {
 	{ .name = "iothread", .queues = 1, .without = FEATURES_HOST_TSO | FEATURES_MERGES },
 	{ .name = "timer",
@@ -207,11 +252,17 @@ static struct lab_config configs[] = {
 
 int main(int argc, char **argv)
 {
-	struct CMUnitTest tests[array_size(configs)];
+	struct CMUnitTest tests[array_size(configs) + 1] = {
+		[array_size(configs)] = { .name = "set",
+					  .test_func = as_it_is_set,
+					  .teardown_func = tear_down,
+					  .initial_state = &set_config }
+	};
 
 	if (argc != 2)
 		return 2;
 	lab_init(argv[1]);
+	snprintf(control, sizeof(control), "%s/control", getenv("TMPDIR"));
 	for (unsigned i = 0; i < array_size(configs); i++)
 		tests[i] = (struct CMUnitTest){ .name = configs[i].name,
 						.test_func = comes_out_as_sent,
