@@ -64,21 +64,28 @@ static void test_true(void **state)
 	}
 }
 
+/* Until the counter is the clock; skips where it cannot be. */
+static void learn_rate(struct ticks *t)
+{
+	const struct timespec nap = { .tv_nsec = 15000000 };
+
+	ticks_init(t);
+	if (!t->usable)
+		skip();
+	for (unsigned i = 0; i < FEW_TRIES && !t->span; i++) {
+		ticks_ns(t);
+		nanosleep(&nap, NULL);
+	}
+	assert_true(t->span);
+}
+
 /* The counter is used where it may be: else all that it saves is lost, and nobody sees it. */
 static void test_used(void **state)
 {
-	const struct timespec nap = { .tv_nsec = 15000000 };
 	struct ticks t;
 
 	(void)state;
-	ticks_init(&t);
-	if (!t.usable)
-		skip();
-	for (unsigned i = 0; i < FEW_TRIES && !t.span; i++) {
-		ticks_ns(&t);
-		nanosleep(&nap, NULL);
-	}
-	assert_true(t.span);
+	learn_rate(&t);
 }
 
 /* A counter that runs at another rate, as on another host after a migration, is no clock. */
@@ -89,13 +96,7 @@ static void test_jump(void **state)
 	struct ticks t;
 
 	(void)state;
-	ticks_init(&t);
-	if (!t.usable)
-		skip();
-	for (unsigned i = 0; i < FEW_TRIES && !t.span; i++) {
-		ticks_ns(&t);
-		nanosleep(&nap, NULL);
-	}
+	learn_rate(&t);
 	said = ticks_ns(&t);
 	/* As if it had counted for 10 ms more since the mark, and were past the span. */
 	t.mark -= t.span / 10;
@@ -111,18 +112,11 @@ static void test_jump(void **state)
 /* One that is far ahead is given up, and its clock waits for the real one: it never goes back. */
 static void test_ahead(void **state)
 {
-	const struct timespec nap = { .tv_nsec = 15000000 };
 	uint64_t said, now;
 	struct ticks t;
 
 	(void)state;
-	ticks_init(&t);
-	if (!t.usable)
-		skip();
-	for (unsigned i = 0; i < FEW_TRIES && !t.span; i++) {
-		ticks_ns(&t);
-		nanosleep(&nap, NULL);
-	}
+	learn_rate(&t);
 	t.base_ns += 80000000;
 	said = ticks_ns(&t);
 	t.base -= t.span; /* it is time to compare */
