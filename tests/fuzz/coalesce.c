@@ -16,15 +16,7 @@ static struct made made;
 
 static void mend(struct sent *s)
 {
-	uint8_t *ip = s->bytes + made.l3;
-
-	if (!made.shape.v6) {
-		frames_put16(ip + 10, 0);
-		frames_put16(ip + 10, (uint16_t)~frames_sum(ip, 20 + made.shape.ip_opt));
-	}
-	memcpy(made.bytes, s->bytes, made.l4);
-	frames_put16(s->bytes + made.csum_at, 0);
-	frames_put16(s->bytes + made.csum_at, (uint16_t)~frames_l4_sum(&made, s->bytes, s->len));
+	frames_mend(&made, s->bytes, s->len);
 }
 
 static void add(struct fuzz_input *in, struct sent *s, uint32_t size)

@@ -108,15 +108,6 @@ static void send_burst(void)
 	driver_net_flush(lab.net, 0);
 }
 
-/* Of a datagram with DF the IPv4 id means nothing. */
-static void forget_id(uint8_t *ip)
-{
-	if (ip[0] >> 4 != 4 || !(ip[6] & 0x40))
-		return;
-	memset(ip + 4, 0, 2);
-	memset(ip + 10, 0, 2);
-}
-
 /* To a TCP receiver 0 and 0xffff say the same, and the kernel writes one or the other. */
 static void complete(struct sent *s, uint8_t *got)
 {
@@ -145,8 +136,8 @@ static void receive_burst(void)
 		assert_int_equal(len, s->len);
 		if (s->hdr.flags)
 			complete(s, got);
-		forget_id(got + made.l3);
-		forget_id(s->bytes + made.l3);
+		frames_forget_id(got + made.l3);
+		frames_forget_id(s->bytes + made.l3);
 		assert_memory_equal(got, s->bytes, s->len);
 	}
 }

@@ -195,3 +195,20 @@ uint32_t frames_segment(const struct made *m, uint32_t i, uint32_t gso_size, boo
 	frames_put16(to + m->csum_at, !csum && m->shape.udp ? 0xffff : csum);
 	return len;
 }
+
+void frames_mend(struct made *m, uint8_t *frame, uint32_t len)
+{
+	if (!m->shape.v6)
+		set_ip_csum(m, frame);
+	memcpy(m->bytes, frame, m->l4); /* whose addresses are summed */
+	frames_put16(frame + m->csum_at, 0);
+	frames_put16(frame + m->csum_at, (uint16_t)~frames_l4_sum(m, frame, len));
+}
+
+void frames_forget_id(uint8_t *ip)
+{
+	if (ip[0] >> 4 != 4 || !(ip[6] & 0x40))
+		return;
+	memset(ip + 4, 0, 2);
+	memset(ip + 10, 0, 2);
+}

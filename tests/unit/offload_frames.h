@@ -55,6 +55,18 @@ uint16_t frames_l4_sum(const struct made *m, const uint8_t *frame, uint32_t len)
 uint32_t frames_segment(const struct made *m, uint32_t i, uint32_t gso_size, bool partial,
 			uint8_t *to);
 
+/*
+ * The checksums of a frame of m's shape, whose addresses may be others, are right again; m takes up
+ * its headers before TCP or UDP.
+ */
+void frames_mend(struct made *m, uint8_t *frame, uint32_t len);
+
+/*
+ * Of an IPv4 datagram with DF the id means nothing, and the header's checksum covers it: both
+ * become 0, so that frames can be compared. ip is the header, of IPv4 or IPv6.
+ */
+void frames_forget_id(uint8_t *ip);
+
 static inline uint16_t frames_get16(const uint8_t *at)
 {
 	return (uint16_t)(at[0] << 8 | at[1]);
