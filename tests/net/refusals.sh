@@ -9,7 +9,8 @@ n=0 # cases so far
 # What most scripts end with: their daemon, even a stopped one, and their files go.
 leave()
 {
-	[ -z "${daemon-}" ] || { kill "$daemon" && kill -CONT "$daemon"; } 2>/dev/null
+	# Not the other way round: a SIGCONT takes back the SIGSTOP by which LeakSanitizer stops what ends.
+	[ -z "${daemon-}" ] || { kill -CONT "$daemon" && kill "$daemon"; } 2>/dev/null
 	wait
 	rm -rf "$scratch"
 }
