@@ -143,13 +143,13 @@ static bool counts_wire(const struct drive *d)
 
 static uint64_t wire_counted(struct drive *d)
 {
-	uint64_t n = 0;
-	int err = wire_count(d->o->wire, &n);
+	uint64_t n = 0, bytes;
+	int err = wire_count(d->o->wire, &n, &bytes);
 
 	if (err)
 		drive_fail(d, "--wire '%s': its counters cannot be read: %s", d->o->wire,
 			   strerror(-err));
-	return n;
+	return options_flow(d->o) && !err ? flow_count(&d->flow, bytes, n) : n;
 }
 
 /* Until each frame has come back, or the missing ones have been awaited for LOST_NS. */
@@ -323,6 +323,7 @@ static int set_up_buffers(struct drive *d)
 {
 	const struct port_buffers *b = &d->port->tx_bufs;
 	uint64_t window = d->watches || d->receives ? WINDOW : 0;
+	uint8_t addresses[NUMBER_AT];
 	int err;
 
 	d->max_waiting = 4U * d->tx->size;
@@ -333,6 +334,10 @@ static int set_up_buffers(struct drive *d)
 	err = frames_init(&d->frames, max_u64(window, 4 * d->tx->size));
 	if (err)
 		return err;
+	if (options_flow(d->o)) {
+		write_header(addresses, ETHERTYPE_TX);
+		flow_start(&d->flow, d->o->size == SIZE_UDP, d->o->size_bytes, addresses);
+	}
 	for (d->n_free = 0; d->n_free < b->n; d->n_free++) {
 		write_header(b->host + (size_t)d->n_free * b->stride + d->port->hdr_len,
 			     ETHERTYPE_TX);

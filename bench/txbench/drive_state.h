@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "bench/txbench/drive.h"
+#include "bench/txbench/flow.h"
 #include "bench/txbench/frames.h"
 #include "bench/txbench/load.h"
 #include "bench/wire.h"
@@ -34,6 +35,7 @@ struct drive {
 	struct ring *rx;
 	struct frames frames;
 	struct load load;
+	struct flow flow; /* where the options have one */
 
 	/* what is done */
 	bool open_loop;

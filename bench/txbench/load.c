@@ -76,7 +76,7 @@ unsigned load_size(const struct load *l, uint64_t n)
 	const struct options *o = l->options;
 	uint32_t len;
 
-	if (o->size == SIZE_FIXED)
+	if (o->size == SIZE_FIXED || options_flow(o))
 		return o->size_bytes;
 	if (o->size == SIZE_IMIX)
 		return imix[n % 12];

@@ -59,7 +59,9 @@ static void print_help(void)
 	     "  --direction D       tx (default), rx, or rr: out, answered at the wire, and back\n"
 	     "  --load LOAD         constant:RATE, poisson:RATE, onoff:RATE,ON,OFF, trace:FILE,\n"
 	     "                      inflight:N, flood; default poisson:1000\n"
-	     "  --size SIZE         60 to 1514, imix, or trace; default 64\n"
+	     "  --size SIZE         60 to 1514, imix, or trace; default 64; tcp:N, udp:N: all "
+	     "frames\n"
+	     "                      are of one flow and continue each other; only in a flood\n"
 	     "  --batch N           most frames for one kick, default 64\n"
 	     "  --calls C           linux (default), each, none\n"
 	     "  --watch             in a flood too: look at each frame on the wire\n"
@@ -152,6 +154,7 @@ static void set_load(struct options *o, const char *text)
 
 static void set_size(struct options *o, const char *text)
 {
+	const char *bytes;
 	char *end;
 	long n;
 
@@ -160,11 +163,14 @@ static void set_size(struct options *o, const char *text)
 	} else if (!strcmp(text, "trace")) {
 		o->size = SIZE_TRACE;
 	} else {
-		o->size = SIZE_FIXED;
-		n = strtol(text, &end, 10);
-		if (end == text || *end || n < LOAD_MIN_SIZE || n > LOAD_MAX_SIZE)
-			txbench_die("--size '%s' must be %d to %d bytes, imix, or trace", text,
-				    LOAD_MIN_SIZE, LOAD_MAX_SIZE);
+		o->size = !strncmp(text, "tcp:", 4)   ? SIZE_TCP
+			  : !strncmp(text, "udp:", 4) ? SIZE_UDP
+						      : SIZE_FIXED;
+		n = strtol(bytes = text + (options_flow(o) ? 4 : 0), &end, 10);
+		if (*bytes < '1' || *bytes > '9' || *end || n < LOAD_MIN_SIZE || n > LOAD_MAX_SIZE)
+			txbench_die("--size '%s' must be %d to %d bytes, tcp:BYTES, udp:BYTES, "
+				    "imix, or trace",
+				    text, LOAD_MIN_SIZE, LOAD_MAX_SIZE);
 		o->size_bytes = (unsigned)n;
 	}
 }
@@ -360,6 +366,12 @@ static void check_load(const struct options *o)
 	if (o->cost_ns && o->direction == DIRECTION_RR)
 		txbench_die("--cost is not for --direction rr: answers are given to what is seen "
 			    "at the wire");
+	if (options_flow(o) && (o->load != LOAD_FLOOD || o->direction != DIRECTION_TX || o->watch ||
+				o->wire_kind == WIRE_LOOP))
+		txbench_die("--size '%s:%u': several frames may leave as one, so single ones are "
+			    "not seen: only with --load flood, --direction tx, without --watch and "
+			    "with a wire that is an interface or none",
+			    o->size == SIZE_TCP ? "tcp" : "udp", o->size_bytes);
 	if (o->watch && o->wire_kind != WIRE_INTERFACE)
 		txbench_die("--watch needs an interface to look at: --wire is '%s'", o->wire);
 }

@@ -28,6 +28,8 @@ enum size_kind {
 	SIZE_FIXED,
 	SIZE_IMIX,
 	SIZE_TRACE,
+	SIZE_TCP, /* of a flow; see flow.h */
+	SIZE_UDP,
 };
 
 enum calls {
@@ -74,7 +76,7 @@ struct options {
 	unsigned inflight;
 	const char *trace;
 	enum size_kind size;
-	unsigned size_bytes; /* of SIZE_FIXED */
+	unsigned size_bytes; /* of SIZE_FIXED, SIZE_TCP and SIZE_UDP */
 	unsigned batch;      /* most frames for one kick */
 	enum calls calls;
 	bool watch; /* look at each frame on the wire: always true but in a flood */
@@ -101,6 +103,12 @@ struct options {
 static inline bool options_open_loop(const struct options *o)
 {
 	return o->load < LOAD_INFLIGHT;
+}
+
+/* Frames are those of a flow, which a device may merge. */
+static inline bool options_flow(const struct options *o)
+{
+	return o->size == SIZE_TCP || o->size == SIZE_UDP;
 }
 
 /* The driver is on the back-end's CPU. */

@@ -15,6 +15,8 @@ static void fill(struct drive *d, uint64_t number)
 	uint64_t at = (uint64_t)buf * b->stride;
 	unsigned len = load_size(&d->load, number - d->frames.base);
 
+	if (options_flow(d->o))
+		flow_next(&d->flow, b->host + at + d->port->hdr_len);
 	if (d->numbered)
 		memcpy(b->host + at + d->port->hdr_len + NUMBER_AT, &number, sizeof(number));
 	ring_fill(d->tx, (struct chain_part){ b->gpa + at, d->port->hdr_len + len, false },

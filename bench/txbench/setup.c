@@ -111,9 +111,18 @@ json_t *setup_target(const struct run_result *r)
 
 static json_t *size_of(const struct options *o)
 {
+	static const char *const names[] = {
+		[SIZE_IMIX] = "imix",
+		[SIZE_TRACE] = "trace",
+		[SIZE_TCP] = "tcp",
+		[SIZE_UDP] = "udp",
+	};
+
 	if (o->size == SIZE_FIXED)
 		return json_sprintf("%u", o->size_bytes);
-	return json_string(o->size == SIZE_IMIX ? "imix" : "trace");
+	if (options_flow(o))
+		return json_sprintf("%s:%u", names[o->size], o->size_bytes);
+	return json_string(names[o->size]);
 }
 
 json_t *setup_load(const struct options *o)

@@ -142,6 +142,14 @@ for size in 59 1515 0 big 64x ""; do
 	refuses --size "'$size'" "60 to 1514" -- --size "$size"
 done
 refuses --size "'trace'" --load -- --size trace
+for size in tcp: tcp:59 udp:1515 udp:+64 tcp:64x sctp:64; do
+	refuses --size "'$size'" "60 to 1514" -- --size "$size"
+done
+# Of frames that may leave as one, none can be told from the others.
+for options in "" "--load flood --watch" "--load flood --direction rr" "--load inflight:2"; do
+	# shellcheck disable=SC2086
+	refuses --size "'tcp:1514'" "--load flood" -- --wire lo --size tcp:1514 $options
+done
 for size in 1 65536 all; do
 	refuses --ring-size "'$size'" -- --ring-size "$size"
 done
@@ -203,6 +211,11 @@ done
 holds '"VERSION_1" in r["target"]["features"]' '"PROTOCOL_FEATURES" not in r["target"]["features"]'
 good "used" --wire "$tap" --load flood
 holds 't["duplicated"] is None and t["reordered"] is None'
+# Merged on their way, and counted as what they were.
+for size in tcp:1514 udp:1514; do
+	good "used" --wire "$tap" --load flood --size $size
+	holds "r['load']['size'] == '$size'"
+done
 good "wire used" --wire "$tap" --load flood --watch
 good "received" --wire "$tap" --load flood --direction rx --size 1514
 good "wire used received" --wire "$tap" --load flood --direction rr --size 1514

@@ -287,7 +287,7 @@ static void test_syscalls(void **state)
 	assert_between(n, 2 * SYSCALLS, 2 * SYSCALLS + 60);
 }
 
-/* Of a child that wants a CPU for as long as the test runs: the time that it saw pass without a gap. */
+/* The time without a gap that a child saw pass: it wants a CPU for as long as the test runs. */
 static uint64_t *seen_ns;
 
 static void want_the_cpu(void)
