@@ -59,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (; follow && n < FRAMES; follow--)
 			add(&in, &sent[n++], part);
 	}
-	coalesce_check(sent, n, CHECK_TYPES, fuzz_take(&in, 4), &stats);
+	if (n)
+		coalesce_check(sent, n, CHECK_TYPES, fuzz_take(&in, 4), &stats);
 	while (n)
 		free(sent[--n].bytes);
 	return 0;

@@ -43,7 +43,7 @@ static char *converted(const char *text, const struct iface_selector *sel, unsig
 	struct convert c;
 	char *said = NULL, *out = NULL;
 	size_t len;
-	FILE *file = open_memstream(&said, &len);
+	FILE *file = open_memstream(notes ? notes : &said, &len);
 
 	assert_non_null(file);
 	convert_edits_init(&e, text, strlen(text));
@@ -60,10 +60,7 @@ static char *converted(const char *text, const struct iface_selector *sel, unsig
 	convert_edits_deinit(&e);
 	xml_free(doc);
 	fclose(file);
-	if (notes)
-		*notes = said;
-	else
-		free(said);
+	free(said);
 	return out;
 }
 

@@ -490,8 +490,8 @@ static void assert_why(const struct rig *r, enum device_driver driver, const cha
 	struct device_driver_status s = device_driver_status(r->device);
 
 	assert_int_equal(s.driver, driver);
-	if (!strstr(s.why, text))
-		fail_msg("the reason '%s' has no '%s'", s.why, text);
+	if (!s.why || !strstr(s.why, text))
+		fail_msg("the reason '%s' has no '%s'", s.why ? s.why : "", text);
 }
 
 static const struct tx_engine *const engines[] = { &bh_tx_engine, &timer_tx_engine };
