@@ -77,7 +77,7 @@ static void claim_all(struct claims *c, const struct nic_config *card)
 		c->list[c->n++] = (struct claim){ .card = card,
 						  .key = "socket-path",
 						  .value = card->socket_path };
-	else
+	else if (card->fd >= 0)
 		claim_fds(c, card, "fd", &card->fd, 1);
 	claim_backend(c, card);
 	claim_fds(c, card, "vhost-fd", card->vhost.fds, card->vhost.n_fds);
