@@ -165,6 +165,19 @@ bool options_add_interface(struct options_parser *p, const char *spec)
 	return true;
 }
 
+/* What is wrong with a value is said where it stands, not when it is set. */
+static bool check_key(const struct options_parser *p, const struct config_key *key,
+		      const char *value)
+{
+	struct nic_config c;
+	bool ok;
+
+	nic_config_init(&c, p->o->nics[p->o->n_nics - 1].mark);
+	ok = set_key(p, &c, key, value);
+	nic_config_deinit(&c);
+	return ok;
+}
+
 static bool parse_key(struct options_parser *p, const struct config_key *key, const char *value)
 {
 	struct given *given;
@@ -172,12 +185,24 @@ static bool parse_key(struct options_parser *p, const struct config_key *key, co
 	p->untouched = false;
 	if (!p->interface)
 		return set_key(p, &p->o->nics[p->o->n_nics - 1], key, value);
+	if (!check_key(p, key, value))
+		return false;
 	given = options_grow(p->given, p->n_given + 1, sizeof(*given));
 	if (!given)
 		return false;
 	p->given = given;
 	given[p->n_given++] = (struct given){ key, value };
 	return true;
+}
+
+static struct options_origin origin(const struct options_parser *p)
+{
+	size_t len = strlen(p->where);
+	struct options_origin at;
+
+	/* Without ": ". */
+	snprintf(at.text, sizeof(at.text), "%.*s", len ? (int)len - 2 : 0, p->where);
+	return at;
 }
 
 static bool parse_iothreads(const struct options_parser *p, const char *text)
@@ -190,6 +215,7 @@ static bool parse_iothreads(const struct options_parser *p, const char *text)
 		return false;
 	}
 	p->o->iothreads = (unsigned)n;
+	p->o->iothreads_at = origin(p);
 	return true;
 }
 
@@ -205,6 +231,7 @@ bool options_take(struct options_parser *p, int id, const char *arg)
 		return parse_iothreads(p, arg);
 	if (id == OPT_CONTROL) {
 		p->o->control_path = arg;
+		p->o->control_at = origin(p);
 		return true;
 	}
 	return parse_key(p, &nic_config_keys[id - OPT_KEYS], arg);

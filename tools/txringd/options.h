@@ -5,7 +5,7 @@
 
 #include "tools/config/nic_config.h"
 
-/* Where in a file the configuration of a card stands: "FILE:LINE: <interface>"; "": in none. */
+/* Where in a file a card or an option stands: "FILE:LINE", or "FILE:LINE: <interface>"; "": in none. */
 struct options_origin {
 	char text[192];
 };
@@ -15,9 +15,11 @@ struct options {
 	struct options_origin *origins; /* of each */
 	unsigned n_nics;
 	unsigned iothreads;
+	struct options_origin iothreads_at;
 	const char *control_path; /* of argv or texts; NULL: no control socket */
-	bool from_file;           /* --config was given: it can be read again */
-	char **texts; /* n_texts files of --config, which the strings above are parts of */
+	struct options_origin control_at;
+	bool from_file; /* --config was given: it can be read again */
+	char **texts;   /* n_texts files of --config, which the strings above are parts of */
 	unsigned n_texts;
 };
 
