@@ -5,7 +5,7 @@
 
 #include "tools/config/nic_config.h"
 
-/* Where in a file a card or an option stands: "FILE:LINE", or "FILE:LINE: <interface>"; "": in none. */
+/* Where it stands: "FILE:LINE", of a card "FILE:LINE: <interface>", too; "": in no file. */
 struct options_origin {
 	char text[192];
 };
