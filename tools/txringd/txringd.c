@@ -7,27 +7,14 @@
  * foreground, ends quickly.
  */
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
-#include "datapath/iothread.h"
-#include "tools/txringd/commands.h"
-#include "tools/txringd/control.h"
-#include "tools/txringd/control_access.h"
 #include "tools/log.h"
-#include "tools/txringd/links.h"
-#include "tools/txringd/nic.h"
-#include "tools/txringd/notify.h"
-#include "tools/txringd/options.h"
+#include "tools/txringd/daemon.h"
 #include "tools/txringd/process.h"
-#include "tools/txringd/pulse.h"
-#include "tools/txringd/reload.h"
 #include "tools/txringd/sigbus.h"
 #include "virtio/base.h"
 
@@ -37,40 +24,11 @@
 /* How long the end of txringd waits for stderr to take the last lines. */
 #define LOG_PATIENCE_MS 150
 
-enum { FD_SIGNAL, FD_SIGBUS, FD_LINKS, FD_CONTROL, FD_NICS = FD_CONTROL + CONTROL_FDS };
-
-struct daemon {
-	int argc;    /* of main(), to be read again */
-	char **argv; /* likewise */
-	struct options opt;
-	struct notify notify;
-	struct pulse pulse; /* of threads, where a watchdog wants to know */
-	int signal_fd;
-	struct iothread **threads;
-	unsigned n_threads;
-	struct nic **nics; /* NULL: its only front-end has come and gone */
-	unsigned n_nics;
-	unsigned n_left;    /* of nics that have not ended */
-	bool died;          /* the one that ended last had to */
-	unsigned n_freed;   /* of nics, at the end */
-	struct pollfd *fds; /* those of FD_*, then NIC_FDS for each of nics */
-	struct links links;
-	struct commands commands;
-	struct control *control; /* NULL: none */
-	char control_path[CONTROL_PATH_LEN];
-	bool stop;
-};
-
-static int64_t now_ms(void)
-{
-	return (int64_t)(monotonic_ns() / 1000000);
-}
-
 static int tables_init(struct daemon *d)
 {
 	d->threads = calloc(d->opt.iothreads, sizeof(struct iothread *));
 	d->nics = calloc(COMMANDS_MAX_NICS, sizeof(struct nic *));
-	d->fds = calloc(FD_NICS + COMMANDS_MAX_NICS * NIC_FDS, sizeof(*d->fds));
+	d->fds = calloc(DAEMON_FD_NICS + COMMANDS_MAX_NICS * NIC_FDS, sizeof(*d->fds));
 	if (d->threads && d->nics && d->fds)
 		return 0;
 	log_line("out of memory");
@@ -170,13 +128,6 @@ static void watchdog_init(struct daemon *d)
 	}
 }
 
-/* A sign of life is one of all threads. */
-static void feed_watchdog(struct daemon *d)
-{
-	if (notify_due(&d->notify, monotonic_ns()) && pulse_check(&d->pulse))
-		notify_tell(&d->notify, "WATCHDOG=1");
-}
-
 /* Without it an interface that was removed is noticed late. */
 static void watch_links(struct daemon *d)
 {
@@ -186,150 +137,7 @@ static void watch_links(struct daemon *d)
 		log_line("the host's interfaces are not watched: netlink: %s", strerror(-err));
 }
 
-static void reload(struct daemon *d)
-{
-	bool ok;
-
-	notify_reloading(&d->notify);
-	ok = reload_run(d->argc, d->argv, &d->opt, d->nics, d->n_nics);
-	notify_tell(&d->notify, "READY=1\nSTATUS=%s",
-		    ok ? "reloaded" : "the last reload failed: see the log");
-}
-
-static void handle_signals(struct daemon *d)
-{
-	struct signalfd_siginfo info;
-
-	while (read(d->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGHUP && d->opt.from_file) {
-			reload(d);
-			continue;
-		}
-		if (info.ssi_signo != SIGUSR1)
-			d->stop = true;
-		for (unsigned i = 0; i < d->n_nics && !d->stop; i++) {
-			if (d->nics[i])
-				nic_log_counters(d->nics[i]);
-		}
-	}
-}
-
-static void handle_lost_memory(struct daemon *d)
-{
-	sigbus_ack();
-	for (unsigned i = 0; i < d->n_nics; i++) {
-		if (d->nics[i])
-			nic_check_memory(d->nics[i]);
-	}
-}
-
-static void end_nic(struct daemon *d, unsigned i, bool died)
-{
-	nic_free(d->nics[i]);
-	d->nics[i] = NULL;
-	d->n_left--;
-	d->died = died;
-}
-
-/* Some interface has changed, or one is missed. */
-static void check_links(struct daemon *d)
-{
-	for (unsigned i = 0; i < d->n_nics; i++) {
-		enum nic_link link = d->nics[i] ? nic_check_link(d->nics[i]) : NIC_LINK_THERE;
-
-		if (link == NIC_LINK_LOST)
-			links_retry(&d->links, now_ms());
-		else if (link == NIC_LINK_DEAD)
-			end_nic(d, i, true);
-	}
-}
-
-static struct pollfd *nic_fds(struct daemon *d, unsigned i)
-{
-	return &d->fds[FD_NICS + i * NIC_FDS];
-}
-
-/* Of two time-outs; -1 is none. */
-static int earlier(int a, int b)
-{
-	return a < 0 || (b >= 0 && b < a) ? b : a;
-}
-
-/* What to wait for; the time-out, -1 for none. */
-static int prepare(struct daemon *d)
-{
-	int timeout = d->control ? control_prepare(d->control, &d->fds[FD_CONTROL]) : -1;
-
-	if (control_is_watched(d->control))
-		timeout = earlier(timeout, EVENTS_LOOK_MS);
-	timeout = earlier(timeout, links_timeout_ms(&d->links, now_ms()));
-	timeout = earlier(timeout, notify_timeout_ms(&d->notify, monotonic_ns()));
-	for (unsigned i = 0; i < CONTROL_FDS && !d->control; i++)
-		d->fds[FD_CONTROL + i].fd = -1;
-	d->fds[FD_SIGNAL] = (struct pollfd){ .fd = d->signal_fd, .events = POLLIN };
-	d->fds[FD_SIGBUS] = (struct pollfd){ .fd = sigbus_fd(), .events = POLLIN };
-	d->fds[FD_LINKS] = (struct pollfd){ .fd = links_fd(&d->links), .events = POLLIN };
-	for (unsigned i = 0; i < d->n_nics; i++) {
-		struct pollfd *fds = nic_fds(d, i);
-
-		for (unsigned k = 0; k < NIC_FDS; k++)
-			fds[k].fd = -1;
-		timeout = earlier(timeout, d->nics[i] ? nic_prepare(d->nics[i], fds) : -1);
-	}
-	return timeout;
-}
-
-/* Cards that were added or removed by command. */
-static void count_nics(struct daemon *d)
-{
-	d->n_nics = d->commands.n_nics;
-	d->n_left += (unsigned)d->commands.n_more;
-	d->commands.n_more = 0;
-}
-
-/*
- * Until SIGTERM, or until no front-end will come any more: 0. Or a negative errno, after a line in
- * the log: also when the last card has lost its interface for good.
- */
-static int serve(struct daemon *d)
-{
-	int err;
-
-	while (d->n_left && !d->stop) {
-		int timeout = prepare(d);
-
-		if (poll(d->fds, FD_NICS + d->n_nics * NIC_FDS, timeout) < 0) {
-			err = -errno;
-			if (err == -EINTR)
-				continue;
-			log_line("cannot wait for front-ends: poll: %s%s", strerror(-err),
-				 err == -EINVAL ? ": raise `ulimit -n`, or LimitNOFILE= of the "
-						  "systemd unit"
-						: "");
-			return err;
-		}
-		if (d->fds[FD_SIGNAL].revents)
-			handle_signals(d);
-		for (unsigned i = 0; i < d->n_nics && !d->stop; i++) {
-			if (!d->nics[i] || nic_serve(d->nics[i], nic_fds(d, i)))
-				continue;
-			end_nic(d, i, nic_check_link(d->nics[i]) == NIC_LINK_DEAD);
-		}
-		if (links_serve(&d->links, d->fds[FD_LINKS].revents, now_ms()) && !d->stop)
-			check_links(d);
-		if (d->fds[FD_SIGBUS].revents)
-			handle_lost_memory(d);
-		if (d->control) {
-			control_serve(d->control, &d->fds[FD_CONTROL]);
-			commands_tell_events(&d->commands);
-			count_nics(d);
-		}
-		feed_watchdog(d);
-	}
-	return d->died && !d->n_left ? -ENODEV : 0;
-}
-
-static int daemon_run(struct daemon *d)
+static int run(struct daemon *d)
 {
 	d->n_left = d->n_nics;
 	log_line("%u network card%s on %u iothread%s", d->n_nics, d->n_nics > 1 ? "s" : "",
@@ -339,7 +147,7 @@ static int daemon_run(struct daemon *d)
 	watchdog_init(d);
 	notify_tell(&d->notify, "READY=1\nSTATUS=%u network card%s on %u iothread%s", d->n_nics,
 		    d->n_nics > 1 ? "s" : "", d->n_threads, d->n_threads > 1 ? "s" : "");
-	return serve(d);
+	return daemon_serve(d);
 }
 
 static void *free_nics(void *arg)
@@ -373,7 +181,7 @@ static void nics_deinit(struct daemon *d)
 		pthread_join(helpers[--n], NULL);
 }
 
-static void daemon_deinit(struct daemon *d)
+static void deinit(struct daemon *d)
 {
 	notify_tell(&d->notify, "STOPPING=1");
 	control_free(d->control);
@@ -422,8 +230,8 @@ int main(int argc, char **argv)
 	if (!err)
 		watch_links(&d);
 	if (!err)
-		err = daemon_run(&d);
-	daemon_deinit(&d);
+		err = run(&d);
+	deinit(&d);
 	log_stop(LOG_PATIENCE_MS);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
