@@ -7,17 +7,16 @@
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/fake_nic.h"
 #include "tools/txringd/commands.h"
 #include "tools/txringd/protocol.h"
-
-static unsigned n_changes;
 
 static json_t *change(struct command_call *call)
 {
 	const char *nic = command_nic(call);
 	unsigned i = 0;
 
-	n_changes++;
+	fake_nic_changes++;
 	while (command_next(call, &i))
 		fuzz_require(!nic || !strcmp(nic, "nic0"));
 	return command_return(call, json_incref(call->arguments));
@@ -50,100 +49,13 @@ const struct command commands_change[] = {
 	{ 0 },
 };
 
-/* The fakes. */
-const char *nic_name(const struct nic *nic)
-{
-	(void)nic;
-	return "nic0";
-}
-
-int nic_status(const struct nic *nic, struct status *s)
-{
-	(void)nic;
-	*s = (struct status){ 0 };
-	return 0;
-}
-
-static char set_text[1024];
-
-void nic_set_coalesce(struct nic *nic, bool on, char said[NIC_SAID_LEN])
-{
-	(void)nic;
-	n_changes++;
-	snprintf(said, NIC_SAID_LEN, "coalesce %d", on);
-}
-
-bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[NIC_SAID_LEN])
-{
-	(void)nic;
-	n_changes++;
-	fuzz_require(pair == NIC_ALL_PAIRS || pair < NIC_CONFIG_MAX_PAIRS);
-	snprintf(set_text, sizeof(set_text), "%s", text);
-	snprintf(said, NIC_SAID_LEN, "%s", text);
-	return true;
-}
-
-enum nic_vhost nic_move(struct nic *nic, unsigned pair, struct iothread *thread,
-			char said[NIC_SAID_LEN])
-{
-	snprintf(said, NIC_SAID_LEN, "pair %u moved", pair);
-	(void)thread;
-	(void)nic;
-	n_changes++;
-	return NIC_VHOST_DONE;
-}
-
-enum nic_vhost nic_drain(struct nic *nic, unsigned pair, struct nic_drain *drain,
-			 char said[NIC_SAID_LEN])
-{
-	(void)nic;
-	(void)said;
-	n_changes++;
-	drain->done = pair;
-	return NIC_VHOST_LATER;
-}
-
-/* They make cards: the options have a parser of their own. */
-const struct command commands_cards[] = { { 0 } };
-
-unsigned nic_pairs(const struct nic *nic)
-{
-	(void)nic;
-	return 2;
-}
-
-unsigned nic_pairs_on(const struct nic *nic, const struct iothread *thread)
-{
-	(void)nic;
-	(void)thread;
-	return 2;
-}
-
-const char *iothread_name(const struct iothread *thread)
-{
-	(void)thread;
-	return "iothread0";
-}
-
-void control_event(struct control *control, const char *line)
-{
-	(void)control;
-	(void)line;
-}
-
-bool control_is_watched(const struct control *control)
-{
-	(void)control;
-	return false;
-}
-
 static void one_line(const char *line, size_t len, bool may_change)
 {
-	struct nic *nics[] = { (struct nic *)nics };
+	struct nic nic0 = { .name = "nic0", .outcome = NIC_VHOST_LATER }, *nics[] = { &nic0 };
 	struct iothread *threads[] = { (struct iothread *)threads };
 	struct commands c = { .nics = nics, .n_nics = 1, .threads = threads, .n_threads = 1 };
 	struct control_line request = { .text = line, .len = len, .may_change = may_change };
-	unsigned before = n_changes;
+	unsigned before = fake_nic_changes;
 	json_t *answer;
 	char *end;
 
@@ -154,7 +66,7 @@ static void one_line(const char *line, size_t len, bool may_change)
 	answer = json_loads(request.answer, JSON_REJECT_DUPLICATES, NULL);
 	fuzz_require(json_is_object(answer));
 	fuzz_require(!json_object_get(answer, "return") != !json_object_get(answer, "error"));
-	fuzz_require(may_change || n_changes == before);
+	fuzz_require(may_change || fake_nic_changes == before);
 	json_decref(answer);
 	free(request.answer);
 	json_decref(request.memo);

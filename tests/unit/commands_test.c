@@ -12,43 +12,13 @@
 #include <cmocka.h>
 
 #include "datapath/latency.h"
+#include "tests/unit/fake_nic.h"
 #include "tools/txringd/commands.h"
 #include "tools/txringd/domifstat.h"
 #include "tools/txringd/dumpxml.h"
 #include "tools/txringd/protocol.h"
 #include "tools/txringd/status_json.h"
 #include "virtio/base.h"
-
-struct nic {
-	const char *name;
-	enum nic_vhost outcome;
-	bool deaf;
-	uint64_t n_to_kernel;
-	int tap_error;
-	bool unspeakable; /* in XML */
-	unsigned n_pairs;
-	struct latency *latency; /* of its tx queues; of rx there is none to tell */
-};
-
-const char *nic_name(const struct nic *nic)
-{
-	return nic->name;
-}
-
-int nic_status(const struct nic *nic, struct status *s)
-{
-	*s = (struct status){ .name = nic->name,
-			      .n_pairs = nic->n_pairs,
-			      .driver.to_kernel.n = nic->n_to_kernel };
-	return 0;
-}
-
-int nic_tap(const struct nic *nic, struct ifstate *tap)
-{
-	*tap = (struct ifstate){ .mtu = 1400 };
-	snprintf(tap->name, sizeof(tap->name), "tap-%s", nic->name);
-	return nic->tap_error;
-}
 
 /* The status has no card: its name tells. */
 static bool unspeakable(const char *name);
@@ -77,12 +47,6 @@ json_t *status_stats_json(const struct status *s)
 	return status_json(s);
 }
 
-const char *iothread_name(const struct iothread *thread)
-{
-	(void)thread;
-	return "iothread0";
-}
-
 uint64_t iothread_cpu_ns(const struct iothread *thread)
 {
 	(void)thread;
@@ -95,91 +59,10 @@ uint64_t iothread_turns(const struct iothread *thread)
 	return 8;
 }
 
-void control_event(struct control *control, const char *line)
-{
-	(void)control;
-	(void)line;
-}
-
-bool control_is_watched(const struct control *control)
-{
-	return control;
-}
-
 struct control_stats control_stats(const struct control *control)
 {
 	(void)control;
 	return (struct control_stats){ .requests = 1 };
-}
-
-enum nic_vhost nic_vhost(struct nic *nic, bool on, char said[NIC_SAID_LEN])
-{
-	static const char *const words[] = { "done", "later", "cannot" };
-
-	snprintf(said, NIC_SAID_LEN, "%s %s", on ? "on" : "off", words[nic->outcome]);
-	return nic->outcome;
-}
-
-bool nic_set_link(struct nic *nic, bool up, char said[NIC_SAID_LEN])
-{
-	snprintf(said, NIC_SAID_LEN, "%s %s", up ? "up" : "down", nic->deaf ? "cannot" : "done");
-	return !nic->deaf;
-}
-
-static char set_as[600];
-
-bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[NIC_SAID_LEN])
-{
-	snprintf(set_as, sizeof(set_as), "%s/%d %s", nic->name, (int)pair, text);
-	snprintf(said, NIC_SAID_LEN, "%s", nic->deaf ? "cannot be" : "tx mode x");
-	return !nic->deaf;
-}
-
-void nic_set_coalesce(struct nic *nic, bool on, char said[NIC_SAID_LEN])
-{
-	(void)nic;
-	snprintf(said, NIC_SAID_LEN, "coalesce %s", on ? "on" : "off");
-}
-
-const struct latency *nic_latency(const struct nic *nic, unsigned pair, bool tx)
-{
-	static struct latency none;
-
-	assert_true(pair < nic->n_pairs);
-	return tx ? nic->latency : &none;
-}
-
-enum nic_vhost nic_move(struct nic *nic, unsigned pair, struct iothread *thread,
-			char said[NIC_SAID_LEN])
-{
-	snprintf(said, NIC_SAID_LEN, "pair %u moved", pair);
-	(void)thread;
-	return nic->outcome;
-}
-
-enum nic_vhost nic_drain(struct nic *nic, unsigned pair, struct nic_drain *drain,
-			 char said[NIC_SAID_LEN])
-{
-	snprintf(said, NIC_SAID_LEN, "pair %u waits", pair);
-	drain->begun = true;
-	drain->done = ++drain->until == 2 + pair;
-	return drain->done ? NIC_VHOST_DONE : nic->outcome;
-}
-
-/* They make cards: tests/net/mode_test.c. */
-const struct command commands_cards[] = { { 0 } };
-
-unsigned nic_pairs(const struct nic *nic)
-{
-	(void)nic;
-	return 2;
-}
-
-unsigned nic_pairs_on(const struct nic *nic, const struct iothread *thread)
-{
-	(void)nic;
-	(void)thread;
-	return 2;
 }
 
 static struct nic first = { .name = "nic0" }, second = { .name = "nic1" };
@@ -372,11 +255,11 @@ static void set(void **state)
 	(void)state;
 	assert_answer(SET("nic1", "", "\"delay\":\"80us\",\"txmode\":\"timer\",\"burst\":9"), false,
 		      NICS(SAID("nic1", "tx mode x")));
-	assert_string_equal(set_as, "nic1/-1 timer,delay=80us,burst=9");
+	assert_string_equal(fake_nic_set_as, "nic1/-1 timer,delay=80us,burst=9");
 	assert_answer(SET("nic0", "\"pair\":3,", "\"delay\":\"80us\""), false,
 		      NICS(SAID("nic0", "tx mode x")));
-	assert_string_equal(set_as, "nic0/3 ,delay=80us");
-	set_as[0] = '\0';
+	assert_string_equal(fake_nic_set_as, "nic0/3 ,delay=80us");
+	fake_nic_set_as[0] = '\0';
 	for (unsigned i = 0; i < array_size(wrong); i++) {
 		snprintf(line, sizeof(line), SET("nic0", "", "%s"), wrong[i]);
 		assert_error(line, PROTOCOL_INVALID_ARGUMENT, "setting");
@@ -403,7 +286,7 @@ static void set(void **state)
 	assert_error(SET("nic0", "\"pair\":4294967295,", "\"a\":1"), PROTOCOL_INVALID_ARGUMENT,
 		     "pair");
 	assert_error(SET("nic5", "", "\"a\":1"), PROTOCOL_DEVICE_NOT_FOUND, "nic5");
-	assert_string_equal(set_as, "");
+	assert_string_equal(fake_nic_set_as, "");
 	first.deaf = true;
 	assert_error(SET("nic0", "", "\"a\":1"), PROTOCOL_INVALID_ARGUMENT, "nic0: cannot be");
 	first.deaf = false;
