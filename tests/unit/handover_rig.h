@@ -59,6 +59,7 @@ struct rig {
 	struct arena arena;
 	struct gmem mem;
 	struct iothread *thread;
+	struct iothread *other; /* that a pair may be moved to; all begin on thread */
 	struct backend *backend;
 	struct device *device;
 	struct vhost_net nets[PAIRS];
@@ -277,6 +278,18 @@ static inline void host_sends(struct rig *r, unsigned pair, unsigned n)
 	}
 }
 
+static inline void run_until_idle(struct rig *r)
+{
+	assert_true(fake_iothread_run_until_idle(r->thread, TURNS));
+	assert_true(fake_iothread_run_until_idle(r->other, TURNS));
+}
+
+static inline void advance(struct iothread *thread)
+{
+	if (fake_iothread_next_timer(thread) != FAKE_IOTHREAD_NO_TIMER)
+		fake_iothread_advance(thread, 2 * DELAY);
+}
+
 /* All that is owed happens: nobody is kicked or called who did not ask for it. */
 static inline void settle_down(struct rig *r)
 {
@@ -284,14 +297,14 @@ static inline void settle_down(struct rig *r)
 
 	for (unsigned round = 0; idle < 3; round++) {
 		assert_true(round < TURNS);
-		assert_true(fake_iothread_run_until_idle(r->thread, TURNS));
+		run_until_idle(r);
 		n = 0;
 		for (i = 0; i < PAIRS; i++)
 			n += kernel_sends(r, i) + kernel_receives(r, i);
 		for (i = 0; i < RINGS; i++)
 			n += driver_takes(r, i);
-		if (fake_iothread_next_timer(r->thread) != FAKE_IOTHREAD_NO_TIMER)
-			fake_iothread_advance(r->thread, 2 * DELAY);
+		advance(r->thread);
+		advance(r->other);
 		idle = n ? 0 : idle + 1;
 	}
 }
@@ -321,6 +334,7 @@ static inline void traffic(struct rig *r, unsigned rounds)
 			break;
 		case 2:
 			fake_iothread_turn(r->thread);
+			fake_iothread_turn(r->other);
 			break;
 		case 3:
 			kernel_sends(r, pair);
@@ -332,6 +346,7 @@ static inline void traffic(struct rig *r, unsigned rounds)
 			break;
 		case 5:
 			fake_iothread_advance(r->thread, DELAY / 2);
+			fake_iothread_advance(r->other, DELAY / 2);
 			break;
 		}
 	}
@@ -390,6 +405,7 @@ static inline void device_init(struct rig *r, const struct tx_engine *engine, bo
 	if (engine == &bh_tx_engine)
 		mode.values[0] = 8;
 	assert_int_equal(iothread_new(&r->thread, "fake"), 0);
+	assert_int_equal(iothread_new(&r->other, "other"), 0);
 	r->backend = test_backend_new(&backend);
 	assert_non_null(r->backend);
 	for (unsigned i = 0; i < PAIRS; i++)
@@ -480,6 +496,7 @@ static inline void rig_free(struct rig *r)
 	gmem_deinit(&r->mem);
 	arena_deinit(&r->arena);
 	iothread_free(r->thread);
+	iothread_free(r->other);
 	free(r);
 }
 
