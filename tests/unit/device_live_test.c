@@ -88,9 +88,11 @@ static void moved_from_the_kernel(void **state)
 		check_all_arrived(rig);
 		want(rig, false);
 		driver_sends(rig, 1, 5);
+		host_sends(rig, 1, 3);
 		/* The one that it was moved from has nothing to do with it. */
 		assert_true(fake_iothread_run_until_idle(rig->thread, TURNS));
 		assert_int_equal(rig->n_sent[1], 10);
+		assert_int_equal(test_backend_waiting(rig->backend, 1), 3);
 		check_all_arrived(rig);
 		rig_free(rig);
 	}
