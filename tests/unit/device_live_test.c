@@ -188,6 +188,9 @@ static void backend_is_full(void **state)
 			if (kernel)
 				assert_int_equal(want(rig, true), DEVICE_KERNEL);
 			test_backend_room(rig->backend, 0, TEST_BACKEND_NO_LIMIT);
+			assert_true(fake_iothread_run_until_idle(rig->other, TURNS));
+			advance(rig->other);
+			assert_int_equal(rig->n_sent[0], kernel ? 2 : SIZE);
 			check_all_arrived(rig);
 			want(rig, false);
 			assert_runs_by(rig, 0, !e);
