@@ -21,6 +21,8 @@ static bool change_modes(const struct nic *nic, unsigned pair, const char *text,
 	return true;
 }
 
+static const char in_kernel[] = ": applies when the kernel gives the rings back";
+
 static void say_mode(const struct nic *nic, unsigned pair, char said[NIC_SAID_LEN])
 {
 	unsigned i = pair == NIC_ALL_PAIRS ? 0 : pair;
@@ -30,8 +32,7 @@ static void say_mode(const struct nic *nic, unsigned pair, char said[NIC_SAID_LE
 	txmode_text(device_pair_mode(nic->device, i, &waits), text);
 	if (pair != NIC_ALL_PAIRS)
 		snprintf(which, sizeof(which), "pair %u: ", pair);
-	snprintf(said, NIC_SAID_LEN, "%stx mode %s%s", which, text,
-		 waits ? ": applies when the kernel gives the rings back" : "");
+	snprintf(said, NIC_SAID_LEN, "%stx mode %s%s", which, text, waits ? in_kernel : "");
 }
 
 bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[NIC_SAID_LEN])
@@ -59,12 +60,15 @@ bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[
 
 void nic_set_coalesce(struct nic *nic, bool on, char said[NIC_SAID_LEN])
 {
+	const char *but = "";
+
 	nic->coalesces = on;
 	device_set_coalesce(nic->device, on);
-	snprintf(said, NIC_SAID_LEN, "coalesce %s%s", on ? "on" : "off",
-		 on && !nic->backend->merges
-			 ? ": this backend does not gain by it, and merges nothing"
-			 : "");
+	if (on && !nic->backend->merges)
+		but = ": this backend does not gain by it, and merges nothing";
+	else if (device_driver_status(nic->device).driver == DEVICE_KERNEL)
+		but = in_kernel;
+	snprintf(said, NIC_SAID_LEN, "coalesce %s%s", on ? "on" : "off", but);
 	nic_log(nic, said);
 }
 
