@@ -526,6 +526,44 @@ static void messages(void **state)
 	lab_close(&lab);
 }
 
+/*
+ * What is changed while the kernel has the device: it keeps it, the answer and show say when that
+ * applies, and it does once the rings come back. A pair that is moved comes back for it, and goes.
+ */
+static void changes(void **state)
+{
+	static const char when[] = ": applies when the kernel gives the rings back";
+	unsigned n;
+
+	(void)state;
+	start(&(struct lab_config){ .queues = 2, .iothreads = 2 }, "default");
+	assert_kernel();
+	n = n_shown("to user");
+	assert_says(ask("set nic0/1 txmode=timer delay=70us"), "nic0: pair 1: tx mode timer,");
+	assert_says(ask("set nic0/1 burst=77"), when);
+	assert_says(ask("show"), "nic0: pair 1: tx mode timer,delay=70us,burst=77: applies when ");
+	assert_says(ask("set nic0 coalesce=off"), "nic0: coalesce off: applies when ");
+	assert_says(ask("drain nic0"), "pair 0: the kernel moves its frames");
+	lab_traffic(&lab, 200, 200, WINDOW);
+	assert_kernel();
+	assert_int_equal(n_shown("to user"), n);
+	assert_int_equal(lab_counter(&lab, "tx", "frames"), 0);
+
+	assert_says(ask("move nic0/0 iothread1"), "nic0: pair 0: iothread1 runs it");
+	assert_kernel();
+	assert_true(n_shown("to user") > n);
+	lab_traffic(&lab, 200, 200, WINDOW);
+
+	ask("vhost off");
+	assert_null(strstr(ask("show"), when));
+	assert_says(ask("show"), "nic0: pair 1: tx mode timer,delay=70us,burst=77\n");
+	assert_says(ask("show"), "nic0: coalesce off\n");
+	assert_says(ask("drain nic0"), "nic0: drained");
+	lab_traffic(&lab, 200, 200, WINDOW);
+	assert_true(lab_counter(&lab, "tx", "frames") >= 200);
+	lab_close(&lab);
+}
+
 static int tear_down(void **state)
 {
 	unsigned i;
@@ -549,7 +587,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(policies),        TEST(traffic),         TEST(iothread_handovers),
 		TEST(timer_handovers), TEST(pairs_handovers), TEST(no_notification_is_lost),
-		TEST(killed),          TEST(messages),
+		TEST(killed),          TEST(messages),        TEST(changes),
 	};
 	const char *tmp = getenv("TMPDIR");
 
