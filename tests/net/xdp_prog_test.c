@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -24,54 +23,19 @@
 #include "datapath/backend/xdp_group.h"
 #include "datapath/backend/xdp_load.h"
 #include "datapath/backend/xdp_prog.h"
+#include "tests/net/attach.h"
 #include "tests/net/peer.h"
 #include "tests/net/xdp_ends.h"
-
-static char note[BACKEND_ERR_LEN], err[BACKEND_ERR_LEN];
-
-static struct xdp_prog_config config(enum xdp_mode mode)
-{
-	struct xdp_prog_config cfg = { .ifname = NEAR,
-				       .ifindex = ends_ifindex(),
-				       .mode = mode,
-				       .has_mac = true,
-				       .n_queues = 1 };
-
-	memcpy(cfg.mac, ends_guest, sizeof(cfg.mac));
-	return cfg;
-}
-
-static struct xdp_prog *attach(const struct xdp_prog_config *cfg, enum xdp_mode want)
-{
-	struct xdp_prog *prog;
-	enum xdp_mode mode;
-
-	if (xdp_prog_attach(&prog, cfg, &mode, note, err))
-		fail_msg("%s", err);
-	assert_int_equal(mode, want);
-	assert_true(xdp_prog_is_attached(prog));
-	return prog;
-}
-
-static void refused(const struct xdp_prog_config *cfg, int want, const char *text)
-{
-	struct xdp_prog *prog;
-	enum xdp_mode mode;
-	int code = xdp_prog_attach(&prog, cfg, &mode, note, err);
-
-	if (code != want || !strstr(err, text) || strchr(err, '\n'))
-		fail_msg("%d: %s", code, err);
-}
 
 /* All frames are the guest's, in each mode that a veth has; and the host's again afterwards. */
 static void takes_all(enum xdp_mode ask, enum xdp_mode want)
 {
-	struct xdp_prog_config cfg = config(ask);
-	struct xdp_prog *prog = attach(&cfg, want);
+	struct xdp_prog_config cfg = attach_config(ask, false);
+	struct xdp_prog *prog = attach_program(&cfg, want);
 	int host = ends_open_host();
 	struct xsk *x;
 
-	assert_string_equal(note, "");
+	assert_string_equal(attach_note, "");
 	/* A queue without a socket is the host's. */
 	ends_send(ends_guest);
 	assert_true(ends_host_got(host));
@@ -108,27 +72,27 @@ static void skb(void **state)
 /* A veth takes a native program at this MTU only if it can take frames of several fragments. */
 static void large_mtu(void **state)
 {
-	struct xdp_prog_config cfg = config(XDP_MODE_AUTO);
+	struct xdp_prog_config cfg = attach_config(XDP_MODE_AUTO, false);
 
 	(void)state;
 	peer_ip("link set " NEAR " mtu 9000");
 	peer_ip("link set " FAR " mtu 9000");
-	xdp_prog_free(attach(&cfg, XDP_MODE_NATIVE));
+	xdp_prog_free(attach_program(&cfg, XDP_MODE_NATIVE));
 }
 
 /* An interface whose driver has no native XDP gets the other one, unless native was asked for. */
 static void no_native(void **state)
 {
-	struct xdp_prog_config cfg = config(XDP_MODE_AUTO);
+	struct xdp_prog_config cfg = attach_config(XDP_MODE_AUTO, false);
 
 	(void)state;
 	peer_ip("link del " NEAR);
 	peer_ip("link add " NEAR " type bridge");
 	cfg.ifindex = ends_ifindex();
-	xdp_prog_free(attach(&cfg, XDP_MODE_SKB));
-	assert_non_null(strstr(note, "no native XDP"));
+	xdp_prog_free(attach_program(&cfg, XDP_MODE_SKB));
+	assert_non_null(strstr(attach_note, "no native XDP"));
 	cfg.mode = XDP_MODE_NATIVE;
-	refused(&cfg, -EOPNOTSUPP, "interface " NEAR ": its driver has no native XDP");
+	attach_refused(&cfg, -EOPNOTSUPP, "interface " NEAR ": its driver has no native XDP");
 }
 
 /* A program of another's, in either mode: named, and left alone. */
@@ -138,16 +102,16 @@ static void beside(uint32_t flags)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	struct xdp_prog_config cfg = config(XDP_MODE_AUTO);
+	struct xdp_prog_config cfg = attach_config(XDP_MODE_AUTO, false);
 	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "another", "MIT", pass, 2, NULL);
 	char text[64];
 
 	assert_true(fd >= 0);
 	assert_int_equal(bpf_xdp_attach((int)cfg.ifindex, fd, flags, NULL), 0);
 	snprintf(text, sizeof(text), "'another' (id %u) already", ends_program());
-	refused(&cfg, -EBUSY, text);
+	attach_refused(&cfg, -EBUSY, text);
 	cfg.mode = flags == XDP_FLAGS_SKB_MODE ? XDP_MODE_NATIVE : XDP_MODE_SKB;
-	refused(&cfg, -EBUSY, text);
+	attach_refused(&cfg, -EBUSY, text);
 	assert_true(ends_program() != 0);
 	assert_int_equal(bpf_xdp_detach((int)cfg.ifindex, flags, NULL), 0);
 	close(fd);
@@ -163,7 +127,7 @@ static void beside_another(void **state)
 /* A child attaches, and goes on as what; returns when it is there. */
 static pid_t child_attaches(const char *program)
 {
-	struct xdp_prog_config cfg = config(XDP_MODE_AUTO);
+	struct xdp_prog_config cfg = attach_config(XDP_MODE_AUTO, false);
 	struct xdp_prog *prog;
 	enum xdp_mode mode;
 	int ready[2], code;
@@ -175,7 +139,7 @@ static pid_t child_attaches(const char *program)
 	assert_true(pid >= 0);
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		code = xdp_prog_attach(&prog, &cfg, &mode, note, err);
+		code = xdp_prog_attach(&prog, &cfg, &mode, attach_note, attach_err);
 		if (!code && program)
 			code = xdp_prog_keep(prog);
 		if (!code && program)
@@ -193,22 +157,13 @@ static pid_t child_attaches(const char *program)
 	return pid;
 }
 
-static void kill_it(pid_t pid)
-{
-	int status;
-
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
-}
-
 static void gone_when_killed(void **state)
 {
 	pid_t pid = child_attaches(NULL);
 
 	(void)state;
 	assert_true(ends_program() != 0);
-	kill_it(pid);
+	attach_kill(pid);
 	assert_int_equal(ends_program(), 0);
 }
 
@@ -219,7 +174,7 @@ static void kept_through_exec(void **state)
 
 	(void)state;
 	assert_true(ends_program() != 0);
-	kill_it(pid);
+	attach_kill(pid);
 	assert_int_equal(ends_program(), 0);
 }
 
@@ -244,36 +199,36 @@ static void detach_links(void)
 /* That it is off is found out: the administrator detached it, or removed the interface. */
 static void found_out(void **state)
 {
-	struct xdp_prog_config cfg = config(XDP_MODE_AUTO);
-	struct xdp_prog *prog = attach(&cfg, XDP_MODE_NATIVE);
+	struct xdp_prog_config cfg = attach_config(XDP_MODE_AUTO, false);
+	struct xdp_prog *prog = attach_program(&cfg, XDP_MODE_NATIVE);
 
 	(void)state;
 	detach_links();
 	assert_false(xdp_prog_is_attached(prog));
 	xdp_prog_free(prog);
-	prog = attach(&cfg, XDP_MODE_NATIVE);
+	prog = attach_program(&cfg, XDP_MODE_NATIVE);
 	peer_ip("link del " NEAR);
 	assert_false(xdp_prog_is_attached(prog));
 	xdp_prog_free(prog);
-	refused(&cfg, -ENODEV, NEAR " is not there");
+	attach_refused(&cfg, -ENODEV, NEAR " is not there");
 }
 
 /* On a shared interface each frame is the guest's, the host's, or both's. */
 static void shared(enum xdp_mode mode)
 {
 	static const uint8_t *const groups[] = { ends_all, ends_group };
-	struct xdp_prog_config cfg = config(mode);
+	struct xdp_prog_config cfg = attach_config(mode, false);
 	struct xdp_prog *prog;
 	int host = ends_open_host(), group;
 	unsigned i;
 	struct xsk *x;
 
 	cfg.share = true;
-	prog = attach(&cfg, mode);
-	assert_non_null(strstr(note, "no other XDP program can join"));
+	prog = attach_program(&cfg, mode);
+	assert_non_null(strstr(attach_note, "no other XDP program can join"));
 	x = ends_open_xsk();
 	assert_int_equal(xdp_prog_set_socket(prog, 0, ends_xsk_fd(x)), 0);
-	group = xdp_group_open(NEAR, cfg.ifindex, cfg.mac, err);
+	group = xdp_group_open(NEAR, cfg.ifindex, cfg.mac, attach_err);
 	assert_true(group >= 0);
 
 	ends_send(ends_guest);
@@ -315,16 +270,16 @@ static void shared_skb(void **state)
 /* What share cannot do without. */
 static void share_refused(void **state)
 {
-	struct xdp_prog_config cfg = config(XDP_MODE_AUTO);
+	struct xdp_prog_config cfg = attach_config(XDP_MODE_AUTO, false);
 
 	(void)state;
 	cfg.share = true;
 	if (!xdp_load_can_filter()) {
-		refused(&cfg, -EOPNOTSUPP, "libxdp's program takes all frames");
+		attach_refused(&cfg, -EOPNOTSUPP, "libxdp's program takes all frames");
 		return;
 	}
 	cfg.has_mac = false;
-	refused(&cfg, -EINVAL, "the guest's address");
+	attach_refused(&cfg, -EINVAL, "the guest's address");
 }
 
 int main(void)

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -25,6 +24,7 @@
 
 #include "datapath/backend/xdp_dispatch.h"
 #include "datapath/backend/xdp_prog.h"
+#include "tests/net/attach.h"
 #include "tests/net/peer.h"
 #include "tests/net/xdp_ends.h"
 #include "tests/net/xdp_other.h"
@@ -32,43 +32,6 @@
 #define YOUNG_US 3100000
 
 static const char *file;
-static char note[BACKEND_ERR_LEN], err[BACKEND_ERR_LEN];
-
-static struct xdp_prog_config config(enum xdp_mode mode)
-{
-	struct xdp_prog_config cfg = { .ifname = NEAR,
-				       .ifindex = ends_ifindex(),
-				       .mode = mode,
-				       .share = true,
-				       .has_mac = true,
-				       .n_queues = 1 };
-
-	memcpy(cfg.mac, ends_guest, sizeof(cfg.mac));
-	return cfg;
-}
-
-static struct xdp_prog *attach(const struct xdp_prog_config *cfg, enum xdp_mode want)
-{
-	struct xdp_prog *prog;
-	enum xdp_mode mode;
-
-	if (xdp_prog_attach(&prog, cfg, &mode, note, err))
-		fail_msg("%s", err);
-	assert_int_equal(mode, want);
-	assert_true(xdp_prog_is_attached(prog));
-	return prog;
-}
-
-static void refused(const struct xdp_prog_config *cfg, int want, const char *text)
-{
-	struct xdp_prog *prog;
-	enum xdp_mode mode;
-	int code = xdp_prog_attach(&prog, cfg, &mode, note, err);
-
-	if (code != want || !strstr(err, text) || strchr(err, '\n'))
-		fail_msg("%d: %s", code, err);
-}
-
 /* The folders that libxdp has for dispatchers. */
 static unsigned pinned(void)
 {
@@ -107,9 +70,9 @@ static void all_work(struct xdp_prog *prog, const struct other *other)
 /* It joins one that was there, in the mode that this one has, and leaves it as it was. */
 static void joins(enum xdp_mode mode)
 {
-	struct xdp_prog_config cfg = config(XDP_MODE_AUTO);
+	struct xdp_prog_config cfg = attach_config(XDP_MODE_AUTO, true);
 	struct other *other = other_attach(file, cfg.ifindex, mode == XDP_MODE_SKB);
-	struct xdp_prog *prog = attach(&cfg, mode);
+	struct xdp_prog *prog = attach_program(&cfg, mode);
 	uint64_t seen;
 
 	all_work(prog, other);
@@ -119,7 +82,7 @@ static void joins(enum xdp_mode mode)
 	usleep(50000);
 	assert_int_equal(other_seen(other), seen + 1);
 	cfg.mode = mode == XDP_MODE_SKB ? XDP_MODE_NATIVE : XDP_MODE_SKB;
-	refused(&cfg, -EBUSY, "runs its XDP programs in ");
+	attach_refused(&cfg, -EBUSY, "runs its XDP programs in ");
 	other_detach(other);
 	assert_int_equal(ends_program(), 0);
 	assert_int_equal(pinned(), 0);
@@ -129,7 +92,7 @@ static void joins_native(void **state)
 {
 	(void)state;
 	joins(XDP_MODE_NATIVE);
-	assert_string_equal(note, "");
+	assert_string_equal(attach_note, "");
 }
 
 static void joins_skb(void **state)
@@ -141,13 +104,13 @@ static void joins_skb(void **state)
 /* The first lets others join, and knows itself in each new dispatcher, and when it is in none. */
 static void is_joined(void **state)
 {
-	struct xdp_prog_config cfg = config(XDP_MODE_AUTO);
-	struct xdp_prog *prog = attach(&cfg, XDP_MODE_NATIVE);
+	struct xdp_prog_config cfg = attach_config(XDP_MODE_AUTO, true);
+	struct xdp_prog *prog = attach_program(&cfg, XDP_MODE_NATIVE);
 	uint32_t first = ends_program();
 	struct other *other = other_attach(file, cfg.ifindex, false);
 
 	(void)state;
-	assert_string_equal(note, "");
+	assert_string_equal(attach_note, "");
 	assert_true(first != ends_program());
 	assert_true(xdp_prog_is_attached(prog));
 	all_work(prog, other);
@@ -162,18 +125,18 @@ static void is_joined(void **state)
 /* Large frames come in several fragments through a dispatcher, too. */
 static void large_mtu(void **state)
 {
-	struct xdp_prog_config cfg = config(XDP_MODE_AUTO);
+	struct xdp_prog_config cfg = attach_config(XDP_MODE_AUTO, true);
 
 	(void)state;
 	peer_ip("link set " NEAR " mtu 9000");
 	peer_ip("link set " FAR " mtu 9000");
-	xdp_prog_free(attach(&cfg, XDP_MODE_NATIVE));
+	xdp_prog_free(attach_program(&cfg, XDP_MODE_NATIVE));
 	assert_int_equal(ends_program(), 0);
 }
 
 static pid_t child_attaches(void)
 {
-	struct xdp_prog_config cfg = config(XDP_MODE_AUTO);
+	struct xdp_prog_config cfg = attach_config(XDP_MODE_AUTO, true);
 	struct xdp_prog *prog;
 	enum xdp_mode mode;
 	int ready[2];
@@ -185,7 +148,8 @@ static pid_t child_attaches(void)
 	assert_true(pid >= 0);
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (!xdp_prog_attach(&prog, &cfg, &mode, note, err) && write(ready[1], "", 1) == 1)
+		if (!xdp_prog_attach(&prog, &cfg, &mode, attach_note, attach_err) &&
+		    write(ready[1], "", 1) == 1)
 			pause();
 		_exit(1);
 	}
@@ -195,34 +159,25 @@ static pid_t child_attaches(void)
 	return pid;
 }
 
-static void kill_it(pid_t pid)
-{
-	int status;
-
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
-}
-
 /*
  * A killed process leaves its program, which takes no frame from the host; the next start takes it
  * off, also one that does not share. That of a live process is not touched.
  */
 static void put_right(void **state)
 {
-	struct xdp_prog_config cfg = config(XDP_MODE_AUTO), alone = cfg;
+	struct xdp_prog_config cfg = attach_config(XDP_MODE_AUTO, true), alone = cfg;
 	pid_t pid = child_attaches();
 	int host = ends_open_host();
 
 	(void)state;
 	alone.share = false;
 	usleep(YOUNG_US);
-	refused(&alone, -EBUSY, "'xdp_dispatcher'");
-	kill_it(pid);
+	attach_refused(&alone, -EBUSY, "'xdp_dispatcher'");
+	attach_kill(pid);
 	assert_true(ends_program() != 0);
 	ends_send(ends_guest);
 	assert_true(ends_host_got(host));
-	xdp_prog_free(attach(&alone, XDP_MODE_NATIVE));
+	xdp_prog_free(attach_program(&alone, XDP_MODE_NATIVE));
 	assert_int_equal(ends_program(), 0);
 	assert_int_equal(pinned(), 0);
 	close(host);
@@ -231,8 +186,8 @@ static void put_right(void **state)
 /* With the interface goes what libxdp keeps of it. */
 static void removed(void **state)
 {
-	struct xdp_prog_config cfg = config(XDP_MODE_AUTO);
-	struct xdp_prog *prog = attach(&cfg, XDP_MODE_NATIVE);
+	struct xdp_prog_config cfg = attach_config(XDP_MODE_AUTO, true);
+	struct xdp_prog *prog = attach_program(&cfg, XDP_MODE_NATIVE);
 
 	(void)state;
 	assert_int_equal(pinned(), 1);
@@ -249,19 +204,19 @@ static void cannot_join(void **state)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	struct xdp_prog_config cfg = config(XDP_MODE_AUTO);
+	struct xdp_prog_config cfg = attach_config(XDP_MODE_AUTO, true);
 	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "another", "MIT", pass, 2, NULL);
 
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(bpf_xdp_attach((int)cfg.ifindex, fd, XDP_FLAGS_DRV_MODE, NULL), 0);
-	refused(&cfg, -EBUSY, "'another'");
-	assert_non_null(strstr(err, "no dispatcher"));
+	attach_refused(&cfg, -EBUSY, "'another'");
+	assert_non_null(strstr(attach_err, "no dispatcher"));
 	assert_int_equal(mount("none", XDP_DISPATCH_BPFFS, "tmpfs", 0, NULL), 0);
-	refused(&cfg, -EBUSY, XDP_DISPATCH_REMEDY);
+	attach_refused(&cfg, -EBUSY, XDP_DISPATCH_REMEDY);
 	assert_int_equal(bpf_xdp_detach((int)cfg.ifindex, XDP_FLAGS_DRV_MODE, NULL), 0);
-	xdp_prog_free(attach(&cfg, XDP_MODE_NATIVE));
-	assert_non_null(strstr(note, XDP_DISPATCH_REMEDY));
+	xdp_prog_free(attach_program(&cfg, XDP_MODE_NATIVE));
+	assert_non_null(strstr(attach_note, XDP_DISPATCH_REMEDY));
 	assert_int_equal(umount(XDP_DISPATCH_BPFFS), 0);
 	close(fd);
 }
@@ -276,9 +231,9 @@ static bool is_possible(void)
 	int code;
 
 	ends_set_up(NULL);
-	cfg = config(XDP_MODE_AUTO);
-	code = xdp_prog_attach(&prog, &cfg, &mode, note, err);
-	possible = code || !strstr(note, "has no dispatcher here");
+	cfg = attach_config(XDP_MODE_AUTO, true);
+	code = xdp_prog_attach(&prog, &cfg, &mode, attach_note, attach_err);
+	possible = code || !strstr(attach_note, "has no dispatcher here");
 	if (!code)
 		xdp_prog_free(prog);
 	ends_tear_down(NULL);
@@ -299,7 +254,8 @@ int main(int argc, char **argv)
 		return code;
 	file = argv[argc - 1];
 	if (!is_possible()) {
-		printf("skipped: needs a kernel that lets programs into a dispatcher: %s\n", note);
+		printf("skipped: needs a kernel that lets programs into a dispatcher: %s\n",
+		       attach_note);
 		return 77;
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
