@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The XDP program on NEAR (xdp_ends.h), without a backend. What is not as it should be fails the test. */
+/* The XDP program on NEAR (xdp_ends.h), without a backend. What is wrong fails the test. */
 #ifndef TESTS_NET_ATTACH_H
 #define TESTS_NET_ATTACH_H
 

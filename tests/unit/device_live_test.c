@@ -98,7 +98,7 @@ static void moved_from_the_kernel(void **state)
 	}
 }
 
-/* Whatever step of a hand-over fails, either way: a mode waits while the kernel has the pair only. */
+/* Whatever step of a hand-over fails: a mode waits while the kernel has the pair, not longer. */
 static void a_handover_fails(void **state)
 {
 	unsigned left = 0, n;
@@ -160,7 +160,7 @@ static void a_handover_waits(void **state)
 	rig_free(rig);
 }
 
-/* Frames wait for a full backend, whatever is changed; they leave once it, or the kernel, has room. */
+/* Frames wait for a full backend, whatever is changed; they leave in order once it has room. */
 static void backend_is_full(void **state)
 {
 	(void)state;
