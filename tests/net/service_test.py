@@ -250,7 +250,7 @@ class Service(unittest.TestCase):
         self.assertIn("failed", self.reload(txringd, control + ",mode=9", *lines)["STATUS"])
         txringd.logs("socket-mode '9' must be")
         self.assertIn("failed", self.reload(txringd, f"control = {DIR}/s,mode=0660", *lines)["STATUS"])
-        txringd.logs("is --socket-path of nic0, too")
+        txringd.logs("is socket-path of nic0, too")
 
     def test_sighup_sees_a_mode_of_one_pair(self):
         lines = [f"socket-path = {DIR}/s", "backend = null", "queues = 3"]
