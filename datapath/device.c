@@ -48,13 +48,14 @@ static int dev_set_features(void *ctx, uint64_t features)
 	handover_take_back_all(&dev->handover);
 	err = b->ops->start(b, features, net_hdr_len(features));
 	if (err) {
-		device_log(&dev->cfg, "backend %s refuses the negotiated offloads: %s", b->describe,
+		device_log(&dev->cfg, DEVICE_WARNING,
+			   "backend %s refuses the negotiated offloads: %s", b->describe,
 			   strerror(-err));
 		return err;
 	}
 	dev->features = features;
 	features_names(features, names);
-	device_log(&dev->cfg, "negotiated %s",
+	device_log(&dev->cfg, DEVICE_INFO, "negotiated %s",
 		   *names ? names : "nothing: the driver has no features");
 	return 0;
 }
@@ -191,7 +192,7 @@ static void dev_send_rarp(void *ctx, const uint8_t mac[6])
 	int err = b->ops->send && !dev->down ? rarp_send(b, dev->pairs[0].thread, mac) : 0;
 
 	if (err)
-		device_log(&dev->cfg, "backend %s: a RARP is lost: %s", b->describe,
+		device_log(&dev->cfg, DEVICE_WARNING, "backend %s: a RARP is lost: %s", b->describe,
 			   strerror(-err));
 }
 
@@ -203,9 +204,15 @@ static void dev_release(void *ctx, int fd, void *map, size_t len)
 	foreign_unmap(f, map, len);
 }
 
+/* What a session says is of a front-end that broke the protocol, or of a host that fails it. */
 static void dev_log(void *ctx, const char *fmt, va_list args)
 {
-	device_log_args(&((struct device *)ctx)->cfg, fmt, args);
+	device_log_args(&((struct device *)ctx)->cfg, DEVICE_WARNING, fmt, args);
+}
+
+static void dev_trace(void *ctx, const char *fmt, va_list args)
+{
+	device_log_args(&((struct device *)ctx)->cfg, DEVICE_DEBUG, fmt, args);
 }
 
 const struct vhost_user_ops device_vhost_user_ops = {
@@ -221,6 +228,7 @@ const struct vhost_user_ops device_vhost_user_ops = {
 	.send_rarp = dev_send_rarp,
 	.release = dev_release,
 	.log = dev_log,
+	.trace = dev_trace,
 };
 
 int device_new(struct device **out, const struct device_config *cfg)
@@ -388,7 +396,7 @@ enum backend_health device_check(struct device *dev)
 	if (dev->health == was)
 		return was;
 	if (dev->health != BACKEND_HEALTHY)
-		device_log(&dev->cfg, "backend %s: %s", b->describe, dev->lost);
+		device_log(&dev->cfg, DEVICE_WARNING, "backend %s: %s", b->describe, dev->lost);
 	tell_handover(dev);
 	return dev->health;
 }
@@ -403,8 +411,9 @@ static void forget_frames(struct device *dev)
 	err = b->ops->start(b, dev->features, net_hdr_len(dev->features));
 	dev_resume(dev);
 	if (err)
-		device_log(&dev->cfg, "backend %s: old frames cannot be thrown away: %s",
-			   b->describe, strerror(-err));
+		device_log(&dev->cfg, DEVICE_WARNING,
+			   "backend %s: old frames cannot be thrown away: %s", b->describe,
+			   strerror(-err));
 }
 
 void device_set_link(struct device *dev, bool up)

@@ -8,9 +8,9 @@
 #include "datapath/device_types.h"
 
 /* fmt has no newline. */
-void device_log(const struct device_config *cfg, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-void device_log_args(const struct device_config *cfg, const char *fmt, va_list args)
-	__attribute__((format(printf, 2, 0)));
+void device_log(const struct device_config *cfg, enum device_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void device_log_args(const struct device_config *cfg, enum device_level level, const char *fmt,
+		     va_list args) __attribute__((format(printf, 3, 0)));
 
 #endif

@@ -14,6 +14,13 @@
 #include "datapath/tx/engine.h"
 #include "virtio/foreign.h"
 
+/* How urgent a line for the log is. */
+enum device_level {
+	DEVICE_WARNING, /* something is wrong: with the guest, the front-end, the kernel or the backend */
+	DEVICE_INFO,
+	DEVICE_DEBUG, /* each message of a front-end */
+};
+
 struct device_config {
 	struct backend *backend; /* borrowed; its queues are the device's queue pairs */
 	struct iothread *const
@@ -26,7 +33,7 @@ struct device_config {
 	bool coalesce; /* neighbours of a flow leave as one, where the backend gains by it */
 	bool has_mac;  /* the MAC is offered to a front-end that asks for it */
 	/* A line for the log, without newline; control thread or an iothread, never per frame. */
-	void (*log)(void *ctx, const char *line);
+	void (*log)(void *ctx, enum device_level level, const char *line);
 	void *log_ctx;
 	struct foreign foreign; /* how what front-ends sent is given up */
 };

@@ -48,12 +48,12 @@ static void stop_kernel(struct handover *h, struct pair *p)
 	unsigned i;
 
 	if (vhost_net_stop(&h->kernel[p->index], base, why) < 0)
-		device_log(h->cfg, "queue pair %u: taken back from the kernel, but %s", p->index,
-			   why);
+		device_log(h->cfg, DEVICE_WARNING,
+			   "queue pair %u: taken back from the kernel, but %s", p->index, why);
 	for (i = 0; i < PAIR_RINGS; i++) {
 		used = load_acquire(&p->rings[i].vq.rings.used->idx);
 		if (base[i] != used)
-			device_log(h->cfg,
+			device_log(h->cfg, DEVICE_WARNING,
 				   "ring %u: the kernel stopped at %u, but has used up to %u: it "
 				   "goes on there",
 				   2 * p->index + i, base[i], used);
@@ -323,7 +323,7 @@ static void log_reason(struct handover *h)
 	    !strcmp(h->why, h->logged))
 		return;
 	strcpy(h->logged, h->why);
-	device_log(h->cfg, "driver user: %s", h->why);
+	device_log(h->cfg, DEVICE_INFO, "driver user: %s", h->why);
 }
 
 /* All can go, and some are not there. */
@@ -337,7 +337,7 @@ static enum device_driver go(struct handover *h, uint64_t now_ns)
 	h->due_ns = driver == DEVICE_RETRY ? now_ns + RETRY_NS : DEVICE_NEVER;
 	if (driver == DEVICE_KERNEL) {
 		h->logged[0] = '\0';
-		device_log(h->cfg, "driver kernel, blackout %llu us",
+		device_log(h->cfg, DEVICE_INFO, "driver kernel, blackout %llu us",
 			   (unsigned long long)h->to_kernel.last_us);
 	}
 	return driver;
@@ -406,7 +406,7 @@ void handover_want(struct handover *h, bool wanted)
 		return;
 	handover_take_back_all(h);
 	if (had)
-		device_log(h->cfg, "driver user, blackout %llu us",
+		device_log(h->cfg, DEVICE_INFO, "driver user, blackout %llu us",
 			   (unsigned long long)h->to_user.last_us);
 }
 
@@ -429,8 +429,8 @@ void handover_set_fds(struct handover *h, unsigned pair, unsigned ring, struct n
 	}
 	if (!vhost_net_set_fds(&h->kernel[pair], ring, call.fd, err.fd, why))
 		return;
-	device_log(h->cfg, "ring %u: the kernel does not take its new fds: %s", 2 * pair + ring,
-		   why);
+	device_log(h->cfg, DEVICE_WARNING, "ring %u: the kernel does not take its new fds: %s",
+		   2 * pair + ring, why);
 	handover_take_back(h, pair);
 }
 

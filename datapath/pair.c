@@ -176,8 +176,8 @@ static bool reclaim(struct pair *p)
 		if (!p->rings[i].started)
 			continue;
 		if (err)
-			device_log(p->cfg, "ring %u cannot go on: %s", 2 * p->index + i,
-				   strerror(-err));
+			device_log(p->cfg, DEVICE_WARNING, "ring %u cannot go on: %s",
+				   2 * p->index + i, strerror(-err));
 		/* The kernel's last call may have come too early for the last used entries. */
 		virtq_call_now(virtq_of(p, i));
 	}
@@ -310,8 +310,8 @@ static void attach(struct pair *p, bool attached)
 	if (!b->ops->set_queue(b, p->index, attached))
 		p->attached = attached;
 	else
-		device_log(p->cfg, "queue pair %u: backend %s cannot %s its queue", p->index,
-			   b->describe, attached ? "attach" : "detach");
+		device_log(p->cfg, DEVICE_WARNING, "queue pair %u: backend %s cannot %s its queue",
+			   p->index, b->describe, attached ? "attach" : "detach");
 }
 
 void pair_attach(struct pair *p, bool attached)
@@ -328,7 +328,8 @@ static void log_broken(struct pair *p, unsigned ring)
 {
 	const struct virtq *vq = virtq_of(p, ring);
 
-	device_log(p->cfg, "ring %u (%s of queue pair %u) is broken: %s, at available index %u",
+	device_log(p->cfg, DEVICE_WARNING,
+		   "ring %u (%s of queue pair %u) is broken: %s, at available index %u",
 		   2 * p->index + ring, ring == PAIR_TX ? "tx" : "rx", p->index,
 		   virtq_fault_name(vq->fault), vq->fault_idx);
 }

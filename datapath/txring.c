@@ -55,6 +55,15 @@ const char *txring_version(void)
 	return TXRING_VERSION;
 }
 
+/* Each message of a front-end is more than a program wants to hear. */
+static void log_card(void *ctx, enum device_level level, const char *line)
+{
+	const struct txring_card *card = ctx;
+
+	if (level < DEVICE_DEBUG)
+		card->cfg.log(card->cfg.ctx, line);
+}
+
 static void log_nowhere(void *ctx, const char *line)
 {
 	(void)ctx;
@@ -108,8 +117,8 @@ static int make_device(struct txring_card *card)
 		.mode = &card->mode,
 		.mtu = card->cfg.mtu,
 		.has_mac = card->cfg.has_mac,
-		.log = card->cfg.log,
-		.log_ctx = card->cfg.ctx,
+		.log = log_card,
+		.log_ctx = card,
 		.foreign = { card->cfg.release, card->cfg.ctx },
 	};
 

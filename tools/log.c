@@ -204,22 +204,73 @@ void log_capture(char *text, size_t len)
 	capture_len = len;
 }
 
-void log_line(const char *fmt, ...)
-{
-	char line[LINE_LEN - 100], text[LINE_LEN];
-	va_list args;
+const char *const log_level_names[] = { "error", "warning", "info", "debug", NULL };
 
-	va_start(args, fmt);
-	vsnprintf(line, sizeof(line), fmt, args);
-	va_end(args);
-	if (capture) {
-		snprintf(capture, capture_len, "%s", line);
-		return;
+static enum log_level shown = LOG_INFO;
+
+void log_set_level(enum log_level level)
+{
+	store_relaxed(&shown, level);
+}
+
+enum log_level log_level(void)
+{
+	return load_relaxed(&shown);
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return log_level_names[level - LOG_ERROR];
+}
+
+bool log_shows(enum log_level level)
+{
+	return level <= log_level();
+}
+
+bool log_level_parse(const char *name, enum log_level *level)
+{
+	for (unsigned i = 0; log_level_names[i]; i++) {
+		if (strcmp(log_level_names[i], name) != 0)
+			continue;
+		*level = LOG_ERROR + i;
+		return true;
 	}
-	if (ring.started)
+	return false;
+}
+
+static void write_line(enum log_level level, const char *fmt, va_list args)
+{
+	bool captured = capture && level <= LOG_WARNING;
+	char line[LINE_LEN - 100], text[LINE_LEN];
+
+	if (!captured && !log_shows(level))
+		return;
+	vsnprintf(line, sizeof(line), fmt, args);
+	if (captured)
+		snprintf(capture, capture_len, "%s", line);
+	else if (ring.started)
 		append(text, format(text, line));
 	else
 		write_out(text, format(text, line));
+}
+
+void log_at(enum log_level level, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	write_line(level, fmt, args);
+	va_end(args);
+}
+
+void log_line(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	write_line(LOG_ALWAYS, fmt, args);
+	va_end(args);
 }
 
 int log_start(void)

@@ -8,6 +8,8 @@
  * of its own, once there is room again.
  *
  * Nothing is limited of itself: what a guest or a front-end causes asks a log_limit first.
+ *
+ * Each line has a level, and what is less urgent than the level of the log is dropped.
  */
 #ifndef TOOLS_LOG_H
 #define TOOLS_LOG_H
@@ -26,12 +28,35 @@ struct log_limit {
 	uint64_t state; /* the minute of the last line, and how many lines it had, written or not */
 };
 
+/* Of a line: how urgent it is. Of the log: the least urgent that is written. */
+enum log_level {
+	LOG_ALWAYS,  /* of lines only: what was asked for */
+	LOG_ERROR,   /* txringd or a card of it does not start, or ends */
+	LOG_WARNING, /* something is wrong, and txringd goes on */
+	LOG_INFO,    /* what runs, and what happens to it; the log's level at first */
+	LOG_DEBUG,   /* each message of a front-end */
+};
+
+/* From LOG_ERROR on, ended by NULL. */
+extern const char *const log_level_names[];
+
+/* Any thread. log_level_name(): static. */
+void log_set_level(enum log_level level);
+enum log_level log_level(void);
+const char *log_level_name(enum log_level level);
+/* Whether a line of this level is written; costs a load. */
+bool log_shows(enum log_level level);
+/* False: it is not one of log_level_names. */
+bool log_level_parse(const char *name, enum log_level *level);
+
 /* A line; fmt has no newline. */
+void log_at(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* LOG_ALWAYS: for programs whose lines are all of one level. */
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * The caller's thread: its lines go to text from here on, the last in place of the one before it;
- * NULL: to the log again.
+ * The caller's thread: its lines of LOG_WARNING and above go to text from here on, whatever the
+ * level of the log, the last in place of the one before it; NULL: to the log again.
  */
 void log_capture(char *text, size_t len);
 

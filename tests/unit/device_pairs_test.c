@@ -66,11 +66,13 @@ static struct rig {
 	enum backend_health health;
 } rig;
 
-static void log_append(void *ctx, const char *line)
+static void log_append(void *ctx, enum device_level level, const char *line)
 {
 	size_t len = strlen(rig.log);
 
 	(void)ctx;
+	if (level == DEVICE_DEBUG)
+		return;
 	snprintf(rig.log + len, sizeof(rig.log) - len, "%s\n", line);
 }
 

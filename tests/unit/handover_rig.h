@@ -83,11 +83,13 @@ static inline enum device_driver quiet(struct device *device)
 	return device_hand_over(device, now_ns);
 }
 
-static inline void log_append(void *ctx, const char *line)
+static inline void log_append(void *ctx, enum device_level level, const char *line)
 {
 	struct rig *r = ctx;
 	size_t len = strlen(r->log);
 
+	if (level == DEVICE_DEBUG)
+		return;
 	snprintf(r->log + len, sizeof(r->log) - len, "%s\n", line);
 }
 

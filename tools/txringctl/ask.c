@@ -93,6 +93,12 @@ static json_t *read_move(char *const *words, unsigned n)
 			 (json_int_t)pair, "iothread", words[1]);
 }
 
+/* The server knows which levels there are. */
+static json_t *read_log_level(char *const *words, unsigned n)
+{
+	return n > 1 ? NULL : json_pack("{s:s*}", "level", n ? words[0] : NULL);
+}
+
 static json_t *read_one_nic(char *const *words, unsigned n)
 {
 	return n == 1 ? json_pack("{s:s}", "nic", words[0]) : NULL;
@@ -146,6 +152,9 @@ static const struct form forms[] = {
 	{ "nic-add", "OPTION...|XML", "one more card, by the options of txringd, or <interface>",
 	  read_add, render_said },
 	{ "nic-remove", "NIC", "end a card", read_one_nic, render_said },
+	{ "log-level", "[LEVEL]",
+	  "what txringd logs: error, warning, info or debug; without LEVEL:\nwhich it is",
+	  read_log_level, render_log_level },
 	{ "commands", "", "all that the socket understands, with arguments", read_none,
 	  render_commands },
 	{ "ping", "", "whether txringd answers", read_none, render_nothing },

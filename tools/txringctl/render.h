@@ -20,6 +20,8 @@ void render_show(const json_t *answer, FILE *out);
 void render_domifstat(const json_t *answer, FILE *out);
 /* Of commands that tell for each card what became of it: "NIC: said". */
 void render_said(const json_t *answer, FILE *out);
+/* Of log-level, and of show: the level. */
+void render_log_level(const json_t *answer, FILE *out);
 /* Of dumpxml: the text. */
 void render_string(const json_t *answer, FILE *out);
 /* What a table of counters is made of. */

@@ -90,12 +90,19 @@ static void show_card(const json_t *card, FILE *out)
 	json_array_foreach(json_object_get(card, "pairs"), i, pair) show_pair(card, i, pair, out);
 }
 
+void render_log_level(const json_t *answer, FILE *out)
+{
+	if (json_object_get(answer, "log_level"))
+		fprintf(out, "log level %s\n", render_text(answer, "log_level"));
+}
+
 void render_show(const json_t *answer, FILE *out)
 {
 	const json_t *card;
 	size_t i;
 
 	json_array_foreach(json_object_get(answer, "nics"), i, card) show_card(card, out);
+	render_log_level(answer, out);
 }
 
 void render_domifstat(const json_t *answer, FILE *out)

@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/log.h"
 #include "tools/txringd/protocol.h"
 #include "tools/version.h"
 #include "virtio/base.h"
 
-static const struct command own[4];
+static const struct command own[5];
 
 static const struct command *const tables[] = { commands_look, commands_change, commands_set,
 						commands_cards, own };
@@ -94,6 +95,8 @@ static json_t *argument_json(const struct command_argument *a)
 		json_array_append_new(values, json_string(a->values[i]));
 	if (values)
 		json_object_set_new(argument, "values", values);
+	if (a->changes)
+		json_object_set_new(argument, "may", json_string("change"));
 	return argument;
 }
 
@@ -118,7 +121,32 @@ static json_t *list(struct command_call *call)
 	return command_return(call, json_pack("{s:o}", "commands", commands));
 }
 
-static const struct command own[4] = {
+static json_t *log_level_run(struct command_call *call)
+{
+	const char *name = json_string_value(json_object_get(call->arguments, "level"));
+	enum log_level level;
+
+	if (name && log_level_parse(name, &level) && level != log_level()) {
+		log_set_level(level);
+		log_line("log level %s, by command", name);
+	}
+	return command_return(call, json_pack("{s:s}", "log_level", log_level_name(log_level())));
+}
+
+static const struct command_argument log_level_arguments[] = {
+	{ .name = "level",
+	  .type = "string",
+	  .help = "log what is at least so urgent; without: what it is",
+	  .values = log_level_names,
+	  .changes = true },
+	{ 0 },
+};
+
+static const struct command own[5] = {
+	{ .name = "log-level",
+	  .help = "what is logged",
+	  .arguments = log_level_arguments,
+	  .run = log_level_run },
 	{ .name = "watch", .help = "events follow, on this connection", .run = watch },
 	{ .name = "commands", .help = "this list", .run = list },
 	{ .name = "ping", .help = "answers", .run = ping },
@@ -206,6 +234,13 @@ static json_t *unknown_argument(const struct command_call *call, const struct co
 			      "'%s' has no argument '%s'", c->name, name);
 }
 
+static json_t *denied(const struct command_call *call, const char *name)
+{
+	return command_error(call, PROTOCOL_PERMISSION_DENIED,
+			     "'%s' changes something: only root and the user of this txringd may",
+			     name);
+}
+
 /* NULL: the arguments are what the table says. */
 static json_t *check(const struct command_call *call, const struct command *c)
 {
@@ -219,6 +254,8 @@ static json_t *check(const struct command_call *call, const struct command *c)
 			;
 		if (!a || !a->name)
 			return unknown_argument(call, c, key);
+		if (a->changes && !call->line->may_change)
+			return denied(call, c->name);
 		error = check_value(call, c, a, value);
 		if (error)
 			return error;
@@ -240,10 +277,7 @@ static json_t *carry_out(struct command_call *call, const char *name)
 	if (!c)
 		return not_found(call, name);
 	if (c->changes && !call->line->may_change)
-		return command_error(call, PROTOCOL_PERMISSION_DENIED,
-				     "'%s' changes something: only root and the user of this "
-				     "txringd may",
-				     name);
+		return denied(call, name);
 	error = check(call, c);
 	return error ? error : c->run(call);
 }

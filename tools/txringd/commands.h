@@ -51,6 +51,7 @@ struct command_argument {
 	bool needed;
 	const char *help;
 	const char *const *values; /* of a string, ended by NULL; NULL: any */
+	bool changes;              /* whoever may only look may not give it */
 };
 
 /* A command that is being carried out. */

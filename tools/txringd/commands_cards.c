@@ -16,9 +16,9 @@
 #define MAX_ARGS 66
 
 /* Options that no card has. */
-static const char *const not_of_a_card[] = { "--help",   "--version", "--print-capabilities",
-					     "--config", "--control", "--iothreads",
-					     "--nic",    NULL };
+static const char *const not_of_a_card[] = { "--help",      "--version", "--print-capabilities",
+					     "--config",    "--control", "--iothreads",
+					     "--log-level", "--nic",     NULL };
 
 /* What a card was made from; its configuration is in there. */
 struct command_added {
@@ -237,7 +237,7 @@ static json_t *nic_remove(struct command_call *call)
 				     "%s is the last card: end txringd instead", nic_name(nic));
 	answer = command_return(call, json_pack("{s:[{s:o, s:s}]}", "nics", "name",
 						protocol_text(nic_name(nic)), "said", "removed"));
-	log_line("%s: removed by command", nic_name(nic));
+	log_at(LOG_INFO, "%s: removed by command", nic_name(nic));
 	nic_free(nic);
 	c->nics[i - 1] = NULL;
 	forget(c, i - 1);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/log.h"
 #include "tools/txringd/commands.h"
 #include "tools/txringd/domifstat.h"
 #include "tools/txringd/dumpxml.h"
@@ -103,7 +104,12 @@ static json_t *answer_nics(struct command_call *call, teller *say)
 
 static json_t *show(struct command_call *call)
 {
-	return answer_nics(call, tell_show);
+	json_t *error, *nics = tell(call, tell_show, &error);
+
+	if (!nics)
+		return error;
+	return command_return(call, json_pack("{s:o, s:s}", "nics", nics, "log_level",
+					      log_level_name(log_level())));
 }
 
 static json_t *domifstat(struct command_call *call)

@@ -138,10 +138,10 @@ int daemon_serve(struct daemon *d)
 			err = -errno;
 			if (err == -EINTR)
 				continue;
-			log_line("cannot wait for front-ends: poll: %s%s", strerror(-err),
-				 err == -EINVAL ? ": raise `ulimit -n`, or LimitNOFILE= of the "
-						  "systemd unit"
-						: "");
+			log_at(LOG_ERROR, "cannot wait for front-ends: poll: %s%s", strerror(-err),
+			       err == -EINVAL ? ": raise `ulimit -n`, or LimitNOFILE= of the "
+						"systemd unit"
+					      : "");
 			return err;
 		}
 		if (d->fds[DAEMON_FD_SIGNAL].revents)

@@ -18,32 +18,43 @@
 
 #define LINE_LEN 1024
 
-void nic_log(const struct nic *nic, const char *line)
+void nic_log(const struct nic *nic, enum log_level level, const char *line)
 {
 	if (nic->named)
-		log_line("%s: %s", nic->cfg->name, line);
+		log_at(level, "%s: %s", nic->cfg->name, line);
 	else
-		log_line("%s", line);
+		log_at(level, "%s", line);
 }
 
 /* What a front-end or its guest causes, as often as it likes. Any thread. */
-static void nic_log_callback(void *ctx, const char *line)
+static void log_caused(struct nic *nic, enum log_level level, const char *line)
 {
-	struct nic *nic = ctx;
 	char note[80];
 	unsigned missed;
 
-	if (!log_limit_take(&nic->limit, nic_now_ms(), &missed))
+	if (!log_shows(level) || !log_limit_take(&nic->limit, nic_now_ms(), &missed))
 		return;
 	if (missed) {
 		snprintf(note, sizeof(note), "%u lines more in that minute were not logged",
 			 missed);
-		nic_log(nic, note);
+		nic_log(nic, LOG_WARNING, note);
 	}
-	nic_log(nic, line);
+	nic_log(nic, level, line);
 }
 
-void nic_log_limited(struct nic *nic, const char *fmt, ...)
+/*
+ * What is for debugging has no limit but the log's ring: it would use up that of the faults. Any
+ * thread.
+ */
+static void nic_log_callback(void *ctx, enum device_level level, const char *line)
+{
+	if (level == DEVICE_DEBUG)
+		nic_log(ctx, LOG_DEBUG, line);
+	else
+		log_caused(ctx, level == DEVICE_WARNING ? LOG_WARNING : LOG_INFO, line);
+}
+
+void nic_log_limited(struct nic *nic, enum log_level level, const char *fmt, ...)
 {
 	char line[LINE_LEN];
 	va_list args;
@@ -51,7 +62,7 @@ void nic_log_limited(struct nic *nic, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
-	nic_log_callback(nic, line);
+	log_caused(nic, level, line);
 }
 
 static int endpoint_init(struct nic *nic)
@@ -68,7 +79,7 @@ static int endpoint_init(struct nic *nic)
 		error = endpoint_listen(&nic->endpoint, cfg->socket_path, &cfg->access, err,
 					sizeof(err));
 	if (error)
-		log_line("%s", err);
+		log_at(LOG_ERROR, "%s", err);
 	return error;
 }
 
@@ -89,7 +100,7 @@ static int bridge_init(const struct nic *nic)
 	int error = nic_join_bridge(nic, err);
 
 	if (error)
-		log_line("%sbridge '%s': %s", nic->cfg->mark, nic->cfg->bridge, err);
+		log_at(LOG_ERROR, "%sbridge '%s': %s", nic->cfg->mark, nic->cfg->bridge, err);
 	return error;
 }
 
@@ -100,15 +111,15 @@ static int backend_init(struct nic *nic)
 	int error = backends_open(&nic->backend, cfg, err);
 
 	if (error) {
-		log_line("%sbackend '%s': %s", cfg->mark, cfg->backend, err);
+		log_at(LOG_ERROR, "%sbackend '%s': %s", cfg->mark, cfg->backend, err);
 		return error;
 	}
 	if (!cfg->mtu || !nic->backend->ops->set_mtu)
 		return 0;
 	error = nic->backend->ops->set_mtu(nic->backend, cfg->mtu);
 	if (error)
-		log_line("%smtu '%u': backend %s refuses it: %s%s", cfg->mark, cfg->mtu,
-			 nic->backend->describe, strerror(-error), mtu_remedy(error));
+		log_at(LOG_ERROR, "%smtu '%u': backend %s refuses it: %s%s", cfg->mark, cfg->mtu,
+		       nic->backend->describe, strerror(-error), mtu_remedy(error));
 	return error;
 }
 
@@ -137,7 +148,7 @@ static int device_init(struct nic *nic, struct iothread *const *threads, unsigne
 	int err = device_new(&nic->device, &cfg);
 
 	if (err) {
-		log_line("cannot make a device: %s", strerror(-err));
+		log_at(LOG_ERROR, "cannot make a device: %s", strerror(-err));
 		return err;
 	}
 	nic->down = nic->cfg->link_down;
@@ -173,10 +184,11 @@ static int check_offer(const struct nic *nic)
 	char text[FEATURES_NAMES_LEN];
 
 	if (excess)
-		log_line("%soffer: %s: not for backend %s with these options", nic->cfg->mark,
-			 features_names(excess, text), nic->backend->describe);
+		log_at(LOG_ERROR, "%soffer: %s: not for backend %s with these options",
+		       nic->cfg->mark, features_names(excess, text), nic->backend->describe);
 	else if (nic->cfg->offer & ~offer(nic, text))
-		log_line("%soffer, %sno-offer: %s cannot be", nic->cfg->mark, nic->cfg->mark, text);
+		log_at(LOG_ERROR, "%soffer, %sno-offer: %s cannot be", nic->cfg->mark,
+		       nic->cfg->mark, text);
 	else
 		return 0;
 	return -EINVAL;
@@ -188,7 +200,7 @@ static int kernel_init(struct nic *nic)
 			     device_features(nic->device));
 
 	if (err) {
-		log_line("%svhost require: %s", nic->cfg->mark, nic->vhost.why);
+		log_at(LOG_ERROR, "%svhost require: %s", nic->cfg->mark, nic->vhost.why);
 		return err;
 	}
 	device_set_kernel(nic->device, nic->vhost.nets, nic->vhost.why);
@@ -263,17 +275,17 @@ void nic_log_what_runs(const struct nic *nic)
 	/* Where the configuration says nothing of vhost-net, its absence is no news. */
 	if (!nic->vhost.nets && nic_config_names_vhost(cfg)) {
 		snprintf(line, sizeof(line), "vhost: driver user: %s", nic->vhost.why);
-		nic_log(nic, line);
+		nic_log(nic, LOG_INFO, line);
 	}
 	if (nic->backend->note && *nic->backend->note) {
 		snprintf(line, sizeof(line), "backend %s: %s", nic->backend->describe,
 			 nic->backend->note);
-		nic_log(nic, line);
+		nic_log(nic, LOG_INFO, line);
 	}
 	snprintf(line, sizeof(line), "backend %s, tx mode %s, %s%s", nic->backend->describe,
 		 txmode_text(device_mode(nic->device), mode), where,
 		 nic->down ? ", the link is down" : "");
-	nic_log(nic, line);
+	nic_log(nic, LOG_INFO, line);
 }
 
 void nic_log_counters(const struct nic *nic)
@@ -281,8 +293,8 @@ void nic_log_counters(const struct nic *nic)
 	char line[COUNTERS_TEXT_LEN];
 
 	for (unsigned i = 0; i < nic->backend->n_queues; i++) {
-		nic_log(nic, counters_tx(line, i, device_tx_stats(nic->device, i)));
-		nic_log(nic, counters_rx(line, i, device_rx_stats(nic->device, i)));
+		nic_log(nic, LOG_ALWAYS, counters_tx(line, i, device_tx_stats(nic->device, i)));
+		nic_log(nic, LOG_ALWAYS, counters_rx(line, i, device_rx_stats(nic->device, i)));
 	}
 }
 

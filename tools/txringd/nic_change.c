@@ -54,7 +54,7 @@ bool nic_set_txmode(struct nic *nic, unsigned pair, const char *text, char said[
 		device_set_mode(nic->device, pair, &modes[pair == NIC_ALL_PAIRS ? 0 : pair]);
 	}
 	say_mode(nic, pair, said);
-	nic_log(nic, said);
+	nic_log(nic, LOG_INFO, said);
 	return true;
 }
 
@@ -69,7 +69,7 @@ void nic_set_coalesce(struct nic *nic, bool on, char said[NIC_SAID_LEN])
 	else if (device_driver_status(nic->device).driver == DEVICE_KERNEL)
 		but = in_kernel;
 	snprintf(said, NIC_SAID_LEN, "coalesce %s%s", on ? "on" : "off", but);
-	nic_log(nic, said);
+	nic_log(nic, LOG_INFO, said);
 }
 
 unsigned nic_pairs(const struct nic *nic)
@@ -136,7 +136,7 @@ enum nic_vhost nic_move(struct nic *nic, unsigned pair, struct iothread *thread,
 	else
 		snprintf(said, NIC_SAID_LEN, "pair %u: %s runs it", pair, iothread_name(thread));
 	if (outcome == DEVICE_MOVED)
-		nic_log(nic, said);
+		nic_log(nic, LOG_INFO, said);
 	return outcome == DEVICE_MOVED        ? NIC_VHOST_DONE
 	       : outcome == DEVICE_MOVE_LATER ? NIC_VHOST_LATER
 					      : NIC_VHOST_CANNOT;

@@ -47,7 +47,7 @@ bool nic_set_link(struct nic *nic, bool up, char said[NIC_SAID_LEN])
 static void log_refusal(struct nic *nic, int code, const char *err)
 {
 	if (code != -ENODEV && strcmp(nic->refusal, err))
-		nic_log_limited(nic, "backend %s: it cannot be taken again: %s",
+		nic_log_limited(nic, LOG_WARNING, "backend %s: it cannot be taken again: %s",
 				nic->backend->describe, err);
 	snprintf(nic->refusal, sizeof(nic->refusal), "%s", err);
 }
@@ -55,7 +55,7 @@ static void log_refusal(struct nic *nic, int code, const char *err)
 static void log_back(struct nic *nic)
 {
 	nic->refusal[0] = '\0';
-	nic_log_limited(nic, "backend %s: it is back", nic->backend->describe);
+	nic_log_limited(nic, LOG_INFO, "backend %s: it is back", nic->backend->describe);
 }
 
 /* It may have been made again. */
@@ -70,7 +70,7 @@ static enum nic_link take_again(struct nic *nic)
 	}
 	log_back(nic);
 	if (nic_join_bridge(nic, err))
-		nic_log_limited(nic, "bridge '%s': %s", nic->cfg->bridge, err);
+		nic_log_limited(nic, LOG_WARNING, "bridge '%s': %s", nic->cfg->bridge, err);
 	return NIC_LINK_THERE;
 }
 

@@ -40,8 +40,9 @@ static bool refuses(const struct nic *nic)
 static void log_refusal(struct nic *nic)
 {
 	if (!nic->refusal_logged)
-		nic_log_limited(nic, "front-ends that cannot be told are refused while the link is "
-				     "down");
+		nic_log_limited(nic, LOG_WARNING,
+				"front-ends that cannot be told are refused while the link is "
+				"down");
 	nic->refusal_logged = true;
 }
 
@@ -81,14 +82,14 @@ static bool session_begin(struct nic *nic)
 	sigbus_guard_init(&nic->guard);
 	err = vhost_user_session_new(&nic->session, &cfg, fd);
 	if (err) {
-		nic_log_limited(nic, "front-end refused: %s", strerror(-err));
+		nic_log_limited(nic, LOG_WARNING, "front-end refused: %s", strerror(-err));
 		return false;
 	}
 	nic->n_front_ends++;
 	nic->silence_ms = nic_now_ms() + SILENCE_MS;
 	nic->quiet = nic->down && !nic->endpoint.once;
 	if (!nic->quiet)
-		nic_log_limited(nic, "front-end connected");
+		nic_log_limited(nic, LOG_INFO, "front-end connected");
 	/* The kernel does not tell us of an interface in another namespace. */
 	nic_check_link(nic);
 	nic_show_link(nic);
@@ -103,7 +104,7 @@ static void session_end(struct nic *nic, bool failed)
 	device_hand_over(nic->device, monotonic_ns());
 	next_after(nic, failed ? RETRY_AFTER_FAILURE_MS : endpoint_timeout_ms(&nic->endpoint));
 	if (!nic->quiet)
-		nic_log_limited(nic, "front-end gone, device reset");
+		nic_log_limited(nic, LOG_INFO, "front-end gone, device reset");
 }
 
 bool nic_is_deaf(const struct nic *nic)
@@ -118,13 +119,14 @@ void nic_drop_deaf(struct nic *nic)
 		if (nic->quiet)
 			log_refusal(nic);
 		else
-			nic_log_limited(nic, "the link is down, and the front-end cannot be told: "
-					     "it is given up");
+			nic_log_limited(nic, LOG_WARNING,
+					"the link is down, and the front-end cannot be told: "
+					"it is given up");
 		session_end(nic, true);
 	} else if (nic->session && nic->quiet &&
 		   (!nic->down || vhost_user_session_hearing(nic->session) == VHOST_USER_HEARS)) {
 		nic->quiet = false;
-		nic_log_limited(nic, "front-end connected");
+		nic_log_limited(nic, LOG_INFO, "front-end connected");
 	}
 }
 
@@ -134,8 +136,8 @@ void nic_hand_over(struct nic *nic)
 
 	if (driver != DEVICE_CANNOT || nic->cfg->vhost.policy != VHOST_REQUIRE || !nic->session)
 		return;
-	nic_log_limited(nic, "%svhost require: the front-end is given up: %s", nic->cfg->mark,
-			device_driver_status(nic->device).why);
+	nic_log_limited(nic, LOG_WARNING, "%svhost require: the front-end is given up: %s",
+			nic->cfg->mark, device_driver_status(nic->device).why);
 	session_end(nic, true);
 }
 
@@ -143,8 +145,9 @@ void nic_check_memory(struct nic *nic)
 {
 	if (!sigbus_lost(&nic->guard) || !nic->session)
 		return;
-	nic_log_limited(nic, "front-end took memory away: the file behind it was cut short, or the "
-			     "host has no page left for it");
+	nic_log_limited(nic, LOG_WARNING,
+			"front-end took memory away: the file behind it was cut short, or the "
+			"host has no page left for it");
 	session_end(nic, true);
 }
 
@@ -197,7 +200,7 @@ static bool closes_are_pending(struct nic *nic)
 	if (nic->closes_ms < 0)
 		nic->closes_ms = nic_now_ms();
 	if (!nic->closes_logged && nic_now_ms() - nic->closes_ms >= CLOSES_LOGGED_MS) {
-		nic_log_limited(nic,
+		nic_log_limited(nic, LOG_WARNING,
 				"%u files of front-ends do not close: no front-end is served until "
 				"they do",
 				n);
@@ -215,7 +218,8 @@ static void serve_session(struct nic *nic, const struct pollfd fds[NIC_FDS])
 	if (outcome != VHOST_USER_GO_ON) {
 		session_end(nic, outcome != VHOST_USER_CLOSED);
 	} else if (fds[NIC_FD_ENDPOINT].revents && gives_way(nic)) {
-		nic_log_limited(nic, "front-end has said nothing: it gives way to the next");
+		nic_log_limited(nic, LOG_WARNING,
+				"front-end has said nothing: it gives way to the next");
 		session_end(nic, false);
 	} else {
 		nic_drop_deaf(nic);

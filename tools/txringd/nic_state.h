@@ -52,9 +52,10 @@ static inline int64_t nic_now_ms(void)
 }
 
 /* A line; with several cards it says which it is about. */
-void nic_log(const struct nic *nic, const char *line);
+void nic_log(const struct nic *nic, enum log_level level, const char *line);
 /* A line that a front-end or its guest causes, as often as it likes. Any thread. */
-void nic_log_limited(struct nic *nic, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void nic_log_limited(struct nic *nic, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /*
  * The features to offer: what device and kernel have, with and without those that the configuration

@@ -29,6 +29,7 @@ static const struct option own_options[] = {
 	{ "nic", no_argument, NULL, OPT_NIC },
 	{ "interface", required_argument, NULL, OPT_INTERFACE },
 	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -57,7 +58,7 @@ void *options_grow(void *array, unsigned n, size_t size)
 	void *larger = realloc(array, n * size);
 
 	if (!larger)
-		log_line("out of memory");
+		log_at(LOG_ERROR, "out of memory");
 	return larger;
 }
 
@@ -68,7 +69,7 @@ static bool append_nic(struct options_parser *p)
 	struct nic_config *nics;
 
 	if (o->n_nics == MAX_NICS) {
-		log_line("--nic: more than %d network cards", MAX_NICS);
+		log_at(LOG_ERROR, "--nic: more than %d network cards", MAX_NICS);
 		return false;
 	}
 	nics = options_grow(o->nics, o->n_nics + 1, sizeof(*nics));
@@ -93,7 +94,7 @@ static bool set_key(const struct options_parser *p, struct nic_config *c,
 
 	if (!nic_config_set(c, key, value, err))
 		return true;
-	log_line("%s%s", p->where, err);
+	log_at(LOG_ERROR, "%s%s", p->where, err);
 	return false;
 }
 
@@ -210,13 +211,22 @@ static bool parse_iothreads(const struct options_parser *p, const char *text)
 	uint64_t n;
 
 	if (!values_number(text, strlen(text), 1, MAX_IOTHREADS, &n)) {
-		log_line("%s%siothreads '%s' must be a number from 1 to %d", p->where,
-			 *p->where ? "" : "--", text, MAX_IOTHREADS);
+		log_at(LOG_ERROR, "%s%siothreads '%s' must be a number from 1 to %d", p->where,
+		       *p->where ? "" : "--", text, MAX_IOTHREADS);
 		return false;
 	}
 	p->o->iothreads = (unsigned)n;
 	p->o->iothreads_at = origin(p);
 	return true;
+}
+
+static bool parse_log_level(const struct options_parser *p, const char *name)
+{
+	if (log_level_parse(name, &p->o->log_level))
+		return true;
+	log_at(LOG_ERROR, "%s%slog-level '%s' must be error, warning, info or debug", p->where,
+	       *p->where ? "" : "--", name);
+	return false;
 }
 
 bool options_take(struct options_parser *p, int id, const char *arg)
@@ -229,6 +239,8 @@ bool options_take(struct options_parser *p, int id, const char *arg)
 		return options_add_interface(p, arg);
 	if (id == OPT_IOTHREADS)
 		return parse_iothreads(p, arg);
+	if (id == OPT_LOG_LEVEL)
+		return parse_log_level(p, arg);
 	if (id == OPT_CONTROL) {
 		p->o->control_path = arg;
 		p->o->control_at = origin(p);
@@ -295,17 +307,18 @@ static enum options_outcome parse(struct options_parser *p, int argc, char **arg
 		if (id == ':' || id == '?') {
 			/* The first of the letters behind one '-', of which none is an option. */
 			letter[1] = (char)optopt;
-			log_line(id == ':' ? "option '%s' needs a value (see --help)"
-					   : "unknown option '%s', or one that takes no value (see "
-					     "--help)",
-				 optopt && optopt < OPT_IOTHREADS ? letter : argv[optind - 1]);
+			log_at(LOG_ERROR,
+			       id == ':' ? "option '%s' needs a value (see --help)"
+					 : "unknown option '%s', or one that takes no value (see "
+					   "--help)",
+			       optopt && optopt < OPT_IOTHREADS ? letter : argv[optind - 1]);
 			return OPTIONS_BAD;
 		}
 		if (!options_take(p, id, optarg))
 			return OPTIONS_BAD;
 	}
 	if (optind < argc) {
-		log_line("unexpected argument '%s' (see --help)", argv[optind]);
+		log_at(LOG_ERROR, "unexpected argument '%s' (see --help)", argv[optind]);
 		return OPTIONS_BAD;
 	}
 	return finish_nic(p) && options_check(p->o, p->again) ? OPTIONS_RUN : OPTIONS_BAD;
@@ -316,7 +329,7 @@ static enum options_outcome parse_all(struct options *o, int argc, char **argv, 
 	struct options_parser p = { .o = o, .again = again };
 	enum options_outcome outcome;
 
-	*o = (struct options){ .iothreads = 1 };
+	*o = (struct options){ .iothreads = 1, .log_level = LOG_INFO };
 	if (answered(argc, argv))
 		return OPTIONS_DONE;
 	outcome = parse(&p, argc, argv);

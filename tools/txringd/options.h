@@ -4,6 +4,7 @@
 #define TOOLS_TXRINGD_OPTIONS_H
 
 #include "tools/config/nic_config.h"
+#include "tools/log.h"
 
 /* Where it stands: "FILE:LINE", of a card "FILE:LINE: <interface>", too; "": in no file. */
 struct options_origin {
@@ -16,6 +17,7 @@ struct options {
 	unsigned n_nics;
 	unsigned iothreads;
 	struct options_origin iothreads_at;
+	enum log_level log_level;
 	const char *control_path; /* of argv or texts; NULL: no control socket */
 	struct options_origin control_at;
 	bool from_file; /* --config was given: it can be read again */

@@ -24,11 +24,12 @@ static bool check_macs(const struct options *o)
 			    memcmp(c->mac, o->nics[k].mac, sizeof(c->mac)) != 0 ||
 			    !(*o->origins[i].text || *o->origins[k].text))
 				continue;
-			log_line("%s%s%s: mac '%02x:%02x:%02x:%02x:%02x:%02x' is that of %s, too: "
-				 "each card needs its own",
-				 o->origins[i].text, *o->origins[i].text ? ": " : "", c->name,
-				 c->mac[0], c->mac[1], c->mac[2], c->mac[3], c->mac[4], c->mac[5],
-				 o->nics[k].name);
+			log_at(LOG_ERROR,
+			       "%s%s%s: mac '%02x:%02x:%02x:%02x:%02x:%02x' is that of %s, too: "
+			       "each card needs its own",
+			       o->origins[i].text, *o->origins[i].text ? ": " : "", c->name,
+			       c->mac[0], c->mac[1], c->mac[2], c->mac[3], c->mac[4], c->mac[5],
+			       o->nics[k].name);
 			return false;
 		}
 	}
@@ -56,7 +57,7 @@ static bool check_control(const struct options *o)
 	if (!o->control_path)
 		return true;
 	if (control_access_parse(&control, o->control_path, err)) {
-		log_line("%s%s%s", at->text, colon(at), err);
+		log_at(LOG_ERROR, "%s%s%s", at->text, colon(at), err);
 		return false;
 	}
 	for (unsigned i = 0; i < o->n_nics; i++) {
@@ -64,8 +65,9 @@ static bool check_control(const struct options *o)
 
 		if (!c->socket_path || strcmp(control.path, c->socket_path) != 0)
 			continue;
-		log_line("%s%s%scontrol '%s' is %ssocket-path of %s, too: each needs its own",
-			 at->text, colon(at), mark(at), control.path, c->mark, c->name);
+		log_at(LOG_ERROR,
+		       "%s%s%scontrol '%s' is %ssocket-path of %s, too: each needs its own",
+		       at->text, colon(at), mark(at), control.path, c->mark, c->name);
 		return false;
 	}
 	return true;
@@ -80,8 +82,8 @@ static bool check_each_card(const struct options *o)
 
 		if (!nic_config_check(&o->nics[i], err))
 			continue;
-		log_line("%s%s%s%s%s (see --help)", at->text, colon(at),
-			 o->n_nics > 1 ? o->nics[i].name : "", o->n_nics > 1 ? ": " : "", err);
+		log_at(LOG_ERROR, "%s%s%s%s%s (see --help)", at->text, colon(at),
+		       o->n_nics > 1 ? o->nics[i].name : "", o->n_nics > 1 ? ": " : "", err);
 		return false;
 	}
 	return true;
@@ -97,7 +99,7 @@ static bool check_claims(const struct options *o)
 		return true;
 	while (n < o->n_nics && !nic_config_check_all(o->nics, n, err))
 		n++;
-	log_line("%s%s%s", o->origins[n - 1].text, colon(&o->origins[n - 1]), err);
+	log_at(LOG_ERROR, "%s%s%s", o->origins[n - 1].text, colon(&o->origins[n - 1]), err);
 	return false;
 }
 
@@ -109,13 +111,15 @@ static bool check_iothreads(const struct options *o)
 	for (unsigned i = 0; i < o->n_nics; i++)
 		queues += o->nics[i].pairs;
 	if ((queues + PAIRS_PER_IOTHREAD - 1) / PAIRS_PER_IOTHREAD > o->iothreads)
-		log_line("%s%s%siothreads '%u' must be more for %u queue pairs: one runs %u at "
-			 "most",
-			 at->text, colon(at), mark(at), o->iothreads, queues, PAIRS_PER_IOTHREAD);
+		log_at(LOG_ERROR,
+		       "%s%s%siothreads '%u' must be more for %u queue pairs: one runs %u at "
+		       "most",
+		       at->text, colon(at), mark(at), o->iothreads, queues, PAIRS_PER_IOTHREAD);
 	else if (o->iothreads > queues)
-		log_line("%s%s%siothreads '%u' must be at most the number of queue pairs "
-			 "(%squeues), which is %u",
-			 at->text, colon(at), mark(at), o->iothreads, mark(at), queues);
+		log_at(LOG_ERROR,
+		       "%s%s%siothreads '%u' must be at most the number of queue pairs "
+		       "(%squeues), which is %u",
+		       at->text, colon(at), mark(at), o->iothreads, mark(at), queues);
 	else
 		return true;
 	return false;
@@ -128,7 +132,7 @@ bool options_check(struct options *o, bool again)
 	if (!check_each_card(o) || !check_control(o))
 		return false;
 	if (!again && activation_resolve(o->nics, o->n_nics, err)) {
-		log_line("%s", err);
+		log_at(LOG_ERROR, "%s", err);
 		return false;
 	}
 	return check_claims(o) && check_macs(o) && check_iothreads(o);

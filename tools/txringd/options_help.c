@@ -73,6 +73,9 @@ void options_help(void)
 		     "listen on PATH for txringctl; behind it ,mode=MODE ,owner=USER ,group=GROUP\n"
 		     "as for the sockets of cards: whoever may connect may look, but only root\n"
 		     "and txringd's own user may change anything; default mode 0600");
+	print_option("log-level", "LEVEL",
+		     "log what is at least so urgent: error, warning, info (default), or debug,\n"
+		     "which logs each message of a front-end, too");
 	printf("  --help, --version, --print-capabilities\n"
 	       "\n"
 	       "tx modes, with defaults and ranges:\n"

@@ -33,7 +33,7 @@ static bool begin_section(struct options_parser *p, const struct options_line *l
 			  const char *path)
 {
 	if (strcmp(line->name, "nic") != 0) {
-		log_line("%s'[%s]' must be [nic]", p->where, line->name);
+		log_at(LOG_ERROR, "%s'[%s]' must be [nic]", p->where, line->name);
 		return false;
 	}
 	if ((!p->untouched || p->begun) && !options_add_nic(p))
@@ -60,12 +60,13 @@ static bool parse_line(struct options_parser *p, const struct options_line *line
 	if (line->is_section)
 		return begin_section(p, line, path);
 	if (!known)
-		log_line("%s'%s' is no option that a file can have (see --help)", p->where,
-			 line->name);
+		log_at(LOG_ERROR, "%s'%s' is no option that a file can have (see --help)", p->where,
+		       line->name);
 	else if (known->has_arg == required_argument && !line->value)
-		log_line("%s%s needs a value: %s = VALUE", p->where, line->name, line->name);
+		log_at(LOG_ERROR, "%s%s needs a value: %s = VALUE", p->where, line->name,
+		       line->name);
 	else if (known->has_arg == no_argument && line->value)
-		log_line("%s%s takes no value: it stands alone", p->where, line->name);
+		log_at(LOG_ERROR, "%s%s takes no value: it stands alone", p->where, line->name);
 	else
 		return take(p, known, line, path);
 	return false;
@@ -95,7 +96,7 @@ static bool parse_lines(struct options_parser *p, struct options_file *file, con
 			return false;
 	}
 	if (more < 0)
-		log_line("%s:%u: %s", path, line.line, err);
+		log_at(LOG_ERROR, "%s:%u: %s", path, line.line, err);
 	p->where[0] = '\0';
 	return !more;
 }
@@ -110,7 +111,7 @@ bool options_lines_read(struct options_parser *p, const char *path)
 	if (len > 4 && !strcmp(path + len - 4, ".xml"))
 		return options_add_interface(p, path);
 	if (options_file_open(&file, path, err)) {
-		log_line("%s", err);
+		log_at(LOG_ERROR, "%s", err);
 		return false;
 	}
 	if (keep_text(p->o, file.text))

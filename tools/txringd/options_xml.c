@@ -20,12 +20,12 @@ static struct xml_doc *get_doc(struct options_xml *xml, const char *path)
 			return xml->docs[i];
 	}
 	if (xml_read(&doc, path, err)) {
-		log_line("%s", err);
+		log_at(LOG_ERROR, "%s", err);
 		return NULL;
 	}
 	larger = realloc(xml->docs, (xml->n_docs + 1) * sizeof(*larger));
 	if (!larger) {
-		log_line("out of memory");
+		log_at(LOG_ERROR, "out of memory");
 		xml_free(doc);
 		return NULL;
 	}
@@ -37,7 +37,7 @@ static struct xml_doc *get_doc(struct options_xml *xml, const char *path)
 static void log_warning(void *ctx, const char *line)
 {
 	(void)ctx;
-	log_line("%s", line);
+	log_at(LOG_ERROR, "%s", line);
 }
 
 static bool fill(struct options_xml *xml, char *spec, struct nic_config *c,
@@ -50,7 +50,7 @@ static bool fill(struct options_xml *xml, char *spec, struct nic_config *c,
 	int error;
 
 	if (iface_selector_parse(spec, &sel, err)) {
-		log_line("--interface %s", err);
+		log_at(LOG_ERROR, "--interface %s", err);
 		return false;
 	}
 	doc = get_doc(xml, spec);
@@ -64,7 +64,7 @@ static bool fill(struct options_xml *xml, char *spec, struct nic_config *c,
 		iface_deinit(&iface);
 	}
 	if (error)
-		log_line("%s", err);
+		log_at(LOG_ERROR, "%s", err);
 	return !error;
 }
 
@@ -75,7 +75,7 @@ bool options_xml_fill(struct options_xml *xml, const char *spec, struct nic_conf
 	bool done;
 
 	if (!copy) {
-		log_line("out of memory");
+		log_at(LOG_ERROR, "out of memory");
 		return false;
 	}
 	done = fill(xml, copy, c, origin);

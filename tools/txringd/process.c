@@ -38,7 +38,8 @@ int process_init_files(void)
 			err = -errno;
 	}
 	if (err)
-		log_line("cannot open /dev/null in place of a closed file: %s", strerror(-err));
+		log_at(LOG_ERROR, "cannot open /dev/null in place of a closed file: %s",
+		       strerror(-err));
 	return err;
 }
 
@@ -58,12 +59,12 @@ int process_init_signals(int *signal_fd)
 	*signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	err = *signal_fd < 0 ? -errno : sigbus_init();
 	if (err) {
-		log_line("cannot take signals: %s", strerror(-err));
+		log_at(LOG_ERROR, "cannot take signals: %s", strerror(-err));
 		return err;
 	}
 	err = log_start();
 	if (err)
-		log_line("cannot start the log's thread: %s", strerror(-err));
+		log_at(LOG_ERROR, "cannot start the log's thread: %s", strerror(-err));
 	return err;
 }
 
@@ -71,6 +72,6 @@ int process_printed(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return EXIT_SUCCESS;
-	log_line("cannot write to stdout: %s", strerror(errno));
+	log_at(LOG_ERROR, "cannot write to stdout: %s", strerror(errno));
 	return EXIT_FAILURE;
 }

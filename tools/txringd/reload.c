@@ -47,12 +47,12 @@ static bool apply(struct nic *nic, const struct options_change *change)
 		if (strcmp(appliers[i].key, change->key) != 0)
 			continue;
 		done = appliers[i].apply(nic, change->value, said);
-		log_line("%s: reload: %s %s: %s", nic_name(nic), change->key, change->value,
-			 *said ? said : "done");
+		log_at(done ? LOG_INFO : LOG_WARNING, "%s: reload: %s %s: %s", nic_name(nic),
+		       change->key, change->value, *said ? said : "done");
 		return done;
 	}
-	log_line("%s: reload: %s %s waits for the next start", nic_name(nic), change->key,
-		 change->value);
+	log_at(LOG_WARNING, "%s: reload: %s %s waits for the next start", nic_name(nic),
+	       change->key, change->value);
 	return true;
 }
 
@@ -101,7 +101,17 @@ static struct nic_config *collect_live(struct nic *const *nics, unsigned n,
 	return live;
 }
 
-/* What is of no card waits, too. False: it is as it was. */
+/* At once, and whatever the level is then: a log that says less says why. */
+static bool apply_log_level(const struct options *next)
+{
+	if (next->log_level == log_level())
+		return false;
+	log_set_level(next->log_level);
+	log_line("reload: log-level %s: done", log_level_name(next->log_level));
+	return true;
+}
+
+/* What else is of no card waits. False: it is as it was. */
 static bool log_others(const struct options *now, const struct options *next)
 {
 	const char *was = now->control_path ? now->control_path : "";
@@ -109,9 +119,9 @@ static bool log_others(const struct options *now, const struct options *next)
 	bool control = strcmp(was, is) != 0, iothreads = now->iothreads != next->iothreads;
 
 	if (control)
-		log_line("reload: waits for the next start: control");
+		log_at(LOG_WARNING, "reload: waits for the next start: control");
 	if (iothreads)
-		log_line("reload: waits for the next start: iothreads");
+		log_at(LOG_WARNING, "reload: waits for the next start: iothreads");
 	return control || iothreads;
 }
 
@@ -122,9 +132,9 @@ static bool apply_all(struct nic *const *nics, const struct options_changes *cha
 	for (unsigned i = 0; i < changes->n_live; i++)
 		ok &= apply(nics[changes->live[i].nic], &changes->live[i]);
 	if (*changes->later)
-		log_line("reload: waits for the next start: %s", changes->later);
+		log_at(LOG_WARNING, "reload: waits for the next start: %s", changes->later);
 	if (!changes->n_live && !*changes->later && !others)
-		log_line("reload: nothing has changed");
+		log_at(LOG_INFO, "reload: nothing has changed");
 	return ok;
 }
 
@@ -133,14 +143,16 @@ static bool compare_and_apply(const struct options *now, const struct options *n
 {
 	struct nic_config *live = collect_live(nics, n_nics, next);
 	struct options_changes changes;
-	bool ok;
+	bool others, ok;
 
 	if (!live || options_reload_compare(&changes, live, n_nics, next->nics, next->n_nics)) {
-		log_line("reload: out of memory");
+		log_at(LOG_ERROR, "reload: out of memory");
 		free(live);
 		return false;
 	}
-	ok = apply_all(nics, &changes, log_others(now, next));
+	others = apply_log_level(next);
+	others |= log_others(now, next);
+	ok = apply_all(nics, &changes, others);
 	options_reload_deinit(&changes);
 	free(live);
 	return ok;
@@ -155,7 +167,7 @@ bool reload_run(int argc, char **argv, const struct options *now, struct nic *co
 	if (options_parse_again(&next, argc, argv) == OPTIONS_RUN)
 		ok = compare_and_apply(now, &next, nics, n_nics);
 	else
-		log_line("reload: refused, and nothing has changed");
+		log_at(LOG_ERROR, "reload: refused, and nothing has changed");
 	options_deinit(&next);
 	return ok;
 }

@@ -31,7 +31,7 @@ static int tables_init(struct daemon *d)
 	d->fds = calloc(DAEMON_FD_NICS + COMMANDS_MAX_NICS * NIC_FDS, sizeof(*d->fds));
 	if (d->threads && d->nics && d->fds)
 		return 0;
-	log_line("out of memory");
+	log_at(LOG_ERROR, "out of memory");
 	return -ENOMEM;
 }
 
@@ -47,7 +47,7 @@ static const char *iothread_hint(int err)
 static void log_iothread(void *ctx, const char *line)
 {
 	(void)ctx;
-	log_line("%s", line);
+	log_at(LOG_WARNING, "%s", line);
 }
 
 static int threads_init(struct daemon *d)
@@ -59,8 +59,8 @@ static int threads_init(struct daemon *d)
 		snprintf(name, sizeof(name), "iothread%u", d->n_threads);
 		err = iothread_new(&d->threads[d->n_threads], name);
 		if (err) {
-			log_line("cannot start an iothread: io_uring: %s%s", strerror(-err),
-				 iothread_hint(err));
+			log_at(LOG_ERROR, "cannot start an iothread: io_uring: %s%s",
+			       strerror(-err), iothread_hint(err));
 			return err;
 		}
 		iothread_on_error(d->threads[d->n_threads], log_iothread, NULL);
@@ -101,7 +101,7 @@ static int control_init(struct daemon *d)
 		return 0;
 	error = control_access_parse(&access, d->opt.control_path, err);
 	if (error) {
-		log_line("%s", err);
+		log_at(LOG_ERROR, "%s", err);
 		return error;
 	}
 	snprintf(d->control_path, sizeof(d->control_path), "%s", access.path);
@@ -115,7 +115,7 @@ static int control_init(struct daemon *d)
 	error = control_new(&d->control, &cfg, err, sizeof(err));
 	d->commands.control = d->control;
 	if (error)
-		log_line("%s", err);
+		log_at(LOG_ERROR, "%s", err);
 	return error;
 }
 
@@ -123,7 +123,7 @@ static int control_init(struct daemon *d)
 static void watchdog_init(struct daemon *d)
 {
 	if (d->notify.period_ns && pulse_init(&d->pulse, d->threads, d->n_threads)) {
-		log_line("the watchdog gets no sign of life: out of memory");
+		log_at(LOG_WARNING, "the watchdog gets no sign of life: out of memory");
 		d->notify.period_ns = 0;
 	}
 }
@@ -134,14 +134,15 @@ static void watch_links(struct daemon *d)
 	int err = links_init(&d->links);
 
 	if (err)
-		log_line("the host's interfaces are not watched: netlink: %s", strerror(-err));
+		log_at(LOG_WARNING, "the host's interfaces are not watched: netlink: %s",
+		       strerror(-err));
 }
 
 static int run(struct daemon *d)
 {
 	d->n_left = d->n_nics;
-	log_line("%u network card%s on %u iothread%s", d->n_nics, d->n_nics > 1 ? "s" : "",
-		 d->n_threads, d->n_threads > 1 ? "s" : "");
+	log_at(LOG_INFO, "%u network card%s on %u iothread%s", d->n_nics, d->n_nics > 1 ? "s" : "",
+	       d->n_threads, d->n_threads > 1 ? "s" : "");
 	for (unsigned i = 0; i < d->n_nics; i++)
 		nic_log_what_runs(d->nics[i]);
 	watchdog_init(d);
@@ -212,11 +213,13 @@ int main(int argc, char **argv)
 		options_deinit(&d.opt);
 		return EXIT_FAILURE;
 	case OPTIONS_RUN:
+		log_set_level(d.opt.log_level);
 		break;
 	}
 	err = process_init_files();
 	if (!err && notify_init(&d.notify))
-		log_line("NOTIFY_SOCKET cannot be used: nothing is told to who has started this");
+		log_at(LOG_WARNING,
+		       "NOTIFY_SOCKET cannot be used: nothing is told to who has started this");
 	if (!err)
 		err = process_init_signals(&d.signal_fd);
 	if (!err)

@@ -117,6 +117,7 @@ static int reply(struct vhost_user_session *s)
 	struct vhost_user_msg *msg = &s->conn.msg;
 	int err;
 
+	vhost_user_report_reply(s);
 	msg->hdr.flags = VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY;
 	err = vhost_user_conn_send(&s->conn, msg, s->reply_fd);
 	if (s->reply_fd >= 0)
@@ -141,9 +142,11 @@ static int ack(struct vhost_user_session *s, uint64_t result)
 /* Carry out the message that has arrived and answer it. */
 static enum vhost_user_outcome handle(struct vhost_user_session *s)
 {
-	enum vhost_user_answer answer = vhost_user_requests_run(s);
+	enum vhost_user_answer answer;
 	int err = 0;
 
+	vhost_user_report_message(s);
+	answer = vhost_user_requests_run(s);
 	if (answer == ANSWER_BROKEN || (answer == ANSWER_REFUSED && !wants_ack(s)))
 		return VHOST_USER_VIOLATION;
 	if (answer == ANSWER_REPLY)

@@ -72,6 +72,9 @@ struct vhost_user_ops {
 	void (*release)(void *dev, int fd, void *map, size_t len);
 	/* Never called from a data path. fmt has no newline. */
 	void (*log)(void *dev, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
+	/* The same, with each message that comes and what is answered. NULL: nobody wants it. */
+	void (*trace)(void *dev, const char *fmt, va_list args)
+		__attribute__((format(printf, 2, 0)));
 };
 
 struct vhost_user_config {
