@@ -52,7 +52,7 @@ static void send_frames(const char *interface, unsigned len)
 
 int main(int argc, char **argv)
 {
-	int len = argc == 4 ? atoi(argv[3]) : 0;
+	int len = argc == 4 && !argv[3][strspn(argv[3], "0123456789")] ? atoi(argv[3]) : 0;
 
 	if (argc == 3 && !strcmp(argv[1], "drop"))
 		drop(argv[2]);

@@ -70,7 +70,7 @@ static uint64_t duration(const char *option, const char *text, char **end)
 	} units[] = { { "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 } };
 	uint64_t n = strtoul(text, end, 10);
 
-	for (unsigned i = 0; i < array_size(units) && *end != text && *text != '-'; i++) {
+	for (unsigned i = 0; i < array_size(units) && *text >= '0' && *text <= '9'; i++) {
 		size_t len = strlen(units[i].name);
 
 		if (strncmp(*end, units[i].name, len) || n < 1 || n > 100000000000 / units[i].ns)

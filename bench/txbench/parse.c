@@ -2,6 +2,7 @@
 /* Values of the command line: contracts in parse.h. */
 #include "bench/txbench/parse.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@ long parse_number(const char *option, const char *text, long min, long max)
 
 	errno = 0;
 	n = strtol(text, &end, 10);
-	if (end == text || *end || errno || n < min || n > max)
+	if (!isdigit((unsigned char)*text) || *end || errno || n < min || n > max)
 		txbench_die("--%s '%s' must be a number from %ld to %ld", option, text, min, max);
 	return n;
 }

@@ -62,6 +62,9 @@ for i in 1 2 3; do
 	more+=(--nic --socket-path "$sock.$i" --backend null --queues 128)
 done
 refuses --iothreads "'1'" "512 queue pairs" -- --backend null --queues 128 "${more[@]}"
+for value in loud Info "" 4; do
+	refuses --log-level "'$value'" "error, warning, info or debug" -- --backend null --log-level "$value"
+done
 refuses --backend -- --backend null --nic --fd 0
 refuses "--socket-path '$sock' of nic0" nic1 -- --backend null --nic --socket-path "$sock" --backend null
 refuses "--backend 'tap:$tap' of nic0" nic1 -- --backend "tap:$tap" --nic --fd 0 --backend "tap:$tap"

@@ -246,6 +246,42 @@ static void more_cards(void **state)
 	lab_close(&lab);
 }
 
+/*
+ * By debug each message of a front-end is logged with its value; by error not even that one went;
+ * but counters that were asked for come.
+ */
+static void what_is_logged(void **state)
+{
+	const char *const options[] = { "--control", control, "--log-level", "info", NULL };
+	const struct lab_config cfg = { .queues = 1, .options = options };
+	const char *const messages[] = { "message GET_FEATURES (1), 0 fds",
+					 "reply to GET_FEATURES: 0x",
+					 "message SET_VRING_NUM (8) ring 0 256, 0 fds",
+					 "message SET_VRING_KICK (12) 0x1, 1 fds" };
+
+	(void)state;
+	lab_open(&lab, &cfg);
+	asserts("show", "\nlog level info\nok\n");
+	asserts("log-level loud", "allowed: error, warning, info, debug");
+	asserts("log-level debug", "log level debug\nok\n");
+	asserts("log-level", "log level debug\nok\n");
+	daemon_wait_log(&lab.daemon, "log level debug, by command", 1);
+	driver_net_free(lab.net);
+	lab.net = NULL;
+	lab_connect(&lab);
+	lab_traffic(&lab, 200, 200, WINDOW);
+	for (unsigned i = 0; i < array_size(messages); i++)
+		daemon_wait_log(&lab.daemon, messages[i], 1);
+	daemon_check_log(&lab.daemon, "front-end connected", 2);
+	asserts("log-level error", "log level error\nok\n");
+	driver_net_free(lab.net);
+	lab.net = NULL;
+	lab_connect(&lab);
+	assert_true(daemon_counter(&lab.daemon, "tx0", "frames") >= 200);
+	daemon_check_log(&lab.daemon, "front-end connected", 2);
+	lab_close(&lab);
+}
+
 /* What is refused changes nothing; a parameter alone keeps the others; it stays, per pair. */
 static void kept(void **state)
 {
@@ -314,6 +350,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(packed, tear_down),
 		cmocka_unit_test_teardown(two_pairs, tear_down),
 		cmocka_unit_test_teardown(kept, tear_down),
+		cmocka_unit_test_teardown(what_is_logged, tear_down),
 		cmocka_unit_test_teardown(drained, tear_down),
 		cmocka_unit_test_teardown(more_cards, tear_down),
 		cmocka_unit_test_teardown(removed_under_way, tear_down),

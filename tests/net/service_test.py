@@ -252,6 +252,18 @@ class Service(unittest.TestCase):
         self.assertIn("failed", self.reload(txringd, f"control = {DIR}/s,mode=0660", *lines)["STATUS"])
         txringd.logs("is socket-path of nic0, too")
 
+    def test_sighup_sets_the_log_level(self):
+        lines = [f"socket-path = {DIR}/s", "backend = null"]
+        txringd = self.start("--config", self.config("log-level = error", *lines))
+        txringd.hears_of("READY")
+        self.reload(txringd, *lines)
+        txringd.logs("reload: log-level info: done")
+        self.assertNotIn("network card", txringd.said()) # which is of level info
+        self.reload(txringd, *lines)
+        txringd.logs("reload: nothing has changed")
+        self.assertIn("failed", self.reload(txringd, "log-level = loud", *lines)["STATUS"])
+        txringd.logs(":1: log-level 'loud' must be error, warning, info or debug")
+
     def test_sighup_sees_a_mode_of_one_pair(self):
         lines = [f"socket-path = {DIR}/s", "backend = null", "queues = 3"]
         txringd = self.start("--config", self.config(*lines), "--control", f"{DIR}/ctl")

@@ -55,6 +55,8 @@ offers 'txringd --backend ' null loop tap:
 offers 'txringd --vhost ' only default require disable
 offers 'txringd --link d' only down
 offers 'txringd --coalesce ' only on off
+offers 'txringd --log-level d' only debug
+offers 'txringctl log-level ' only error warning info debug
 offers 'txringd --interface v' only vm.xml
 offers 'txringctl ' show latency dumpxml link vhost set convert metrics probe
 offers 'txringctl --control x sh' only show

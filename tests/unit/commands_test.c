@@ -13,6 +13,7 @@
 
 #include "datapath/latency.h"
 #include "tests/unit/fake_nic.h"
+#include "tools/log.h"
 #include "tools/txringd/commands.h"
 #include "tools/txringd/domifstat.h"
 #include "tools/txringd/dumpxml.h"
@@ -125,6 +126,7 @@ static void assert_error(const char *line, const char *class, const char *words)
 #define ASK_WITH(command, key, value) \
 	"{\"execute\":\"" command "\",\"arguments\":{\"" key "\":" value "}}"
 #define SAID(nic, what)     "{\"name\":\"" nic "\",\"said\":\"" what "\"}"
+#define SHOWN(cards)        "{\"return\":{\"nics\":[" cards "],\"log_level\":\"info\"}}"
 #define NICS(what)          "{\"return\":{\"nics\":[" what "]}}"
 #define GENERIC(desc, nics) "{\"error\":{\"class\":\"GenericError\",\"desc\":\"" desc "\"" nics "}}"
 
@@ -133,8 +135,8 @@ static void which_cards(void **state)
 {
 	(void)state;
 	first.outcome = second.outcome = NIC_VHOST_DONE;
-	assert_answer(ASK("show"), false, NICS("{\"name\":\"nic0\"},{\"name\":\"nic1\"}"));
-	assert_answer(ASK_OF("show", "nic1"), false, NICS("{\"name\":\"nic1\"}"));
+	assert_answer(ASK("show"), false, SHOWN("{\"name\":\"nic0\"},{\"name\":\"nic1\"}"));
+	assert_answer(ASK_OF("show", "nic1"), false, SHOWN("{\"name\":\"nic1\"}"));
 	assert_answer(ASK_WITH("vhost", "on", "true"), false,
 		      NICS(SAID("nic0", "on done") "," SAID("nic1", "on done")));
 	assert_answer(ASK_WITH("vhost", "nic\":\"nic0\",\"on", "false"), false,
@@ -409,7 +411,7 @@ static void who_may(void **state)
 	may_change = false;
 	assert_error(ASK_WITH("link", "up", "false"), PROTOCOL_PERMISSION_DENIED, "only root");
 	assert_error(ASK_WITH("vhost", "on", "false"), PROTOCOL_PERMISSION_DENIED, "only root");
-	assert_answer(ASK_OF("show", "nic0"), false, NICS("{\"name\":\"nic0\"}"));
+	assert_answer(ASK_OF("show", "nic0"), false, SHOWN("{\"name\":\"nic0\"}"));
 	assert_false(watches);
 	assert_answer(ASK("watch"), false, "{\"return\":{}}");
 	assert_true(watches);
@@ -417,6 +419,29 @@ static void who_may(void **state)
 	greeting = commands_greet(NULL, false);
 	assert_non_null(strstr(greeting, "\"protocol\":1,\"may\":\"look\"}}\n"));
 	free(greeting);
+}
+
+#define LEVEL(level) "{\"return\":{\"log_level\":\"" level "\"}}"
+
+/* Whoever may look may ask for the level, and who may change may set it: to one that there is. */
+static void what_is_logged(void **state)
+{
+	(void)state;
+	may_change = false;
+	assert_answer(ASK("log-level"), false, LEVEL("info"));
+	assert_error(ASK_WITH("log-level", "level", "\"debug\""), PROTOCOL_PERMISSION_DENIED,
+		     "only root");
+	assert_int_equal(log_level(), LOG_INFO);
+	may_change = true;
+	assert_answer(ASK_WITH("log-level", "level", "\"debug\""), false, LEVEL("debug"));
+	assert_int_equal(log_level(), LOG_DEBUG);
+	assert_answer(ASK("log-level"), false, LEVEL("debug"));
+	assert_answer(ASK_WITH("log-level", "level", "\"loud\""), false,
+		      "{\"error\":{\"class\":\"InvalidArgument\",\"desc\":\"argument 'level' of "
+		      "'log-level' cannot be 'loud'\",\"allowed\":[\"error\",\"warning\","
+		      "\"info\",\"debug\"]}}");
+	assert_int_equal(log_level(), LOG_DEBUG);
+	log_set_level(LOG_INFO);
 }
 
 /* Events that came, each with its card: "EVENT nic pair what " */
@@ -507,7 +532,7 @@ int main(void)
 		cmocka_unit_test(latencies),     cmocka_unit_test(set),
 		cmocka_unit_test(move),          cmocka_unit_test(drain),
 		cmocka_unit_test(what_happened), cmocka_unit_test(who_may),
-		cmocka_unit_test(list),
+		cmocka_unit_test(list),          cmocka_unit_test(what_is_logged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -221,6 +221,47 @@ static void end(void **state)
 	log_stop(60000);
 }
 
+/*
+ * What is less urgent than the level is dropped; what was asked for always comes, and whoever
+ * captures the reason of a failure gets it whatever the level is.
+ */
+static void levels(void **state)
+{
+	enum log_level level;
+	char why[32] = "", *text;
+
+	(void)state;
+	assert_int_equal(log_level(), LOG_INFO);
+	for (unsigned i = 0; log_level_names[i]; i++) {
+		assert_true(log_level_parse(log_level_names[i], &level));
+		assert_string_equal(log_level_name(level), log_level_names[i]);
+		log_set_level(level);
+		log_at(LOG_ALWAYS, "A%u", i);
+		log_at(LOG_ERROR, "E%u", i);
+		log_at(LOG_WARNING, "W%u", i);
+		log_at(LOG_INFO, "I%u", i);
+		log_at(LOG_DEBUG, "D%u", i);
+	}
+	assert_false(log_level_parse("", &level));
+	assert_false(log_level_parse("Debug", &level));
+	log_capture(why, sizeof(why));
+	log_set_level(LOG_ERROR);
+	log_at(LOG_WARNING, "why");
+	log_set_level(LOG_DEBUG);
+	log_at(LOG_INFO, "I4");
+	log_capture(NULL, 0);
+	assert_string_equal(why, "why");
+	log_set_level(LOG_INFO);
+	log_stop(10000);
+	text = read_all(0);
+	assert_string_equal(text, "log_test: A0\nlog_test: E0\n"
+				  "log_test: A1\nlog_test: E1\nlog_test: W1\n"
+				  "log_test: A2\nlog_test: E2\nlog_test: W2\nlog_test: I2\n"
+				  "log_test: A3\nlog_test: E3\nlog_test: W3\nlog_test: I3\n"
+				  "log_test: D3\nlog_test: I4\n");
+	free(text);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -228,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_missed_is_told_once),
 		cmocka_unit_test_setup_teardown(full_pipe, start, stop),
+		cmocka_unit_test_setup_teardown(levels, start, stop),
 		cmocka_unit_test_setup_teardown(end, start, stop),
 	};
 

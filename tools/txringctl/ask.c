@@ -2,9 +2,9 @@
 /* Words to requests, answers to text; see ask.h. */
 #include "tools/txringctl/ask.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "tools/config/values.h"
 #include "tools/txringctl/render.h"
 #include "tools/txringctl/render_latency.h"
 #include "virtio/base.h"
@@ -50,17 +50,26 @@ static json_t *read_vhost(char *const *words, unsigned n)
 	return read_switch("on", "on", "off", words, n);
 }
 
+/* A pair's number, behind the slash; NULL: it is none. */
+static json_t *read_pair(const char *text)
+{
+	uint64_t pair;
+
+	return values_number(text, strlen(text), 0, INT32_MAX, &pair)
+		       ? json_integer((json_int_t)pair)
+		       : NULL;
+}
+
 /* NIC[/PAIR] KEY=VALUE... */
 static json_t *read_set(char *const *words, unsigned n)
 {
 	json_t *settings = json_object(), *pair = NULL;
 	const char *slash = n ? strchr(words[0], '/') : NULL, *equals;
-	char *end = NULL;
 	bool fits = n > 1;
 
 	if (slash) {
-		pair = json_integer(strtol(slash + 1, &end, 10));
-		fits = fits && end > slash + 1 && !*end;
+		pair = read_pair(slash + 1);
+		fits = fits && pair;
 	}
 	for (unsigned i = 1; i < n && fits; i++) {
 		equals = strchr(words[i], '=');
@@ -81,16 +90,11 @@ static json_t *read_set(char *const *words, unsigned n)
 static json_t *read_move(char *const *words, unsigned n)
 {
 	const char *slash = n == 2 ? strchr(words[0], '/') : NULL;
-	char *end;
-	long pair;
+	json_t *pair = slash ? read_pair(slash + 1) : NULL;
 
-	if (!slash)
-		return NULL;
-	pair = strtol(slash + 1, &end, 10);
-	if (end == slash + 1 || *end)
-		return NULL;
-	return json_pack("{s:s%, s:I, s:s}", "nic", words[0], (size_t)(slash - words[0]), "pair",
-			 (json_int_t)pair, "iothread", words[1]);
+	return pair ? json_pack("{s:s%, s:o, s:s}", "nic", words[0], (size_t)(slash - words[0]),
+				"pair", pair, "iothread", words[1])
+		    : NULL;
 }
 
 /* The server knows which levels there are. */
@@ -152,9 +156,9 @@ static const struct form forms[] = {
 	{ "nic-add", "OPTION...|XML", "one more card, by the options of txringd, or <interface>",
 	  read_add, render_said },
 	{ "nic-remove", "NIC", "end a card", read_one_nic, render_said },
-	{ "log-level", "[LEVEL]",
-	  "what txringd logs: error, warning, info or debug; without LEVEL:\nwhich it is",
-	  read_log_level, render_log_level },
+	{ "log-level", "[error|warning|info|debug]",
+	  "log what is at least so urgent; without a word: which it is", read_log_level,
+	  render_log_level },
 	{ "commands", "", "all that the socket understands, with arguments", read_none,
 	  render_commands },
 	{ "ping", "", "whether txringd answers", read_none, render_nothing },
@@ -240,7 +244,7 @@ bool ask_run(struct client *c, char *const *words, unsigned n, bool json, FILE *
 
 void ask_help(void)
 {
-	char left[32];
+	char left[48];
 
 	for (size_t i = 0; i < array_size(forms); i++) {
 		const char *help = forms[i].help;

@@ -20,21 +20,26 @@ struct stats_words {
 	double seconds;
 };
 
-static bool read_stats(struct stats_words *s, char *const *words, unsigned n)
+/* False: it is no plain number. */
+static bool read_seconds(const char *text, double *seconds)
 {
 	char *end;
 
+	if (!*text || text[strspn(text, "0123456789.")])
+		return false;
+	*seconds = strtod(text, &end);
+	return !*end;
+}
+
+static bool read_stats(struct stats_words *s, char *const *words, unsigned n)
+{
 	*s = (struct stats_words){ .seconds = 2 };
 	for (unsigned i = 1; i < n; i++) {
 		if (!strcmp(words[i], "--watch") && !s->again) {
 			s->again = true;
 			if (i + 1 == n)
 				continue;
-			errno = 0;
-			s->seconds = strtod(words[i + 1], &end);
-			if (*end || end == words[i + 1])
-				s->seconds = 2;
-			else
+			if (read_seconds(words[i + 1], &s->seconds))
 				i++;
 			if (!(s->seconds >= 0.1 && s->seconds <= 3600))
 				return false;
