@@ -299,6 +299,9 @@ static void kept(void **state)
 	asserts("set nic0 spin=1us",
 		"tx mode timer has no parameter 'spin', valid are: delay, burst");
 	asserts("set nic0/2 burst=1", "pair '2' must be 0 to 1");
+	asserts("set nic0/+1 burst=1", "error: it is 'set NIC[/PAIR] KEY=VALUE...'");
+	asserts("set nic0/1x burst=1", "error: it is 'set NIC[/PAIR] KEY=VALUE...'");
+	asserts("move nic0/-1 iothread0", "error: it is 'move NIC/PAIR IOTHREAD'");
 	asserts("set nic0 burst=16", "ok\n");
 	driver_net_free(lab.net);
 	lab.net = NULL;
