@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "datapath/backend/tap_check.h"
+#include "datapath/backend/tap_holder.h"
 
 #define TAP_DEVICE "/dev/net/tun"
 
@@ -131,6 +132,18 @@ static int open_device(const char *name, char err[BACKEND_ERR_LEN])
 	}
 }
 
+/* The kernel says so of a tap with one queue, which some process has. */
+static int in_use(const char *name, int code, char err[BACKEND_ERR_LEN])
+{
+	struct tap_holder holder;
+
+	if (!tap_holder_find(&holder, name))
+		return tap_open_failed(
+			err, code, "tap %s is in use: another process has its only queue", name);
+	return tap_open_failed(err, code, "tap %s is in use: %s (pid %d) has its only queue", name,
+			       *holder.name ? holder.name : "a process", (int)holder.pid);
+}
+
 static int attach_failed(const char *name, unsigned n, int code, char err[BACKEND_ERR_LEN])
 {
 	enum tap_kind kind = kind_of(name);
@@ -151,8 +164,7 @@ static int attach_failed(const char *name, unsigned n, int code, char err[BACKEN
 			"ip tuntap add %s mode tap %s user NAME",
 			name, name, queue_words(n));
 	case EBUSY:
-		return tap_open_failed(
-			err, code, "tap %s is in use: another process has its only queue", name);
+		return in_use(name, code, err);
 	case EINVAL:
 		if (kind == TAP_THERE && n > 1)
 			return tap_open_failed(

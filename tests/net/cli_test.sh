@@ -311,13 +311,18 @@ else
 	echo "left out: no mount namespace, so /dev/net/tun cannot be hidden"
 fi
 
-# What another one has already. It must not notice.
+# What another one has already. It must not notice. One of another namespace, which has a tap of that name, is not it.
+unshare -n "$txringd" --socket-path "$scratch/run/apart" --backend "tap:$tap" 2>"$scratch/apart" &
+apart=$!
+comes grep -q "listening on" "$scratch/apart" || fail "a daemon in another namespace does not come up"
 "$txringd" --socket-path "$sock" --backend "tap:$tap" 2>"$scratch/log" &
 daemon=$!
 comes_up || fail "a daemon does not come up"
 refuses_path "$sock" "'$sock'" "in use"
-leaves_nothing --backend "'tap:$tap'" "in use" -- "$txringd" --socket-path "$scratch/run/other" \
-	--backend "tap:$tap"
+leaves_nothing --backend "'tap:$tap'" "in use: txringd (pid $daemon) has its only queue" -- \
+	"$txringd" --socket-path "$scratch/run/other" --backend "tap:$tap"
+kill "$apart"
+wait "$apart" || fail "the daemon in another namespace ended with status $?"
 [ ! -e "$scratch/run/other" ] || fail "leaves a socket"
 [ -S "$sock" ] || fail "another daemon's socket was removed"
 kill "$daemon"
