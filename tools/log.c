@@ -18,7 +18,6 @@
  */
 #include "tools/log.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -31,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/plain.h"
 #include "virtio/base.h"
 
 /* Room for the counters of some 1500 queue pairs, which SIGUSR1 logs at once. */
@@ -136,9 +136,7 @@ static size_t format(char out[LINE_LEN], const char *line)
 		n = LINE_LEN - 2;
 	/* What a user typed or a peer sent must not make two lines of one. */
 	for (size_t i = 0; i < n; i++) {
-		/* Also what a terminal takes for a control character, U+0080 to U+009F. */
-		if (iscntrl((unsigned char)out[i]) ||
-		    (i && (unsigned char)out[i - 1] == 0xc2 && (unsigned char)out[i] < 0xa0))
+		if (plain_is_control(out, i))
 			out[i] = '?';
 	}
 	out[n++] = '\n';

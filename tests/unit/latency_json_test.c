@@ -39,7 +39,7 @@ static json_int_t number(const json_t *object, const char *path)
 /* A queue that moved nothing has all histograms, and no numbers that mean nothing. */
 static void test_empty(void **state)
 {
-	json_t *json = latency_json(&record, 5);
+	json_t *json = latency_json(&record, 5, false);
 
 	(void)state;
 	assert_non_null(json);
@@ -64,7 +64,7 @@ static void test_buckets(void **state)
 	(void)state;
 	for (i = 0; i < array_size(values); i++)
 		histogram_add(&record.residence, values[i]);
-	json = latency_json(&record, 0);
+	json = latency_json(&record, 0, false);
 	buckets = json_object_get(json_object_get(json, "residence"), "buckets");
 	json_array_foreach(buckets, i, bucket)
 	{
@@ -117,7 +117,7 @@ static void test_worst(void **state)
 	worst(0, 3000, LATENCY_FULL);
 	worst(0, 9000, LATENCY_FULL);
 	worst(1, 5000, LATENCY_FULL);
-	json = latency_json(&record, 3000000000);
+	json = latency_json(&record, 3000000000, false);
 	array = json_object_get(json, "worst");
 	assert_int_equal(json_array_size(array), 3);
 	first = json_array_get(array, 0);
@@ -158,8 +158,8 @@ static void test_text(void **state)
 	histogram_add(&record.batch, 64);
 	worst(0, 1500000, LATENCY_FULL);
 	text = rendered(json_pack("{s:[{s:s, s:[{s:o, s:o}]}]}", "nics", "name", "nic0", "pairs",
-				  "tx", latency_json(&record, 3000000000), "rx",
-				  latency_json(none, 3000000000)));
+				  "tx", latency_json(&record, 3000000000, false), "rx",
+				  latency_json(none, 3000000000, false)));
 	assert_string_equal(text, "nic0 pair 0 tx\n"
 				  "                              n        p50        p90        "
 				  "p99      p99.9        max\n"

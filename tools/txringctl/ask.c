@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/config/values.h"
+#include "tools/txringctl/plain.h"
 #include "tools/txringctl/render.h"
 #include "tools/txringctl/render_latency.h"
 #include "virtio/base.h"
@@ -229,7 +230,12 @@ bool ask_run(struct client *c, char *const *words, unsigned n, bool json, FILE *
 
 	if (!form)
 		return false;
+	snprintf(err, ASK_ERR_LEN, "out of memory");
 	answer = client_ask(c, form->command, arguments, err, ASK_ERR_LEN);
+	if (!json) {
+		answer = plain_answer(answer);
+		c->error = plain_answer(c->error);
+	}
 	if (json && (answer || c->error)) {
 		json_dumpf(answer ? answer : c->error, out, JSON_INDENT(2) | JSON_ENCODE_ANY);
 		fputc('\n', out);

@@ -26,10 +26,11 @@ void render_log_level(const json_t *answer, FILE *out);
 void render_string(const json_t *answer, FILE *out);
 /* What a table of counters is made of. */
 struct render_stats {
-	const json_t *was;     /* stats of before; NULL: since the start */
-	const json_t *now;     /* stats */
-	const json_t *latency; /* NULL: there is none */
-	double seconds;        /* set by render_stats(): between the two */
+	const json_t *was;         /* stats of before; NULL: since the start */
+	const json_t *now;         /* stats */
+	const json_t *latency_was; /* latency of before, as was; NULL: there is none */
+	const json_t *latency;     /* with fine buckets; NULL: there is none */
+	double seconds;            /* set by render_stats(): between the two */
 };
 
 /* Of stats: a line for each queue and iothread, per second if there are two looks. */

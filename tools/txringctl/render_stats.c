@@ -2,6 +2,7 @@
 /* Counters as a table like top's; see render.h. */
 #include <string.h>
 
+#include "tools/txringctl/interval.h"
 #include "tools/txringctl/render.h"
 
 static double number(const json_t *object, const char *name)
@@ -68,18 +69,27 @@ static void drops(const json_t *was, json_t *now, double seconds, FILE *out)
 	}
 }
 
-static void residence(const json_t *latency, const char *card, size_t pair, const char *ring,
+static const json_t *residence_of(const json_t *latency, const char *card, size_t pair,
+				  const char *ring)
+{
+	return json_object_get(ring_of(latency, card, pair, ring), "residence");
+}
+
+/* Of the frames between the two looks; without the first, of all so far. */
+static void residence(const struct render_stats *s, const char *card, size_t pair, const char *ring,
 		      FILE *out)
 {
-	const json_t *r = json_object_get(ring_of(latency, card, pair, ring), "residence");
+	const json_t *was = residence_of(s->latency_was, card, pair, ring);
+	const json_t *now = residence_of(s->latency, card, pair, ring);
+	static const double shares[] = { 0.5, 0.99 };
+	uint64_t ns;
 
-	if (!latency)
-		return;
-	if (r)
-		fprintf(out, " %8.1f %8.1f", number(r, "p50_ns") / 1000,
-			number(r, "p99_ns") / 1000);
-	else
-		fprintf(out, " %8s %8s", "-", "-");
+	for (size_t i = 0; s->latency && i < sizeof(shares) / sizeof(shares[0]); i++) {
+		if (interval_at(was, now, shares[i], &ns))
+			fprintf(out, " %8.1f", (double)ns / 1000);
+		else
+			fprintf(out, " %8s", "-");
+	}
 }
 
 static void line(const struct render_stats *s, const char *card, size_t pair, const char *ring,
@@ -96,7 +106,7 @@ static void line(const struct render_stats *s, const char *card, size_t pair, co
 		short_text(grown(was, now, "bytes") / s->seconds, b),
 		grown(was, now, "kicks") / each, grown(was, now, "calls") / each,
 		runs > 0 ? frames / runs : 0);
-	residence(s->latency, card, pair, ring, out);
+	residence(s, card, pair, ring, out);
 	drops(was, now, s->seconds, out);
 	fprintf(out, "\n");
 }

@@ -48,8 +48,8 @@ static void print_help(void)
 	     "Asks the txringd that was started with --control PATH.\n");
 	ask_help();
 	puts("  stats [NIC] [--watch [SECONDS]]\n"
-	     "                      counters as a table; --watch: what they grow by in a second\n"
-	     "                      (p50 and p99 are of all frames so far)\n"
+	     "                      counters as a table; --watch: what they grow by in a second,\n"
+	     "                      and p50 and p99 of the frames since the table before\n"
 	     "  watch               a line for each thing that happens to a card\n"
 	     "\n"
 	     "  --control PATH      the socket of the txringd that is asked; without it the only\n"

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/txringctl/plain.h"
 #include "tools/txringctl/render.h"
 
 /* The top of the screen, and nothing below. */
@@ -60,32 +61,43 @@ static void wait_for(double seconds)
 	nanosleep(&t, NULL);
 }
 
-static json_t *ask(struct client *c, const char *command, const char *nic, char *err, size_t len)
+static json_t *ask_stats(struct client *c, const struct stats_words *w, bool json, char *err,
+			 size_t len)
 {
-	return client_ask(c, command, json_pack("{s:s*}", "nic", nic), err, len);
+	json_t *answer;
+
+	snprintf(err, len, "out of memory");
+	answer = client_ask(c, "stats", json_pack("{s:s*}", "nic", w->nic), err, len);
+	return json ? answer : plain_answer(answer);
 }
 
-static bool print(const struct stats_words *w, const json_t *was, const json_t *now,
-		  const json_t *latency, bool json)
+/* NULL: there are none: of a txringd that keeps none, or knows no fine buckets. */
+static json_t *ask_latency(struct client *c, const struct stats_words *w)
 {
-	struct render_stats s = { .was = was, .now = now, .latency = latency };
+	json_t *arguments = json_pack("{s:s*, s:b}", "nic", w->nic, "fine", true);
+	char why[256];
 
+	return plain_answer(client_ask(c, "latency", arguments, why, sizeof(why)));
+}
+
+static bool print(const struct stats_words *w, struct render_stats *s, bool json)
+{
 	if (json) {
-		json_dumpf(now, stdout, w->again ? JSON_COMPACT : JSON_INDENT(2));
+		json_dumpf(s->now, stdout, w->again ? JSON_COMPACT : JSON_INDENT(2));
 		fputc('\n', stdout);
 	} else {
 		if (w->again && isatty(STDOUT_FILENO))
 			fputs(CLEAR, stdout);
-		render_stats(&s, stdout);
+		render_stats(s, stdout);
 	}
 	return fflush(stdout) == 0 && !ferror(stdout);
 }
 
 bool watch_stats(struct client *c, char *const *words, unsigned n, bool json, char *err, size_t len)
 {
-	json_t *was = NULL, *now = NULL, *latency;
+	json_t *was = NULL, *now = NULL, *latency_was = NULL, *latency = NULL;
+	struct render_stats s;
 	struct stats_words w;
-	char why[256];
 	bool ok;
 
 	if (!read_stats(&w, words, n)) {
@@ -96,16 +108,18 @@ bool watch_stats(struct client *c, char *const *words, unsigned n, bool json, ch
 	do {
 		if (was)
 			wait_for(w.seconds);
-		now = ask(c, "stats", w.nic, err, len);
-		/* A txringd that keeps no latencies has none to tell. */
-		latency = now ? ask(c, "latency", w.nic, why, sizeof(why)) : NULL;
-		ok = now && print(&w, was, now, latency, json);
+		now = ask_stats(c, &w, json, err, len);
+		latency = now && !json ? ask_latency(c, &w) : NULL;
+		s = (struct render_stats){ was, now, latency_was, latency, 0 };
+		ok = now && print(&w, &s, json);
 		if (now && !ok)
 			snprintf(err, len, "cannot write to stdout: %s", strerror(errno));
-		json_decref(latency);
+		json_decref(latency_was);
 		json_decref(was);
 		was = now;
+		latency_was = latency;
 	} while (ok && w.again);
+	json_decref(latency_was);
 	json_decref(was);
 	return ok;
 }
@@ -146,10 +160,11 @@ bool watch_events(struct client *c, char *const *words, unsigned n, bool json, c
 	line = client_ask(c, "watch", NULL, err, len);
 	while (line) {
 		json_decref(line);
+		snprintf(err, len, "out of memory");
 		line = client_next(c, -1, err, len);
 		if (line && json)
 			json_dumpf(line, stdout, JSON_COMPACT);
-		else if (line)
+		else if ((line = plain_answer(line)))
 			print_event(line, stdout);
 		if (line && json)
 			fputc('\n', stdout);

@@ -119,23 +119,22 @@ static json_t *domifstat(struct command_call *call)
 
 /* The record of a queue; the memory for its copy is the caller's. */
 static json_t *tell_queue(const struct nic *nic, unsigned pair, bool tx,
-			  struct latency_record *room)
+			  struct latency_record *room, bool fine)
 {
 	memset(room, 0, sizeof(*room));
 	latency_copy(room, nic_latency(nic, pair, tx));
-	return latency_json(room, monotonic_ns());
+	return latency_json(room, monotonic_ns(), fine);
 }
 
-static json_t *tell_latency(const struct nic *nic, struct status *s, char why[PROTOCOL_DESC_LEN])
+static json_t *tell_queues(const struct nic *nic, const struct status *s, bool fine)
 {
 	struct latency_record *room = malloc(sizeof(*room));
 	json_t *pairs = json_array();
 
-	(void)why;
 	for (unsigned i = 0; room && i < s->n_pairs; i++)
-		json_array_append_new(pairs,
-				      json_pack("{s:o, s:o}", "tx", tell_queue(nic, i, true, room),
-						"rx", tell_queue(nic, i, false, room)));
+		json_array_append_new(pairs, json_pack("{s:o, s:o}", "tx",
+						       tell_queue(nic, i, true, room, fine), "rx",
+						       tell_queue(nic, i, false, room, fine)));
 	free(room);
 	if (json_array_size(pairs) == s->n_pairs)
 		return json_pack("{s:o, s:o}", "name", protocol_text(s->name), "pairs", pairs);
@@ -143,10 +142,31 @@ static json_t *tell_latency(const struct nic *nic, struct status *s, char why[PR
 	return NULL;
 }
 
+static json_t *tell_latency(const struct nic *nic, struct status *s, char why[PROTOCOL_DESC_LEN])
+{
+	(void)why;
+	return tell_queues(nic, s, false);
+}
+
+static json_t *tell_fine_latency(const struct nic *nic, struct status *s,
+				 char why[PROTOCOL_DESC_LEN])
+{
+	(void)why;
+	return tell_queues(nic, s, true);
+}
+
 static json_t *latency(struct command_call *call)
 {
-	return answer_nics(call, tell_latency);
+	bool fine = json_is_true(json_object_get(call->arguments, "fine"));
+
+	return answer_nics(call, fine ? tell_fine_latency : tell_latency);
 }
+
+static const struct command_argument latency_arguments[] = {
+	{ .name = "nic", .type = "string", .help = "a card's name; without: all cards" },
+	{ .name = "fine", .type = "boolean", .help = "more buckets of \"residence\"" },
+	{ 0 },
+};
 
 /* One text: a file of several elements is no XML document, but that is how virsh would print it. */
 static json_t *dumpxml(struct command_call *call)
@@ -217,7 +237,7 @@ const struct command commands_look[] = {
 	  .run = stats },
 	{ .name = "latency",
 	  .help = "how long frames are with each queue, and why the slowest were slow",
-	  .arguments = command_any_nic,
+	  .arguments = latency_arguments,
 	  .run = latency },
 	{ .name = "dumpxml",
 	  .help = "the card as libvirt's <interface>, as it is now",

@@ -54,7 +54,17 @@ static void put_bucket(struct out *out, json_t *array, uint64_t upper, uint64_t 
 	append(out, array, bucket);
 }
 
-static json_t *buckets(struct out *out, const struct histogram *h)
+/* The same of a bucket of the histogram itself. */
+static uint64_t fine_upper(unsigned bucket)
+{
+	uint64_t value = histogram_value(bucket);
+	unsigned shift = histogram_shift(value);
+	uint64_t upper = ((value >> shift) + 1) << shift;
+
+	return upper ? upper : UINT64_MAX;
+}
+
+static json_t *buckets(struct out *out, const struct histogram *h, bool fine)
 {
 	json_t *array = json_array();
 	uint64_t upper = 0, count = 0, next;
@@ -62,7 +72,7 @@ static json_t *buckets(struct out *out, const struct histogram *h)
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
 		if (!h->buckets[i])
 			continue;
-		next = upper_of(histogram_value(i));
+		next = fine ? fine_upper(i) : upper_of(histogram_value(i));
 		if (next != upper)
 			put_bucket(out, array, upper, count);
 		count = next == upper ? count + h->buckets[i] : h->buckets[i];
@@ -73,7 +83,8 @@ static json_t *buckets(struct out *out, const struct histogram *h)
 }
 
 /* unit: "_ns", or "". */
-static json_t *histogram_json(struct out *out, const struct histogram *h, const char *unit)
+static json_t *histogram_json(struct out *out, const struct histogram *h, const char *unit,
+			      bool fine)
 {
 	static const struct {
 		const char *name;
@@ -89,7 +100,7 @@ static json_t *histogram_json(struct out *out, const struct histogram *h, const 
 		put(out, object, name, number(histogram_at(h, points[i].share)));
 	}
 	if (h->n)
-		put(out, object, "buckets", buckets(out, h));
+		put(out, object, "buckets", buckets(out, h, fine));
 	return object;
 }
 
@@ -142,18 +153,18 @@ static json_t *all_worst(struct out *out, const struct latency_record *r, uint64
 	return array;
 }
 
-json_t *latency_json(const struct latency_record *r, uint64_t now_ns)
+json_t *latency_json(const struct latency_record *r, uint64_t now_ns, bool fine)
 {
 	json_t *object = json_object();
 	struct out out = { 0 };
 
-	put(&out, object, "residence", histogram_json(&out, &r->residence, "_ns"));
-	put(&out, object, "to_sent", histogram_json(&out, &r->to_sent, "_ns"));
-	put(&out, object, "to_used", histogram_json(&out, &r->to_used, "_ns"));
-	put(&out, object, "batch", histogram_json(&out, &r->batch, ""));
-	put(&out, object, "wake", histogram_json(&out, &r->wake, "_ns"));
-	put(&out, object, "late", histogram_json(&out, &r->late, "_ns"));
-	put(&out, object, "run", histogram_json(&out, &r->run, "_ns"));
+	put(&out, object, "residence", histogram_json(&out, &r->residence, "_ns", fine));
+	put(&out, object, "to_sent", histogram_json(&out, &r->to_sent, "_ns", false));
+	put(&out, object, "to_used", histogram_json(&out, &r->to_used, "_ns", false));
+	put(&out, object, "batch", histogram_json(&out, &r->batch, "", false));
+	put(&out, object, "wake", histogram_json(&out, &r->wake, "_ns", false));
+	put(&out, object, "late", histogram_json(&out, &r->late, "_ns", false));
+	put(&out, object, "run", histogram_json(&out, &r->run, "_ns", false));
 	put(&out, object, "worst", all_worst(&out, r, now_ns));
 	if (!out.failed)
 		return object;

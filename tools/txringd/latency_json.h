@@ -4,6 +4,7 @@
 #define TOOLS_TXRINGD_LATENCY_JSON_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "datapath/latency.h"
@@ -13,7 +14,7 @@
  * and "worst", an array. A histogram has "n" and, unless that is 0, min, max, p50, p90, p99, p999,
  * with "_ns" behind the name where it is of times, and "buckets": [[upper, count]...], four for
  * each power of two: count values below upper and not below the upper before. What is 0 is left
- * out.
+ * out. fine: those of "residence" are the histogram's own, 64 for each power of two.
  *
  * "worst" is of the interval that runs and the one before, the slowest first: when_ns
  * (CLOCK_MONOTONIC), ago_ns, interval (0: runs, 1: before), residence_ns, frames, cause, reason,
@@ -21,6 +22,6 @@
  *
  * now_ns is CLOCK_MONOTONIC. The caller owns the answer; NULL: no memory.
  */
-json_t *latency_json(const struct latency_record *record, uint64_t now_ns);
+json_t *latency_json(const struct latency_record *record, uint64_t now_ns, bool fine);
 
 #endif
