@@ -266,8 +266,8 @@ static void test_asked(void **state)
 		     false);
 	assert_string_equal(text, "a?[m: b??c\n");
 	free(text);
-	text = asked("{\"return\":\"\\u001b[m\",\"id\":1}\n", true);
-	assert_string_equal(text, "\"\\u001b[m\"\n");
+	text = asked("{\"return\":\"\\u001b[m\\u009b\",\"id\":1}\n", true);
+	assert_string_equal(text, "\"\\u001B[m\\u009B\"\n");
 	free(text);
 }
 

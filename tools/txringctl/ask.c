@@ -237,7 +237,8 @@ bool ask_run(struct client *c, char *const *words, unsigned n, bool json, FILE *
 		c->error = plain_answer(c->error);
 	}
 	if (json && (answer || c->error)) {
-		json_dumpf(answer ? answer : c->error, out, JSON_INDENT(2) | JSON_ENCODE_ANY);
+		json_dumpf(answer ? answer : c->error, out,
+			   JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
 		fputc('\n', out);
 	} else if (answer) {
 		form->render(answer, out);

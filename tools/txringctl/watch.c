@@ -83,7 +83,8 @@ static json_t *ask_latency(struct client *c, const struct stats_words *w)
 static bool print(const struct stats_words *w, struct render_stats *s, bool json)
 {
 	if (json) {
-		json_dumpf(s->now, stdout, w->again ? JSON_COMPACT : JSON_INDENT(2));
+		json_dumpf(s->now, stdout,
+			   JSON_ENSURE_ASCII | (w->again ? JSON_COMPACT : JSON_INDENT(2)));
 		fputc('\n', stdout);
 	} else {
 		if (w->again && isatty(STDOUT_FILENO))
@@ -163,7 +164,7 @@ bool watch_events(struct client *c, char *const *words, unsigned n, bool json, c
 		snprintf(err, len, "out of memory");
 		line = client_next(c, -1, err, len);
 		if (line && json)
-			json_dumpf(line, stdout, JSON_COMPACT);
+			json_dumpf(line, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
 		else if ((line = plain_answer(line)))
 			print_event(line, stdout);
 		if (line && json)
