@@ -16,7 +16,7 @@
 
 /* How urgent a line for the log is. */
 enum device_level {
-	DEVICE_WARNING, /* something is wrong: with the guest, the front-end, the kernel or the backend */
+	DEVICE_WARNING, /* guest, front-end, kernel or backend do something wrong */
 	DEVICE_INFO,
 	DEVICE_DEBUG, /* each message of a front-end */
 };

@@ -138,7 +138,7 @@ for load in "" fast constant constant: constant:0 constant:-1 constant:nan const
 	refuses --load "'$load'" -- --load "$load"
 done
 refuses --load "'inflight:257'" 256 -- --load inflight:257
-for size in 59 1515 0 big 64x ""; do
+for size in 59 1515 0 big 64x "" +64 " 64"; do
 	refuses --size "'$size'" "60 to 1514" -- --size "$size"
 done
 refuses --size "'trace'" --load -- --size trace
@@ -150,7 +150,7 @@ for options in "" "--load flood --watch" "--load flood --direction rr" "--load i
 	# shellcheck disable=SC2086
 	refuses --size "'tcp:1514'" "--load flood" -- --wire lo --size tcp:1514 $options
 done
-for size in 1 65536 all; do
+for size in 1 65536 all +64 " 64"; do
 	refuses --ring-size "'$size'" -- --ring-size "$size"
 done
 refuses --ring-size "'100'" "power of two" -- --ring-size 100

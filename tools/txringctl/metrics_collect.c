@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tools/txringctl/client.h"
+#include "tools/txringctl/plain.h"
 #include "tools/txringctl/find.h"
 #include "virtio/base.h"
 
@@ -60,11 +61,11 @@ static bool ask(struct answers *a, const char *path, int patience_ms, char *err,
 
 	if (client_open_within(&c, path, patience_ms, err, len))
 		return false;
-	a->greeting = json_incref(c.greeting);
-	a->stats = client_ask(&c, "stats", NULL, err, len);
-	a->show = a->stats ? client_ask(&c, "show", NULL, err, len) : NULL;
+	a->greeting = plain_answer(json_incref(c.greeting));
+	a->stats = plain_answer(client_ask(&c, "stats", NULL, err, len));
+	a->show = a->stats ? plain_answer(client_ask(&c, "show", NULL, err, len)) : NULL;
 	if (a->show)
-		a->latency = client_ask(&c, "latency", NULL, unused, sizeof(unused));
+		a->latency = plain_answer(client_ask(&c, "latency", NULL, unused, sizeof(unused)));
 	client_close(&c);
 	return a->show;
 }
