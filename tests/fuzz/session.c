@@ -274,6 +274,7 @@ static const struct vhost_user_ops ops = {
 	.send_rarp = device_send_rarp,
 	.release = device_release,
 	.log = device_log,
+	.trace = device_log,
 };
 
 /* The front-end */

@@ -215,6 +215,16 @@ static inline void fake_log(void *opaque, const char *fmt, va_list args)
 	assert_true(strlen(dev->log) > len);
 }
 
+/* No line of the log: it is only looked at as one. */
+static inline void fake_trace(void *opaque, const char *fmt, va_list args)
+{
+	char line[256];
+
+	(void)opaque;
+	assert_in_range(vsnprintf(line, sizeof(line), fmt, args), 1, sizeof(line) - 1);
+	assert_null(strchr(line, '\n'));
+}
+
 static const struct vhost_user_ops fake_ops = {
 	.set_features = fake_set_features,
 	.ring_start = fake_ring_start,
@@ -227,6 +237,7 @@ static const struct vhost_user_ops fake_ops = {
 	.set_mtu = fake_set_mtu,
 	.send_rarp = fake_send_rarp,
 	.log = fake_log,
+	.trace = fake_trace,
 };
 
 /* The fixture */

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "tools/txringctl/client.h"
-#include "tools/txringctl/plain.h"
 #include "tools/txringctl/find.h"
+#include "tools/txringctl/plain.h"
 #include "virtio/base.h"
 
 #define NS_PER_MS 1000000
