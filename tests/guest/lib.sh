@@ -345,7 +345,7 @@ iperf()
 # A number of the last report: iperf_number sum_received bits_per_second
 iperf_number()
 {
-	python3 -c 'import json, sys
+	/usr/bin/python3 -c 'import json, sys
 end = json.load(sys.stdin)["end"]
 print(int(end[sys.argv[1]][sys.argv[2]]))' "$@" <"$lab/iperf.json"
 }

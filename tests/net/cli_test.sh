@@ -111,7 +111,7 @@ refuses_path "$scratch/file" "'$scratch/file'" "no socket"
 [ "$(cat "$scratch/file")" = precious ] || fail "a file was overwritten"
 
 # ... CODE COMMAND...: COMMAND, which has as fd 7 the socket that the Python CODE makes as s.
-with_socket=(python3 -c 'import os, socket, sys
+with_socket=(/usr/bin/python3 -c 'import os, socket, sys
 exec(sys.argv[1])
 os.dup2(s.fileno(), 7)
 os.execvp(sys.argv[2], sys.argv[2:])')
@@ -177,7 +177,7 @@ for fd in {3..12}; do
 done
 
 # From systemd: a listening socket as fd 3, which a .socket unit would have opened. The process stays the same.
-activated=(python3 -c 'import os, socket, sys
+activated=(/usr/bin/python3 -c 'import os, socket, sys
 s = socket.socket(socket.AF_UNIX)
 s.bind(sys.argv[1])
 s.listen()
@@ -204,7 +204,7 @@ refuses_activated "LISTEN_FDS=2 LISTEN_FDNAMES=vm0:vm1" "socket 2 'vm1'" "no car
 daemon=$!
 serves() { grep -q "on fd 3" "$scratch/log"; }
 comes serves || fail "a socket from systemd is not served"
-python3 -c 'import socket, sys
+/usr/bin/python3 -c 'import socket, sys
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
 s.sendall(b"\1\0\0\0\1\0\0\0\0\0\0\0")

@@ -88,7 +88,7 @@ cd "$scratch" || exit 1
 has "<interface type='ethernet'>" "<?txring socket-path so&cket?>" -- "$txringd" --socket-path "so&cket" --backend null
 interface=
 has "<interface type='ethernet'>" "<?txring fd 7?>" "<target dev='tap1'/>" -- \
-	python3 -c 'import os, socket, sys
+	/usr/bin/python3 -c 'import os, socket, sys
 s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); os.dup2(s.fileno(), 7); os.execvp(sys.argv[2], sys.argv[2:])' \
 	"$scratch/seven" "$txringd" --fd 7 --backend tap:tap1
 # What no XML can hold is refused, and nothing else is printed.
