@@ -16,19 +16,26 @@ tap=txring0
 install -m 755 "$1" "$scratch/txringd"
 txringd=$scratch/txringd
 
+# The names of this namespace's interfaces, into names. Two a case: no process is started for it.
 interfaces()
 {
-	ip -o link show | cut -d: -f2 | tr -d '\n'
+	local name
+	names=
+	while IFS=' :' read -r name _; do
+		[[ $name == *'|'* ]] || names+=" $name"
+	done </proc/net/dev
 }
 
 # leaves_nothing TEXT... -- COMMAND...: says_only, and no socket and no interface stays.
 leaves_nothing()
 {
-	local before
-	before=$(interfaces)
+	local names before
+	interfaces
+	before=$names
 	says_only "$@"
 	[ ! -e "$sock" ] || [ -n "$daemon" ] || fail "$*: leaves a socket"
-	[ "$(interfaces)" = "$before" ] || fail "$*: interfaces were $before, are $(interfaces)"
+	interfaces
+	[ "$names" = "$before" ] || fail "$*: interfaces were$before, are$names"
 }
 
 # refuses TEXT... -- ARGUMENT...: the same, of txringd with a socket path.
