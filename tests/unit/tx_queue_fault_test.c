@@ -490,7 +490,7 @@ static void bounded(struct rig *r)
 		evil_random = i;
 		mode.engine = &evils[i];
 		tx_queue_set_mode(&r->q, &mode);
-		refill_until = r->n_added + 300000;
+		refill_until = r->n_added + 150 * TURN_FRAMES;
 		add(r, SIZE / 2);
 		ring_kick_now(&r->guest.ring);
 		while (r->n_added < refill_until && i < 5) {
@@ -504,7 +504,7 @@ static void bounded(struct rig *r)
 		reclaim(r);
 		check(r, r->n_used == r->n_added);
 	}
-	check(r, most <= 4 * 65536);
+	check(r, most == TURN_FRAMES);
 }
 
 /*
