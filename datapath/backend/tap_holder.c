@@ -8,10 +8,86 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <linux/if_link.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+/* Of a link, without its VFs. */
+#define ANSWER_LEN 16384
+
+/* The attribute of this type among len bytes of them; NULL: there is none. */
+static const struct rtattr *attr_of(const struct rtattr *a, int len, unsigned short type)
+{
+	while (RTA_OK(a, len) && (a->rta_type & NLA_TYPE_MASK) != type)
+		a = RTA_NEXT(a, len);
+	return RTA_OK(a, len) ? a : NULL;
+}
+
+static const struct rtattr *nested_of(const struct rtattr *a, unsigned short type)
+{
+	return a ? attr_of(RTA_DATA(a), (int)RTA_PAYLOAD(a), type) : NULL;
+}
+
+static unsigned number_of(const struct rtattr *info, unsigned short type)
+{
+	const struct rtattr *a = nested_of(info, type);
+	uint32_t n = 0;
+
+	if (a && RTA_PAYLOAD(a) == sizeof(n))
+		memcpy(&n, RTA_DATA(a), sizeof(n));
+	return n;
+}
+
+/* What the kernel says of a link, of len bytes; 0: nothing. */
+static int ask_kernel(unsigned index, char answer[ANSWER_LEN])
+{
+	struct {
+		struct nlmsghdr nlh;
+		struct ifinfomsg info;
+	} ask = { { .nlmsg_len = sizeof(ask),
+		    .nlmsg_type = RTM_GETLINK,
+		    .nlmsg_flags = NLM_F_REQUEST },
+		  { .ifi_family = AF_UNSPEC, .ifi_index = (int)index } };
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)answer;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	ssize_t len = 0;
+
+	if (fd < 0)
+		return 0;
+	if (send(fd, &ask, sizeof(ask), 0) == (ssize_t)sizeof(ask))
+		len = recv(fd, answer, ANSWER_LEN, 0);
+	close(fd);
+	if (len < (ssize_t)sizeof(ask) || !NLMSG_OK(nlh, (size_t)len) ||
+	    nlh->nlmsg_type != RTM_NEWLINK)
+		return 0;
+	return (int)nlh->nlmsg_len;
+}
+
+unsigned tap_holder_queues(const char *tap)
+{
+	char answer[ANSWER_LEN] __attribute__((aligned(NLMSG_ALIGNTO)));
+	unsigned index = if_nametoindex(tap);
+	int len = index ? ask_kernel(index, answer) : 0;
+	const struct ifinfomsg *info = NLMSG_DATA((struct nlmsghdr *)answer);
+	const struct rtattr *link, *kind, *data;
+
+	if (!len)
+		return 0;
+	link = attr_of(IFLA_RTA(info), len - (int)NLMSG_LENGTH(sizeof(*info)), IFLA_LINKINFO);
+	kind = nested_of(link, IFLA_INFO_KIND);
+	data = nested_of(link, IFLA_INFO_DATA);
+	if (!kind || strncmp(RTA_DATA(kind), "tun", RTA_PAYLOAD(kind)) != 0)
+		return 0;
+	return number_of(data, IFLA_TUN_NUM_QUEUES) + number_of(data, IFLA_TUN_NUM_DISABLED_QUEUES);
+}
 
 static bool is_number(const char *name)
 {

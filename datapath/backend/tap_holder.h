@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which process has a tap: for the message when it cannot be had. Cold: it reads all of /proc. */
+/* Whether a tap is another's already, and whose. */
 #ifndef DATAPATH_BACKEND_TAP_HOLDER_H
 #define DATAPATH_BACKEND_TAP_HOLDER_H
 
@@ -12,8 +12,15 @@ struct tap_holder {
 };
 
 /*
- * The first process of this network namespace that has a queue of the tap of this name. False:
- * there is none whose files this user may see.
+ * How many queues of a tap that was made for several are attached or may be again: the kernel lets
+ * anyone add to them, and then each gets some of the frames. 0 also of a tap for one queue, where
+ * the kernel itself refuses a second one, and where there is none of this name. Costs microseconds.
+ */
+unsigned tap_holder_queues(const char *tap);
+
+/*
+ * For the message: the first process of this network namespace that has a queue of the tap of this
+ * name. False: there is none whose files this user may see. It reads all of /proc.
  */
 bool tap_holder_find(struct tap_holder *holder, const char *tap);
 

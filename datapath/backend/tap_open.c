@@ -132,16 +132,16 @@ static int open_device(const char *name, char err[BACKEND_ERR_LEN])
 	}
 }
 
-/* The kernel says so of a tap with one queue, which some process has. */
-static int in_use(const char *name, int code, char err[BACKEND_ERR_LEN])
+/* Some process has what: "its only queue", or some of several. */
+static int in_use(const char *name, const char *what, char err[BACKEND_ERR_LEN])
 {
 	struct tap_holder holder;
 
 	if (!tap_holder_find(&holder, name))
-		return tap_open_failed(
-			err, code, "tap %s is in use: another process has its only queue", name);
-	return tap_open_failed(err, code, "tap %s is in use: %s (pid %d) has its only queue", name,
-			       *holder.name ? holder.name : "a process", (int)holder.pid);
+		return tap_open_failed(err, -EBUSY, "tap %s is in use: another process has %s",
+				       name, what);
+	return tap_open_failed(err, -EBUSY, "tap %s is in use: %s (pid %d) has %s", name,
+			       *holder.name ? holder.name : "a process", (int)holder.pid, what);
 }
 
 static int attach_failed(const char *name, unsigned n, int code, char err[BACKEND_ERR_LEN])
@@ -164,7 +164,7 @@ static int attach_failed(const char *name, unsigned n, int code, char err[BACKEN
 			"ip tuntap add %s mode tap %s user NAME",
 			name, name, queue_words(n));
 	case EBUSY:
-		return in_use(name, code, err);
+		return in_use(name, "its only queue", err);
 	case EINVAL:
 		if (kind == TAP_THERE && n > 1)
 			return tap_open_failed(
@@ -281,12 +281,31 @@ static int open_macvtap_queue(const char *name, char err[BACKEND_ERR_LEN])
 		name, path);
 }
 
+/*
+ * Of a tap for several queues nobody else has any: the kernel would give each some of the frames.
+ * tries is how often one that is in use is looked at again.
+ */
+static int check_free(const char *name, int tries, char err[BACKEND_ERR_LEN])
+{
+	unsigned n = tap_holder_queues(name);
+	char what[48];
+
+	for (; n && tries > 0; tries--) {
+		usleep(BUSY_WAIT_US);
+		n = tap_holder_queues(name);
+	}
+	snprintf(what, sizeof(what), "%u of its queues", n);
+	return n ? in_use(name, what, err) : 0;
+}
+
 static int open_queues(int *fds, unsigned n, const char *name, int tries, char err[BACKEND_ERR_LEN])
 {
 	bool macvtap = kind_of(name) == TAP_MACVTAP;
+	int code = macvtap ? 0 : check_free(name, tries, err);
 	unsigned i;
-	int code = 0;
 
+	if (code)
+		return code;
 	for (i = 0; i < n && !code; i++) {
 		fds[i] = macvtap ? open_macvtap_queue(name, err)
 				 : open_tap_queue(name, n, tries, err);

@@ -337,6 +337,18 @@ wait "$daemon" || fail "the daemon that had tap and socket ended with status $?"
 daemon=
 [ ! -e "$sock" ] || fail "SIGTERM leaves the socket"
 
+# Of several queues the kernel would give anyone more, and each some of the frames.
+"$txringd" --socket-path "$sock" --backend "tap:$tap" --queues 2 2>"$scratch/log" &
+daemon=$!
+comes_up || fail "a daemon with two queues does not come up"
+for queues in 1 2; do
+	leaves_nothing --backend "'tap:$tap'" "in use: txringd (pid $daemon) has 2 of its queues" -- \
+		"$txringd" --socket-path "$scratch/run/other" --backend "tap:$tap" --queues $queues
+done
+kill "$daemon"
+wait "$daemon" || fail "the daemon that had two queues ended with status $?"
+daemon=
+
 # With stderr closed no file of its own gets the log.
 "$txringd" --socket-path "$sock" --backend null 0<&- 2>&- &
 daemon=$!

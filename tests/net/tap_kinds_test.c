@@ -284,16 +284,16 @@ static void refuses_packet_information(void **state)
 	close(fd);
 }
 
-/* The flags of a tap are those of its first queue, whatever its others are opened with. */
-static void refuses_anothers_flags(void **state)
+/* Whoever has queues of it, attached or not, they are not shared. */
+static void refuses_a_tap_in_use(void **state)
 {
-	int fd = open_tap(IFF_TAP | IFF_VNET_HDR | IFF_MULTI_QUEUE);
+	struct ifreq detach = { .ifr_flags = IFF_DETACH_QUEUE };
+	int fd = open_tap(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE);
 
 	(void)state;
-	refused(-EINVAL, 2, "without IFF_NO_PI");
-	close(fd);
-	fd = open_tap(IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE);
-	refused(-EINVAL, 2, "without IFF_VNET_HDR");
+	refused(-EBUSY, 2, "has 1 of its queues");
+	assert_int_equal(ioctl(fd, TUNSETQUEUE, &detach), 0);
+	refused(-EBUSY, 1, "has 1 of its queues");
 	close(fd);
 }
 
@@ -366,7 +366,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(macvlan_is_none, world_set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refuses_packet_information, world_set_up,
 						tear_down),
-		cmocka_unit_test_setup_teardown(refuses_anothers_flags, world_set_up, tear_down),
+		cmocka_unit_test_setup_teardown(refuses_a_tap_in_use, world_set_up, tear_down),
 		cmocka_unit_test_setup_teardown(takes_detached_fds, world_set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tap_elsewhere, world_set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tap_in_a_bridge, world_set_up, tear_down),
