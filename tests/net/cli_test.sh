@@ -155,9 +155,7 @@ leaves_nothing "--socket-path '$sock'" "owner or group" "not permitted" -- "${as
 has_access()
 {
 	local got
-	"$txringd" --socket-path "$sock" --backend null "${@:2}" 2>"$scratch/log" &
-	daemon=$!
-	comes_up || fail "${*:2}: does not come up"
+	start_txringd "$txringd" --socket-path "$sock" --backend null "${@:2}" || fail "${*:2}: does not come up"
 	got=$(stat -c %a:%u:%g "$sock")
 	[ "$got" = "$1" ] || fail "${*:2}: the socket is $got, not $1"
 	kill "$daemon"
@@ -261,9 +259,8 @@ if ip link add br0 type bridge 2>/dev/null; then
 		--backend "tap:$tap" --bridge br0
 	ip link del "$tap"
 	# It is put in and set up, and again when the administrator has made it anew.
-	"$txringd" --socket-path "$sock" --backend "tap:$tap" --bridge br0 2>"$scratch/log" &
-	daemon=$!
-	comes_up || fail "a daemon with a bridge does not come up"
+	start_txringd "$txringd" --socket-path "$sock" --backend "tap:$tap" --bridge br0 ||
+		fail "a daemon with a bridge does not come up"
 	in_bridge() { ip -o link show "$tap" master br0 up 2>/dev/null | grep -q .; }
 	in_bridge || fail "the tap is not in its bridge, or not up"
 	ip link del "$tap"
@@ -322,9 +319,7 @@ fi
 unshare -n "$txringd" --socket-path "$scratch/run/apart" --backend "tap:$tap" 2>"$scratch/apart" &
 apart=$!
 comes grep -q "listening on" "$scratch/apart" || fail "a daemon in another namespace does not come up"
-"$txringd" --socket-path "$sock" --backend "tap:$tap" 2>"$scratch/log" &
-daemon=$!
-comes_up || fail "a daemon does not come up"
+start_txringd "$txringd" --socket-path "$sock" --backend "tap:$tap" || fail "a daemon does not come up"
 refuses_path "$sock" "'$sock'" "in use"
 leaves_nothing --backend "'tap:$tap'" "in use: txringd (pid $daemon) has its only queue" -- \
 	"$txringd" --socket-path "$scratch/run/other" --backend "tap:$tap"
@@ -338,9 +333,8 @@ daemon=
 [ ! -e "$sock" ] || fail "SIGTERM leaves the socket"
 
 # Of several queues the kernel would give anyone more, and each some of the frames.
-"$txringd" --socket-path "$sock" --backend "tap:$tap" --queues 2 2>"$scratch/log" &
-daemon=$!
-comes_up || fail "a daemon with two queues does not come up"
+start_txringd "$txringd" --socket-path "$sock" --backend "tap:$tap" --queues 2 ||
+	fail "a daemon with two queues does not come up"
 for queues in 1 2; do
 	leaves_nothing --backend "'tap:$tap'" "in use: txringd (pid $daemon) has 2 of its queues" -- \
 		"$txringd" --socket-path "$scratch/run/other" --backend "tap:$tap" --queues $queues
@@ -363,9 +357,8 @@ daemon=
 [ ! -e "$sock" ] || fail "SIGHUP leaves the socket"
 
 # A socket that another process has put in the place of its own stays at its end.
-"$txringd" --socket-path "$sock" --backend null --control "$scratch/run/control" 2>"$scratch/log" &
-daemon=$!
-comes_up || fail "a daemon does not come up"
+start_txringd "$txringd" --socket-path "$sock" --backend null --control "$scratch/run/control" ||
+	fail "a daemon does not come up"
 for path in "$sock" "$scratch/run/control"; do
 	rm "$path"
 	"${with_socket[@]}" 's = socket.socket(socket.AF_UNIX); s.bind(sys.argv[3])' true "$path"

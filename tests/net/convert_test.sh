@@ -219,10 +219,8 @@ convert --to qemu lost.xml >out 2>err && fail "--to qemu drops what libvirt does
 
 start_daemon()
 {
-	: >log
-	"$scratch/txringd" --socket-path "$scratch/run/s" --backend null "$@" 2>log &
-	daemon=$!
-	comes_up || fail "txringd does not listen"
+	start_txringd "$scratch/txringd" --socket-path "$scratch/run/s" --backend null "$@" ||
+		fail "txringd does not listen"
 }
 stop_daemon()
 {

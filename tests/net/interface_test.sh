@@ -145,10 +145,7 @@ refuses --backend -- --socket-path "$scratch/s" --interface domain.xml,n=1
 # start ARGUMENT...: a txringd that listens.
 start()
 {
-	: >"$scratch/log"
-	"$txringd" --control "$control" "$@" <&0 2>"$scratch/log" &
-	daemon=$!
-	comes_up && comes [ -S "$control" ] || fail "$*: does not come up"
+	start_txringd "$txringd" --control "$control" "$@" && comes [ -S "$control" ] || fail "$*: does not come up"
 	"$txringctl" --control "$control" show >"$scratch/out" 2>"$scratch/err" || fail "$*: show"
 }
 

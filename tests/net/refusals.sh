@@ -38,6 +38,16 @@ comes()
 	done
 }
 
+# start_txringd COMMAND...: in the background, as daemon, and it listens. What an earlier one said is gone from the log
+# before: a shell empties it only once the new process runs.
+start_txringd()
+{
+	: >"$scratch/log"
+	"$@" <&0 2>"$scratch/log" &
+	daemon=$!
+	comes_up
+}
+
 listens_or_ended()
 {
 	grep -q "listening on" "$scratch/log" || [ ! -e "/proc/$daemon" ]

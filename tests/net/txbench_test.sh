@@ -23,10 +23,8 @@ tap=txbench0
 start_daemon()
 {
 	stop_daemon
-	: >"$scratch/log"
-	"$txringd" --socket-path "$sock" --backend "$1" --txmode "${2-iothread}" 2>"$scratch/log" &
-	daemon=$!
-	comes_up || fail "txringd $*: does not come up"
+	start_txringd "$txringd" --socket-path "$sock" --backend "$1" --txmode "${2-iothread}" ||
+		fail "txringd $*: does not come up"
 	[ "${1%%:*}" != tap ] || ip link set "${1#tap:}" up
 }
 

@@ -26,10 +26,7 @@ refuses()
 # start ARGUMENT...: a txringd that listens.
 start()
 {
-	: >"$scratch/log"
-	"$txringd" --socket-path "$scratch/socket" "$@" 2>"$scratch/log" &
-	daemon=$!
-	comes_up || fail "$*: does not come up"
+	start_txringd "$txringd" --socket-path "$scratch/socket" "$@" || fail "$*: does not come up"
 }
 
 stop()

@@ -97,9 +97,8 @@ n=$((n + 1))
 [ "$(programs)" = 0 ] || fail "a program is left on an interface"
 
 # Someone else's program: named, and left alone.
-"$txringd" --socket-path "$scratch/run/other" --backend xdp:$near,mode=skb 2>"$scratch/log" &
-daemon=$!
-comes_up || fail "the first txringd does not come up"
+start_txringd "$txringd" --socket-path "$scratch/run/other" --backend xdp:$near,mode=skb ||
+	fail "the first txringd does not come up"
 [ "$(programs)" = 1 ] || fail "a txringd runs, and $(programs) interfaces have a program"
 refuses "$near runs the XDP program 'txring_xsk'" "ip link set $near xdp off" share -- xdp:$near
 refuses "$near runs the XDP program 'txring_xsk'" -- xdp:$near,mode=native

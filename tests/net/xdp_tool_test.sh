@@ -152,11 +152,9 @@ wait "$command" || fail "the first: status $?"
 
 # txringd takes them with one capability, in place of a larger RLIMIT_MEMLOCK.
 command=
-"$tool" xv0,queues=2 -- setpriv --inh-caps=-all --bounding-set=-all,+ipc_lock "$3" --socket-path "$scratch/socket" \
-	--queues 2 --backend {} 2>"$scratch/log" &
-command=$!
-daemon=$command
-comes_up || fail "txringd does not come up"
+start_txringd "$tool" xv0,queues=2 -- setpriv --inh-caps=-all --bounding-set=-all,+ipc_lock "$3" \
+	--socket-path "$scratch/socket" --queues 2 --backend {} || fail "txringd does not come up"
+command=$daemon
 grep -q "backend xdp xv0 (queues 0 to 1, passed in" "$scratch/log" || fail "txringd has other sockets"
 has_program || fail "txringd: no program"
 kill "$command"

@@ -23,10 +23,7 @@ refuses()
 # start ARGUMENT...: a txringd on the tap that listens.
 start()
 {
-	: >"$scratch/log"
-	"${run[@]}" --backend "tap:$tap" --control "$control" "$@" 2>"$scratch/log" &
-	daemon=$!
-	comes_up || fail "$*: does not come up"
+	start_txringd "${run[@]}" --backend "tap:$tap" --control "$control" "$@" || fail "$*: does not come up"
 }
 
 logged()
