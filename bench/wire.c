@@ -119,7 +119,7 @@ int wire_inject(int fd, const void *frame, size_t len)
 	return send(fd, frame, len, MSG_DONTWAIT) < 0 ? errno == EAGAIN ? -ENOBUFS : -errno : 0;
 }
 
-int wire_count(const char *interface, uint64_t *frames, uint64_t *bytes)
+int wire_count(const char *interface, struct wire_counts *n)
 {
 	FILE *f = fopen("/proc/net/dev", "re");
 	size_t len = strlen(interface);
@@ -131,7 +131,7 @@ int wire_count(const char *interface, uint64_t *frames, uint64_t *bytes)
 	while (!found && fgets(line, sizeof(line), f)) {
 		at = line + strspn(line, " ");
 		found = !strncmp(at, interface, len) &&
-			sscanf(at + len, ": %" SCNu64 " %" SCNu64, bytes, frames) == 2;
+			sscanf(at + len, ": %" SCNu64 " %" SCNu64, &n->bytes, &n->frames) == 2;
 	}
 	fclose(f);
 	return found ? 0 : -ENODEV;

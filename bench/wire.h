@@ -76,7 +76,12 @@ int wire_inject_open(const char *interface);
  */
 int wire_inject(int fd, const void *frame, size_t len);
 
-/* Frames that the interface has taken in so far, and their bytes: 0, or -ENODEV. */
-int wire_count(const char *interface, uint64_t *frames, uint64_t *bytes);
+/* What an interface has taken in so far. */
+struct wire_counts {
+	uint64_t frames, bytes;
+};
+
+/* 0, or -ENODEV. */
+int wire_count(const char *interface, struct wire_counts *n);
 
 #endif

@@ -129,15 +129,19 @@ static void write_out(const char *text, size_t len)
 /* "PROGRAM: LINE\n"; how long it is. */
 static size_t format(char out[LINE_LEN], const char *line)
 {
-	size_t n =
-		(size_t)snprintf(out, LINE_LEN - 1, "%s: %s", program_invocation_short_name, line);
+	size_t n = (size_t)snprintf(out, LINE_LEN - 1, "%s: %s", program_invocation_short_name,
+				    line),
+	       len;
 
 	if (n > LINE_LEN - 2)
 		n = LINE_LEN - 2;
 	/* What a user typed or a peer sent must not make two lines of one. */
-	for (size_t i = 0; i < n; i++) {
-		if (plain_is_control(out, i))
+	for (size_t i = 0; i < n; i += len) {
+		len = plain_length(&out[i]);
+		if (!len) {
 			out[i] = '?';
+			len = 1;
+		}
 	}
 	out[n++] = '\n';
 	return n;

@@ -141,15 +141,25 @@ static bool counts_wire(const struct drive *d)
 	return d->o->wire_kind == WIRE_INTERFACE && d->sends && !d->watches;
 }
 
-static uint64_t wire_counted(struct drive *d)
+static struct wire_counts wire_counted(struct drive *d)
 {
-	uint64_t n = 0, bytes;
-	int err = wire_count(d->o->wire, &n, &bytes);
+	struct wire_counts n = { 0 };
+	int err = wire_count(d->o->wire, &n);
 
 	if (err)
 		drive_fail(d, "--wire '%s': its counters cannot be read: %s", d->o->wire,
 			   strerror(-err));
-	return options_flow(d->o) && !err ? flow_count(&d->flow, bytes, n) : n;
+	return n;
+}
+
+/* Frames since *before; merged ones are told by their bytes. */
+static uint64_t wire_since(struct drive *d, const struct wire_counts *before)
+{
+	struct wire_counts now = wire_counted(d);
+	uint64_t frames = now.frames - before->frames;
+
+	return options_flow(d->o) ? flow_count(&d->flow, now.bytes - before->bytes, frames)
+				  : frames;
 }
 
 /* Until each frame has come back, or the missing ones have been awaited for LOST_NS. */
@@ -226,19 +236,19 @@ static void begin(struct drive *d, struct repetition *rep, const struct drive_pa
 }
 
 /* What came out of the wire uncounted frame by frame. */
-static void count_lost(struct drive *d, uint64_t counted)
+static void count_lost(struct drive *d, const struct wire_counts *before)
 {
 	struct repetition *rep = d->rep;
 	uint64_t until_ns = drive_clock_ns() + LOST_NS, n;
 
 	do
-		n = wire_counted(d) - counted;
+		n = wire_since(d, before);
 	while (n < rep->frames && !d->broken && drive_clock_ns() < until_ns);
 	rep->lost = max_u64(rep->lost, rep->frames - min_u64(n, rep->frames));
 	rep->duplicated = rep->reordered = RESULT_UNKNOWN;
 }
 
-static void end(struct drive *d, uint64_t counted)
+static void end(struct drive *d, const struct wire_counts *before)
 {
 	struct repetition *rep = d->rep;
 	unsigned missed;
@@ -248,7 +258,7 @@ static void end(struct drive *d, uint64_t counted)
 		rep->ns = max_u64(d->published_ns, d->moved_ns) - d->start_ns;
 	rep->calls += back_take_calls(d);
 	if (counts_wire(d))
-		count_lost(d, counted);
+		count_lost(d, before);
 	missed = d->watches ? wire_missed(&d->wire) : 0;
 	if (missed)
 		drive_fail(d, "--wire '%s': txbench was too slow to see %u frames there",
@@ -266,21 +276,22 @@ static void end(struct drive *d, uint64_t counted)
 enum drive_end drive_run(struct drive *d, struct repetition *rep, const struct drive_part *part,
 			 char *why, unsigned size)
 {
-	uint64_t counted;
+	struct wire_counts before = { 0 };
 
 	d->broken = false;
 	d->why = why;
 	d->why_size = size;
 	watch_or_not(d, part->watched);
 	begin(d, rep, part);
-	counted = counts_wire(d) ? wire_counted(d) : 0;
+	if (counts_wire(d))
+		before = wire_counted(d);
 	if (d->open_loop)
 		run_open(d);
 	else
 		run_closed(d);
 	drain(d);
 	look_again(d);
-	end(d, counted);
+	end(d, &before);
 	return d->broken ? DRIVE_BROKEN : stopped(d) ? DRIVE_STOPPED : DRIVE_DONE;
 }
 

@@ -140,8 +140,8 @@ static int in_use(const char *name, const char *what, char err[BACKEND_ERR_LEN])
 	if (!tap_holder_find(&holder, name))
 		return tap_open_failed(err, -EBUSY, "tap %s is in use: another process has %s",
 				       name, what);
-	return tap_open_failed(err, -EBUSY, "tap %s is in use: %s (pid %d) has %s", name,
-			       *holder.name ? holder.name : "a process", (int)holder.pid, what);
+	return tap_open_failed(err, -EBUSY, "tap %s is in use: it seems that '%s' (pid %d) has %s",
+			       name, holder.name, (int)holder.pid, what);
 }
 
 static int attach_failed(const char *name, unsigned n, int code, char err[BACKEND_ERR_LEN])

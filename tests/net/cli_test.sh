@@ -110,7 +110,9 @@ refuses_path "" characters
 refuses_path "$scratch/$(printf 'x%.0s' {1..120})" characters
 refuses_path "$(printf 'x%.0s' {1..3000})" "xxx...'" characters
 refuses --queues "'?[31m?'" "1 to 128" -- --backend null --queues $'\e[31m\n'
-refuses --queues $'\xc2?31m\'' "1 to 128" -- --backend null --queues $'\xc2\x9b31m'
+refuses --queues "'??31m'" "1 to 128" -- --backend null --queues $'\xc2\x9b31m'
+# Nor a byte that is no UTF-8, which one of 8 bits takes for such; what is, stays.
+refuses --queues "'?31m?x?? é'" "1 to 128" -- --backend null --queues $'\x9b31m\xffx\xc0\x9b é'
 refuses --queues "111...'" "1 to 128" -- --backend null --queues "$(printf '1%.0s' {1..3000})"
 refuses_path "$scratch/none/socket" "'$scratch/none/socket'" "No such file or directory"
 echo precious >"$scratch/file"
@@ -321,7 +323,7 @@ apart=$!
 comes grep -q "listening on" "$scratch/apart" || fail "a daemon in another namespace does not come up"
 start_txringd "$txringd" --socket-path "$sock" --backend "tap:$tap" || fail "a daemon does not come up"
 refuses_path "$sock" "'$sock'" "in use"
-leaves_nothing --backend "'tap:$tap'" "in use: txringd (pid $daemon) has its only queue" -- \
+leaves_nothing --backend "'tap:$tap'" "in use: it seems that 'txringd' (pid $daemon) has its only queue" -- \
 	"$txringd" --socket-path "$scratch/run/other" --backend "tap:$tap"
 kill "$apart"
 wait "$apart" || fail "the daemon in another namespace ended with status $?"
@@ -336,7 +338,7 @@ daemon=
 start_txringd "$txringd" --socket-path "$sock" --backend "tap:$tap" --queues 2 ||
 	fail "a daemon with two queues does not come up"
 for queues in 1 2; do
-	leaves_nothing --backend "'tap:$tap'" "in use: txringd (pid $daemon) has 2 of its queues" -- \
+	leaves_nothing --backend "'tap:$tap'" "in use: it seems that 'txringd' (pid $daemon) has 2 of its queues" -- \
 		"$txringd" --socket-path "$scratch/run/other" --backend "tap:$tap" --queues $queues
 done
 kill "$daemon"

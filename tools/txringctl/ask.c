@@ -197,7 +197,8 @@ static const struct form *read(char *const *words, unsigned n, json_t **argument
 		if (*words[i])
 			continue;
 		snprintf(err, ASK_ERR_LEN,
-			 "a card's name must not be empty: without one it is for all cards");
+			 "word %u of '%s' must not be empty: for all cards there is no name", i,
+			 words[0]);
 		return NULL;
 	}
 	if (!form) {

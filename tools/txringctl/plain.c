@@ -11,14 +11,15 @@
 static char *plain_text(const char *text, const char *keep)
 {
 	char *plain = strdup(text);
+	size_t len;
 
-	for (size_t i = 0; plain && plain[i]; i++) {
-		if (!plain_is_control(text, i) || strchr(keep, text[i]))
+	for (size_t i = 0; plain && plain[i]; i += len) {
+		len = plain_length(&plain[i]);
+		if (len)
 			continue;
-		plain[i] = '?';
-		/* One byte of two alone would not be UTF-8. */
-		if (plain_ends_control(text, i))
-			plain[i - 1] = '?';
+		len = 1;
+		if (!strchr(keep, plain[i]))
+			plain[i] = '?';
 	}
 	return plain;
 }

@@ -21,11 +21,13 @@ struct stats_words {
 	double seconds;
 };
 
-/* False: it is no plain number. */
+/* False: it is no plain number; *seconds is out of bounds if it looks like one. */
 static bool read_seconds(const char *text, double *seconds)
 {
 	char *end;
 
+	if (strchr("0123456789.+- ", *text))
+		*seconds = 0;
 	if (!*text || text[strspn(text, "0123456789.")])
 		return false;
 	*seconds = strtod(text, &end);

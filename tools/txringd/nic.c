@@ -26,13 +26,17 @@ void nic_log(const struct nic *nic, enum log_level level, const char *line)
 		log_at(level, "%s", line);
 }
 
-/* What a front-end or its guest causes, as often as it likes. Any thread. */
+/*
+ * What a front-end or its guest causes, as often as it likes. What is for debugging has a limit of
+ * its own, so that it does not use up that of the faults. Any thread.
+ */
 static void log_caused(struct nic *nic, enum log_level level, const char *line)
 {
+	struct log_limit *limit = level == LOG_DEBUG ? &nic->debug_limit : &nic->limit;
 	char note[80];
 	unsigned missed;
 
-	if (!log_shows(level) || !log_limit_take(&nic->limit, nic_now_ms(), &missed))
+	if (!log_shows(level) || !log_limit_take(limit, nic_now_ms(), &missed))
 		return;
 	if (missed) {
 		snprintf(note, sizeof(note), "%u lines more in that minute were not logged",
@@ -42,16 +46,13 @@ static void log_caused(struct nic *nic, enum log_level level, const char *line)
 	nic_log(nic, level, line);
 }
 
-/*
- * What is for debugging has no limit but the log's ring: it would use up that of the faults. Any
- * thread.
- */
 static void nic_log_callback(void *ctx, enum device_level level, const char *line)
 {
-	if (level == DEVICE_DEBUG)
-		nic_log(ctx, LOG_DEBUG, line);
-	else
-		log_caused(ctx, level == DEVICE_WARNING ? LOG_WARNING : LOG_INFO, line);
+	static const enum log_level levels[] = {
+		[DEVICE_WARNING] = LOG_WARNING, [DEVICE_INFO] = LOG_INFO, [DEVICE_DEBUG] = LOG_DEBUG
+	};
+
+	log_caused(ctx, levels[level], line);
 }
 
 void nic_log_limited(struct nic *nic, enum log_level level, const char *fmt, ...)
@@ -221,6 +222,7 @@ int nic_new(struct nic **out, const struct nic_config *cfg, bool named,
 	nic->endpoint.fd = -1;
 	nic->closes_ms = -1;
 	log_limit_init(&nic->limit);
+	log_limit_init(&nic->debug_limit);
 	err = closer_new(&nic->closer);
 	if (!err)
 		err = endpoint_init(nic);

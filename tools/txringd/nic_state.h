@@ -28,6 +28,7 @@ struct nic {
 	struct vhost_user_session *session;
 	struct sigbus_guard guard; /* of the session's memory */
 	struct log_limit limit;    /* of lines that a front-end or its guest causes */
+	struct log_limit debug_limit;
 	struct vhost vhost;
 	uint64_t n_front_ends;         /* sessions that have begun */
 	bool coalesces;                /* as --coalesce, or set since */

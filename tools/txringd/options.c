@@ -69,7 +69,8 @@ static bool append_nic(struct options_parser *p)
 	struct nic_config *nics;
 
 	if (o->n_nics == MAX_NICS) {
-		log_at(LOG_ERROR, "--nic: more than %d network cards", MAX_NICS);
+		log_at(LOG_ERROR, "%s%snic: more than %d network cards", p->where,
+		       *p->where ? "" : "--", MAX_NICS);
 		return false;
 	}
 	nics = options_grow(o->nics, o->n_nics + 1, sizeof(*nics));
