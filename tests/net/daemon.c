@@ -243,6 +243,14 @@ unsigned daemon_n_fds(const struct daemon *d)
 	return n;
 }
 
+void daemon_wait_n_fds(const struct daemon *d, unsigned n)
+{
+	/* On a busy machine that thread may rest for longer than it takes daemon_n_fds(). */
+	for (unsigned tries = 0; tries < 1000 && count_in(d, "fd") != n; tries++)
+		usleep(10000);
+	assert_int_equal(daemon_n_fds(d), n);
+}
+
 void daemon_wait_threads(const struct daemon *d, unsigned n)
 {
 	unsigned tries;

@@ -52,6 +52,8 @@ unsigned daemon_log_count(const struct daemon *d, const char *text);
 
 /* Once it has not changed for 100 ms. */
 unsigned daemon_n_fds(const struct daemon *d);
+/* Until it has so many, at most ten seconds, and no more come or go then. */
+void daemon_wait_n_fds(const struct daemon *d, unsigned n);
 /* Until it has so many threads, at most ten seconds: one that has nothing to do may end late. */
 void daemon_wait_threads(const struct daemon *d, unsigned n);
 

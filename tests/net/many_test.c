@@ -217,7 +217,7 @@ static void end_is_quick(void **state)
 	for (unsigned i = 0; i < CARDS; i++)
 		disconnect_card(i);
 	daemon_wait_log(&lab.daemon, "front-end gone", CARDS + 3);
-	assert_int_equal(daemon_n_fds(&lab.daemon), lab.fds);
+	daemon_wait_n_fds(&lab.daemon, lab.fds);
 	for (unsigned i = 0; i < CARDS; i++)
 		connect_card(i);
 	daemon_stop(&lab.daemon);

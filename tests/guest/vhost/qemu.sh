@@ -85,7 +85,7 @@ touch "$scratch"/{qemu,txbench}.log
 "$txringd" --socket-path "$scratch/socket" --backend "tap:$tap" --vhost require --control "$control" \
 	2>"$scratch/txringd.log" &
 pids+=($!)
-comes test -S "$scratch/socket"
+comes grep -q "listening on" "$scratch/txringd.log"
 ip link set "$tap" up || fail "no tap"
 
 # 64 KiB of hlt; the CPU starts 16 bytes before the end: cli; hlt; jmp to the hlt.
