@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether a tap is another's already, and whose. */
+/* Whether a tap that shall be opened is open in another process, and in which. */
 #ifndef DATAPATH_BACKEND_TAP_HOLDER_H
 #define DATAPATH_BACKEND_TAP_HOLDER_H
 
@@ -20,7 +20,8 @@ unsigned tap_holder_queues(const char *tap);
 
 /*
  * For the message: the first process of this network namespace that has a queue of the tap of this
- * name. False: there is none whose files this user may see. It reads all of /proc.
+ * name, as far as this user may look into processes; false: none was seen. It reads all of /proc,
+ * so it is for a command that has failed, not for what is tried again.
  */
 bool tap_holder_find(struct tap_holder *holder, const char *tap);
 

@@ -132,19 +132,23 @@ static int open_device(const char *name, char err[BACKEND_ERR_LEN])
 	}
 }
 
-/* Some process has what: "its only queue", or some of several. */
-static int in_use(const char *name, const char *what, char err[BACKEND_ERR_LEN])
+/*
+ * Some process has what: "its only queue", or some of several. Which one is looked for only where
+ * somebody has asked for the tap: one that is lost is tried again and again under other cards.
+ */
+static int in_use(const char *name, const char *what, bool asked, char err[BACKEND_ERR_LEN])
 {
 	struct tap_holder holder;
 
-	if (!tap_holder_find(&holder, name))
+	if (!asked || !tap_holder_find(&holder, name))
 		return tap_open_failed(err, -EBUSY, "tap %s is in use: another process has %s",
 				       name, what);
 	return tap_open_failed(err, -EBUSY, "tap %s is in use: it seems that '%s' (pid %d) has %s",
 			       name, holder.name, (int)holder.pid, what);
 }
 
-static int attach_failed(const char *name, unsigned n, int code, char err[BACKEND_ERR_LEN])
+static int attach_failed(const char *name, unsigned n, int code, bool asked,
+			 char err[BACKEND_ERR_LEN])
 {
 	enum tap_kind kind = kind_of(name);
 
@@ -164,7 +168,7 @@ static int attach_failed(const char *name, unsigned n, int code, char err[BACKEN
 			"ip tuntap add %s mode tap %s user NAME",
 			name, name, queue_words(n));
 	case EBUSY:
-		return in_use(name, "its only queue", err);
+		return in_use(name, "its only queue", asked, err);
 	case EINVAL:
 		if (kind == TAP_THERE && n > 1)
 			return tap_open_failed(
@@ -201,6 +205,7 @@ static int attach_any(int fd, const char *name, unsigned n)
 static int open_tap_queue(const char *name, unsigned n, int tries, char err[BACKEND_ERR_LEN])
 {
 	int fd = open_device(name, err), code;
+	bool asked = tries > 0;
 
 	if (fd < 0)
 		return fd;
@@ -213,7 +218,7 @@ static int open_tap_queue(const char *name, unsigned n, int tries, char err[BACK
 	if (!code)
 		return fd;
 	close(fd);
-	return attach_failed(name, n, code, err);
+	return attach_failed(name, n, code, asked, err);
 }
 
 static int open_macvtap_failed(const char *name, const char *path, int code,
@@ -288,6 +293,7 @@ static int open_macvtap_queue(const char *name, char err[BACKEND_ERR_LEN])
 static int check_free(const char *name, int tries, char err[BACKEND_ERR_LEN])
 {
 	unsigned n = tap_holder_queues(name);
+	bool asked = tries > 0;
 	char what[48];
 
 	for (; n && tries > 0; tries--) {
@@ -295,7 +301,7 @@ static int check_free(const char *name, int tries, char err[BACKEND_ERR_LEN])
 		n = tap_holder_queues(name);
 	}
 	snprintf(what, sizeof(what), "%u of its queues", n);
-	return n ? in_use(name, what, err) : 0;
+	return n ? in_use(name, what, asked, err) : 0;
 }
 
 static int open_queues(int *fds, unsigned n, const char *name, int tries, char err[BACKEND_ERR_LEN])
