@@ -51,7 +51,7 @@ bool log_level_parse(const char *name, enum log_level *level);
 
 /* A line; fmt has no newline. */
 void log_at(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* LOG_ALWAYS: for programs whose lines are all of one level. */
+/* The same, LOG_ALWAYS: whatever the level of the log is. */
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*

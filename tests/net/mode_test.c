@@ -21,6 +21,7 @@
 
 #include "tests/net/ask.h"
 #include "tests/net/lab.h"
+#include "tools/log.h"
 #include "tools/txringctl/client.h"
 #include "virtio/base.h"
 
@@ -282,6 +283,40 @@ static void what_is_logged(void **state)
 	lab_close(&lab);
 }
 
+static unsigned debug_lines(void)
+{
+	return daemon_log_count(&lab.daemon, "message ") +
+	       daemon_log_count(&lab.daemon, "reply to ");
+}
+
+static void connect_again(void)
+{
+	driver_net_free(lab.net);
+	lab.net = NULL;
+	lab_connect(&lab);
+}
+
+/* A front-end that never rests: so many of its messages are logged in a minute, and faults beside. */
+static void debug_is_limited(void **state)
+{
+	const char *const options[] = { "--control", control, "--log-level", "debug", NULL };
+	const struct lab_config cfg = { .queues = 1, .options = options };
+	unsigned a_time, n;
+
+	(void)state;
+	lab_open(&lab, &cfg);
+	connect_again();
+	daemon_wait_log(&lab.daemon, "front-end connected", 2);
+	a_time = debug_lines() / 2;
+	assert_true(a_time > 10);
+	/* A minute may end meanwhile, and the next one begin. */
+	for (n = 2; n * a_time < 4 * LOG_LIMIT_LINES; n++)
+		connect_again();
+	daemon_wait_log(&lab.daemon, "front-end connected", n);
+	assert_in_range(debug_lines(), LOG_LIMIT_LINES, 2 * LOG_LIMIT_LINES);
+	lab_close(&lab);
+}
+
 /* What is refused changes nothing; a parameter alone keeps the others; it stays, per pair. */
 static void kept(void **state)
 {
@@ -354,6 +389,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(two_pairs, tear_down),
 		cmocka_unit_test_teardown(kept, tear_down),
 		cmocka_unit_test_teardown(what_is_logged, tear_down),
+		cmocka_unit_test_teardown(debug_is_limited, tear_down),
 		cmocka_unit_test_teardown(drained, tear_down),
 		cmocka_unit_test_teardown(more_cards, tear_down),
 		cmocka_unit_test_teardown(removed_under_way, tear_down),

@@ -118,8 +118,8 @@ static json_t *stats_ring(void)
 	return json_pack("{s:I}", "frames", (json_int_t)record.residence.n);
 }
 
-static char *table(const json_t *was, const json_t *now, const json_t *latency_was,
-		   const json_t *latency)
+static void check_table(const json_t *was, const json_t *now, const json_t *latency_was,
+			const json_t *latency, const char *has)
 {
 	struct render_stats s = { was, now, latency_was, latency, 0 };
 	char *text = NULL;
@@ -129,32 +129,26 @@ static char *table(const json_t *was, const json_t *now, const json_t *latency_w
 	assert_non_null(out);
 	render_stats(&s, out);
 	fclose(out);
-	return text;
+	assert_non_null(strstr(text, has));
+	free(text);
 }
 
 /* The table shows those of the interval, and none of an interval without frames. */
 static void test_table(void **state)
 {
 	json_t *was, *now, *latency_was, *latency;
-	char *text;
 
 	(void)state;
 	histogram_add_n(&record.residence, 1000000, 1000);
 	was = answer_of(stats_ring);
 	latency_was = answer_of(latency_ring);
-	text = table(NULL, was, NULL, latency_was);
-	assert_non_null(strstr(text, "   1003.5   1003.5\n"));
-	free(text);
-	text = table(was, was, latency_was, latency_was);
-	assert_non_null(strstr(text, "        -        -\n"));
-	free(text);
+	check_table(NULL, was, NULL, latency_was, "   1003.5   1003.5\n");
+	check_table(was, was, latency_was, latency_was, "        -        -\n");
 	histogram_add_n(&record.residence, 100, 99);
 	histogram_add_n(&record.residence, 7000, 9);
 	now = answer_of(stats_ring);
 	latency = answer_of(latency_ring);
-	text = table(was, now, latency_was, latency);
-	assert_non_null(strstr(text, "      0.1      7.0\n"));
-	free(text);
+	check_table(was, now, latency_was, latency, "      0.1      7.0\n");
 	json_decref(was);
 	json_decref(now);
 	json_decref(latency_was);
