@@ -296,7 +296,7 @@ static void connect_again(void)
 	lab_connect(&lab);
 }
 
-/* A front-end that never rests: so many of its messages are logged in a minute, and faults beside. */
+/* Of a front-end that never rests so many messages a minute are logged, and all faults beside. */
 static void debug_is_limited(void **state)
 {
 	const char *const options[] = { "--control", control, "--log-level", "debug", NULL };
