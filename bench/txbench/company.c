@@ -18,6 +18,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -30,8 +31,9 @@
 #include "virtio/base.h"
 
 #define LOST_NS   1000
-#define WEAKEST   "19"        /* nice of a session */
-#define START_NS  10000000000 /* a spinner on a busy CPU takes its time */
+#define WEAKEST   "19" /* nice of a session */
+#define ORDINARY  "0"
+#define START_NS  10000000000
 #define LOOK_NS   1000000
 #define CANNOT_BE 1
 
@@ -41,22 +43,6 @@ struct company_account {
 	uint64_t times;
 	uint64_t runs; /* not 0 once it does */
 };
-
-static bool settle_down(enum state state, int cpu)
-{
-	const struct sched_param param = { 0 };
-	int fd;
-
-	setsid();
-	if (cpu_pin(cpu) || setpriority(PRIO_PROCESS, 0, 0) ||
-	    sched_setscheduler(0, state == STATE_SPINNER ? SCHED_IDLE : SCHED_OTHER, &param))
-		return false;
-	if (state != STATE_SPINNER)
-		return true;
-	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
-	/* A kernel without autogroup has no such file, and needs none. */
-	return fd < 0 || write(fd, WEAKEST, strlen(WEAKEST)) > 0;
-}
 
 static void count(struct company_account *a)
 {
@@ -73,7 +59,7 @@ static void count(struct company_account *a)
 	}
 }
 
-static _Noreturn void child(struct company_account *a, enum state state, int cpu, pid_t parent)
+static _Noreturn void child(struct company_account *a, int cpu, pid_t parent)
 {
 	sigset_t none;
 
@@ -87,7 +73,9 @@ static _Noreturn void child(struct company_account *a, enum state state, int cpu
 	signal(SIGTERM, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (getppid() == parent && settle_down(state, cpu))
+	setsid();
+	if (getppid() == parent && !cpu_pin(cpu) && !setpriority(PRIO_PROCESS, 0, 0) &&
+	    !sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ 0 }))
 		count(a);
 	_exit(CANNOT_BE);
 }
@@ -110,6 +98,39 @@ static int await(struct company *c)
 	return 0;
 }
 
+/* What its session counts for beside others. A kernel without autogroup has no such file. */
+static int weigh_session(pid_t pid, const char *nice)
+{
+	const struct timespec pause = { .tv_nsec = LOOK_NS };
+	uint64_t until_ns = monotonic_ns() + START_NS;
+	int fd, err = -EAGAIN;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/autogroup", (int)pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	/* Without CAP_SYS_ADMIN all of the machine may do so ten times a second. */
+	while (err == -EAGAIN && monotonic_ns() < until_ns) {
+		err = write(fd, nice, strlen(nice)) < 0 ? -errno : 0;
+		if (err == -EAGAIN)
+			nanosleep(&pause, NULL);
+	}
+	close(fd);
+	return err;
+}
+
+/*
+ * Once it runs: where others take the whole CPU, a spinner that is weak from the start may not
+ * begin within START_NS, though all that it must tell is that it does not run.
+ */
+static int weaken(pid_t pid)
+{
+	if (sched_setscheduler(pid, SCHED_IDLE, &(struct sched_param){ 0 }))
+		return -errno;
+	return weigh_session(pid, WEAKEST);
+}
+
 int company_start(struct company *c, enum state state, int cpu)
 {
 	pid_t parent = getpid();
@@ -127,9 +148,11 @@ int company_start(struct company *c, enum state state, int cpu)
 	c->pid = fork();
 	err = c->pid < 0 ? -errno : 0;
 	if (!c->pid)
-		child(c->account, state, cpu, parent);
+		child(c->account, cpu, parent);
 	if (!err)
 		err = await(c);
+	if (!err && state == STATE_SPINNER)
+		err = weaken(c->pid);
 	if (err)
 		company_stop(c);
 	return err;
@@ -138,8 +161,9 @@ int company_start(struct company *c, enum state state, int cpu)
 void company_stop(struct company *c)
 {
 	if (c->pid > 0) {
-		/* On a busy CPU the weakest would take long to die. */
+		/* On a busy CPU the weakest would take long to die. Not everybody may do so. */
 		sched_setscheduler(c->pid, SCHED_OTHER, &(struct sched_param){ 0 });
+		weigh_session(c->pid, ORDINARY);
 		kill(c->pid, SIGKILL);
 		waitpid(c->pid, NULL, 0);
 	}

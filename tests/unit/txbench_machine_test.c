@@ -37,6 +37,7 @@
 #define MS 1000000ULL
 
 #define SYSCALLS 10000
+#define STARTS   10
 
 static const struct usage_target nobody;
 static struct usage_target self;
@@ -397,6 +398,45 @@ static void test_spinner(void **state)
 	assert_between(k.loss.lost_ns, k.loss.wall_ns - k.loss.wall_ns / 12, k.loss.wall_ns);
 }
 
+static void take_the_cpu(void)
+{
+	int fd;
+
+	setsid();
+	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, "-17", 3) != 3)
+		print_message("a session of the usual weight: this test needs root\n");
+	for (;;)
+		;
+}
+
+/* A spinner begins and ends, within a second each, where another session takes the whole CPU. */
+static void test_spinner_starts(void **state)
+{
+	struct company c;
+	uint64_t began_ns, took_ns;
+	struct child hog;
+	cpu_set_t all;
+	int cpu;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	assert_int_equal(host_cpus_of(&self, &cpu, 1), 1);
+	assert_int_equal(cpu_pin(cpu), 0);
+	hog = child_start(take_the_cpu);
+	sched_setaffinity(0, sizeof(all), &all);
+	assert_int_equal(write(hog.tell, "x", 1), 1);
+	usleep(50000);
+	began_ns = cpu_ns(CLOCK_MONOTONIC);
+	for (unsigned i = 0; i < STARTS; i++) {
+		assert_int_equal(company_start(&c, STATE_SPINNER, cpu), 0);
+		company_stop(&c);
+	}
+	took_ns = cpu_ns(CLOCK_MONOTONIC) - began_ns;
+	child_end(&hog);
+	assert_between(took_ns, 0, STARTS * 1000 * MS);
+}
+
 static void test_no_company(void **state)
 {
 	struct company_loss loss;
@@ -594,13 +634,14 @@ static void test_host(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_backend),    cmocka_unit_test(test_backend_waits),
-		cmocka_unit_test(test_driver),     cmocka_unit_test(test_subtract),
-		cmocka_unit_test(test_thread),     cmocka_unit_test(test_syscalls),
-		cmocka_unit_test(test_neighbour),  cmocka_unit_test(test_spinner),
-		cmocka_unit_test(test_no_company), cmocka_unit_test(test_busy),
-		cmocka_unit_test(test_others),     cmocka_unit_test(test_moment),
-		cmocka_unit_test(test_noise),      cmocka_unit_test(test_host),
+		cmocka_unit_test(test_backend),        cmocka_unit_test(test_backend_waits),
+		cmocka_unit_test(test_driver),         cmocka_unit_test(test_subtract),
+		cmocka_unit_test(test_thread),         cmocka_unit_test(test_syscalls),
+		cmocka_unit_test(test_neighbour),      cmocka_unit_test(test_spinner),
+		cmocka_unit_test(test_spinner_starts), cmocka_unit_test(test_no_company),
+		cmocka_unit_test(test_busy),           cmocka_unit_test(test_others),
+		cmocka_unit_test(test_moment),         cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_host),
 	};
 
 	self.pid = getpid();
