@@ -142,6 +142,13 @@ interface ethernet ""
 refuses "a.xml:1: <interface>" "<target dev='tap0'/>" --backend -- --interface a.xml
 refuses --backend -- --socket-path "$scratch/s" --interface domain.xml,n=1
 
+# Of a configuration file, the line that names it.
+printf 'iothreads = 1\n\n[nic]\ninterface = nowhere.xml\n' >cards.conf
+refuses "cards.conf:4: nowhere.xml: cannot be read" -- --config cards.conf
+printf 'interface = a.xml,n=0\n' >cards.conf
+refuses "cards.conf:1: interface n '0'" -- --config cards.conf
+refuses "txringd: --interface n '0'" -- --interface a.xml,n=0
+
 # start ARGUMENT...: a txringd that listens.
 start()
 {

@@ -158,12 +158,23 @@ bool options_add_nic(struct options_parser *p)
 	return true;
 }
 
+static struct options_origin origin(const struct options_parser *p)
+{
+	size_t len = strlen(p->where);
+	struct options_origin at;
+
+	/* Without ": ". */
+	snprintf(at.text, sizeof(at.text), "%.*s", len ? (int)len - 2 : 0, p->where);
+	return at;
+}
+
 bool options_add_interface(struct options_parser *p, const char *spec)
 {
 	if (!p->untouched && !options_add_nic(p))
 		return false;
 	p->untouched = false;
 	p->interface = spec;
+	p->o->origins[p->o->n_nics - 1] = origin(p);
 	return true;
 }
 
@@ -195,16 +206,6 @@ static bool parse_key(struct options_parser *p, const struct config_key *key, co
 	p->given = given;
 	given[p->n_given++] = (struct given){ key, value };
 	return true;
-}
-
-static struct options_origin origin(const struct options_parser *p)
-{
-	size_t len = strlen(p->where);
-	struct options_origin at;
-
-	/* Without ": ". */
-	snprintf(at.text, sizeof(at.text), "%.*s", len ? (int)len - 2 : 0, p->where);
-	return at;
 }
 
 static bool parse_iothreads(const struct options_parser *p, const char *text)

@@ -9,8 +9,12 @@
 #include "tools/config/iface.h"
 #include "tools/log.h"
 
-/* The document at path, read now unless it was before, as stdin can be only once; or NULL. */
-static struct xml_doc *get_doc(struct options_xml *xml, const char *path)
+/*
+ * The document at path, read now unless it was before, as stdin can be only once; or NULL. at is
+ * where the path stands.
+ */
+static struct xml_doc *get_doc(struct options_xml *xml, const char *path,
+			       const struct options_origin *at)
 {
 	struct xml_doc **larger, *doc;
 	char err[XML_ERR_LEN];
@@ -20,7 +24,7 @@ static struct xml_doc *get_doc(struct options_xml *xml, const char *path)
 			return xml->docs[i];
 	}
 	if (xml_read(&doc, path, err)) {
-		log_at(LOG_ERROR, "%s", err);
+		log_at(LOG_ERROR, "%s%s%s", at->text, *at->text ? ": " : "", err);
 		return NULL;
 	}
 	larger = realloc(xml->docs, (xml->n_docs + 1) * sizeof(*larger));
@@ -50,10 +54,11 @@ static bool fill(struct options_xml *xml, char *spec, struct nic_config *c,
 	int error;
 
 	if (iface_selector_parse(spec, &sel, err)) {
-		log_at(LOG_ERROR, "--interface %s", err);
+		log_at(LOG_ERROR, "%s%sinterface %s", origin->text, *origin->text ? ": " : "--",
+		       err);
 		return false;
 	}
-	doc = get_doc(xml, spec);
+	doc = get_doc(xml, spec, origin);
 	if (!doc)
 		return false;
 	error = iface_read(&iface, doc, &sel, err);

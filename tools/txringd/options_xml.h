@@ -16,8 +16,9 @@ struct options_xml {
 };
 
 /*
- * Fill in c by the interface that spec names, and say in origin where it stands. What libvirt
- * ignores is logged. False: it was refused, and one line has been logged.
+ * Fill in c by the interface that spec names. origin says where spec stands ("": argv), and then
+ * where the interface does. What libvirt ignores is logged. False: it was refused, and one line has
+ * been logged.
  */
 bool options_xml_fill(struct options_xml *xml, const char *spec, struct nic_config *c,
 		      struct options_origin *origin);
