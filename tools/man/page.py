@@ -10,6 +10,7 @@ A line of the template "@synopsis NAME [ARGUMENT...]" becomes the usage lines of
 command that has a --help of its own: those that the usage names, or that stand under "Local commands". @VERSION@ is the version.
 """
 
+import functools
 import os
 import re
 import subprocess
@@ -145,7 +146,8 @@ class Programs:
     def __init__(self, words):
         self.paths = dict(word.split("=", 1) for word in words)
 
-    def help(self, name, arguments=()):
+    @functools.cache
+    def help(self, name, *arguments):
         """Its lines; None where Python's packages that the command needs are not here."""
         env = {**os.environ, "COLUMNS": "88", "LC_ALL": "C.UTF-8"}
         command = [self.paths[name], *arguments, "--help"]
@@ -184,7 +186,7 @@ def expand(line, programs):
             out.extend(expand(f"@synopsis {name} {command}", programs))
             out.extend(expand(f"@help {name} {command}", programs))
         return out
-    lines = programs.help(name, rest if kind != "@section" else [])
+    lines = programs.help(name, *(rest if kind != "@section" else []))
     if lines is None:
         return [".PP", escape(f"{name} {' '.join(rest)} --help"), "tells."]
     usage, body = split_usage(lines)
