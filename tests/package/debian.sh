@@ -120,7 +120,8 @@ done
 work=$(mktemp -d)
 undo_later rm -rf "$work"
 trap 'rm -rf "$work"' EXIT
-DEB_BUILD_OPTIONS=noautodbgsym "$source/tools/package" -o "$work/debs" >"$work/log" 2>&1 ||
+# Without what would be stripped.
+DEB_BUILD_OPTIONS=noautodbgsym DEB_CFLAGS_APPEND=-g0 "$source/tools/package" -o "$work/debs" >"$work/log" 2>&1 ||
 	{
 		missing=$(sed -n 's/^dpkg-checkbuilddeps: error: Unmet build dependencies: //p' "$work/log")
 		[ -z "$missing" ] || skip "needs what the packages are built with: $missing"

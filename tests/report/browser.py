@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Chromium without a screen, spoken to in its DevTools protocol over a pipe: opens one page, takes
-pictures of it, and keeps what its console said. For tests; it checks nothing.
+"""Chromium without a screen, spoken to in its DevTools protocol over a pipe: opens pages, one
+after the other, takes pictures of them, and keeps what their console said. For tests; it checks nothing.
 
 usage: browser.py PAGE OUT_PREFIX       writes PREFIX-390.png, -1280.png, -dark.png and .pdf
 """
@@ -26,7 +26,7 @@ class Browser:
     """Use it in a with statement: chromium and its files go away with it."""
 
     def __init__(self, timeout=240):
-        self.deadline = time.monotonic() + timeout
+        self.timeout, self.deadline = timeout, time.monotonic() + timeout
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         in_read, self.to = os.pipe()
         self.back, out_write = os.pipe()
@@ -46,7 +46,7 @@ class Browser:
             close_fds=False, preexec_fn=pipes)
         os.close(in_read)
         os.close(out_write)
-        self.n, self.buffer, self.session = 0, b"", None
+        self.n, self.buffer, self.session, self.target = 0, b"", None, None
         self.messages, self.requests, self.events = [], [], set()
 
     def __enter__(self):
@@ -105,10 +105,14 @@ class Browser:
                 return answer["result"]
 
     def open(self, path):
-        """Returns when the page is loaded."""
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target,
+        """Returns when the page is loaded; the one before it is gone, with what it said."""
+        self.deadline, self.session = time.monotonic() + self.timeout, None
+        if self.target:
+            self.call("Target.closeTarget", targetId=self.target)
+        self.target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.call("Target.attachToTarget", targetId=self.target,
                                  flatten=True)["sessionId"]
+        self.messages.clear()
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(domain + ".enable")
         self.events.clear()
@@ -129,7 +133,7 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", height=900, **metrics)
         height = int(self.evaluate("document.documentElement.scrollHeight"))
         self.call("Emulation.setDeviceMetricsOverride", height=height, **metrics)
-        data = self.call("Page.captureScreenshot", format="png")["data"]
+        data = self.call("Page.captureScreenshot", format="png", optimizeForSpeed=True)["data"]
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))
         return width, height

@@ -17,7 +17,8 @@ import traceback
 import xml.etree.ElementTree as ET
 
 try:
-    import matplotlib.image
+    import PIL.Image
+    import matplotlib
     import numpy
     import scipy
 except ModuleNotFoundError as error:
@@ -112,47 +113,47 @@ def wrong_in_html(text):
 def wrong_in_picture(path, size, colours, share=.0002):
     """colours: what must be seen in it, name: (r, g, b)."""
     wrong = []
-    pixels = (matplotlib.image.imread(path)[:, :, :3] * 255).round().astype(numpy.uint32)
+    with PIL.Image.open(path) as image:
+        pixels = numpy.asarray(image.convert("RGB")).astype(numpy.uint32)
     if pixels.shape[:2] != (size[1], size[0]):
         wrong.append(f"the picture is {pixels.shape[1]} x {pixels.shape[0]}, not {size}")
     flat = (pixels[:, :, 0] << 16 | pixels[:, :, 1] << 8 | pixels[:, :, 2]).ravel()
-    kinds, counts = numpy.unique(flat, return_counts=True)
-    if len(kinds) < 100 or counts.max() > .99 * flat.size:
-        wrong.append(f"nearly blank: {len(kinds)} colours, one covers"
+    counts = numpy.bincount(flat, minlength=1 << 24)
+    kinds = numpy.count_nonzero(counts)
+    if kinds < 100 or counts.max() > .99 * flat.size:
+        wrong.append(f"nearly blank: {kinds} colours, one covers"
                      f" {100 * counts.max() / flat.size:.1f} %")
-    count = dict(zip(kinds.tolist(), counts.tolist()))
     for name, (r, g, b) in colours.items():
-        if count.get(r << 16 | g << 8 | b, 0) < share * flat.size:
-            wrong.append(f"the colour of {name} is hardly seen:"
-                         f" {count.get(r << 16 | g << 8 | b, 0)} pixels")
+        seen = counts[r << 16 | g << 8 | b]
+        if seen < share * flat.size:
+            wrong.append(f"the colour of {name} is hardly seen: {seen} pixels")
     return wrong
 
 
-def wrong_in_browser(page, scratch, colours, looks=((390, False), (390, True), (1280, False),
-                                                     (1280, True))):
+def wrong_in_browser(chromium, page, scratch, colours, looks=((390, False), (390, True), (1280, False),
+                                                              (1280, True))):
     """colours: (light, dark)."""
     wrong = []
-    with browser.Browser() as chromium:
-        chromium.open(page)
-        # Colours count in figures, not in what stands around them.
-        chromium.evaluate("document.querySelectorAll('.tiles').forEach("
-                          "e => e.style.visibility = 'hidden');"
-                          "document.querySelectorAll('table').forEach(e => e.style.display = 'none')")
-        for width, dark in looks:
-            png = os.path.join(scratch, f"{width}.png")
-            size = chromium.picture(png, width, dark)
-            wrong += [f"{width} px: {w}" for w in wrong_in_picture(png, size, colours[dark])]
-            wide = chromium.evaluate("document.documentElement.scrollWidth")
-            if wide > width:
-                wrong.append(f"{width} px: the page is {wide} px wide")
-        flat = chromium.evaluate("[...document.querySelectorAll('.figures svg')].filter(s =>"
-                                 "!s.closest('details') && s.getBoundingClientRect().height < 40)"
-                                 ".length")
-        if flat:
-            wrong.append(f"{flat} figures have no height")
-        wrong += [f"'{t}' lies on '{other}'" for t, other in json.loads(chromium.evaluate(OVERLAPS))]
-        wrong += [f"console: {level}: {text}" for level, text in chromium.messages]
-        wrong += [f"it loads {url}" for url in chromium.requests[1:]]
+    chromium.open(page)
+    # Colours count in figures, not in what stands around them.
+    chromium.evaluate("document.querySelectorAll('.tiles').forEach("
+                      "e => e.style.visibility = 'hidden');"
+                      "document.querySelectorAll('table').forEach(e => e.style.display = 'none')")
+    for width, dark in looks:
+        png = os.path.join(scratch, f"{width}.png")
+        size = chromium.picture(png, width, dark)
+        wrong += [f"{width} px: {w}" for w in wrong_in_picture(png, size, colours[dark])]
+        wide = chromium.evaluate("document.documentElement.scrollWidth")
+        if wide > width:
+            wrong.append(f"{width} px: the page is {wide} px wide")
+    flat = chromium.evaluate("[...document.querySelectorAll('.figures svg')].filter(s =>"
+                             "!s.closest('details') && s.getBoundingClientRect().height < 40)"
+                             ".length")
+    if flat:
+        wrong.append(f"{flat} figures have no height")
+    wrong += [f"'{t}' lies on '{other}'" for t, other in json.loads(chromium.evaluate(OVERLAPS))]
+    wrong += [f"console: {level}: {text}" for level, text in chromium.messages]
+    wrong += [f"it loads {url}" for url in chromium.requests[1:]]
     return wrong
 
 
@@ -313,13 +314,18 @@ def test_browser(page, text):
     if not browser.program():
         print("skipped: needs chromium (tools/setup installs it)")
         sys.exit(77)
+    with browser.Browser() as chromium:
+        look_at(chromium, page, text)
+
+
+def look_at(chromium, page, text):
     variables = [dict(re.findall(r"--([a-z0-9]+):(#[0-9a-f]{6})", part))
                  for part in text[:text.index("html {")].split("@media")]
     named = re.findall(r'class="tile" style="border-color:var\(--([a-z0-9]+)\)"><h3>([^<]+)<', text)
     expect(set(synthetic.TARGETS) <= {label for _, label in named}, f"without a colour: {named}")
     colours = [{label: tuple(bytes.fromhex(theme[name][1:])) for name, label in named}
                for theme in variables]
-    for problem in wrong_in_browser(page, SCRATCH, colours):
+    for problem in wrong_in_browser(chromium, page, SCRATCH, colours):
         expect(False, problem)
     small = text[:text.index('<div class="figures">')] + "</main></body></html>"
     for name, broken, sign in (
@@ -333,7 +339,7 @@ def test_browser(page, text):
         path = os.path.join(SCRATCH, "broken.html")
         with open(path, "w", encoding="utf-8") as file:
             file.write(broken)
-        found = wrong_in_browser(path, SCRATCH, colours, ((390, False),))
+        found = wrong_in_browser(chromium, path, SCRATCH, colours, ((390, False),))
         expect(any(sign in problem for problem in found), f"the check does not see {name}: {found}")
 
 

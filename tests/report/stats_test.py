@@ -31,7 +31,7 @@ import stats   # noqa: E402
 import tables  # noqa: E402
 
 FEWER = max(ARGS.draws // 8, 1)
-POOL, FRAMES = 2400, 1000  # rounds that there are in all; frames in each, one a millisecond
+POOL, FRAMES = 1200, 1000  # rounds that there are in all; frames in each, one a millisecond
 EDGES = np.array([2.0 ** k * (1 + i / 64) for k in range(11, 29) for i in range(64)])
 MIDDLES = (EDGES[1:] + EDGES[:-1]) / 2
 failed = []
