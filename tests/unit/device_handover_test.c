@@ -78,13 +78,15 @@ static void session_asks(struct rig *r)
 	quiet(r->device);
 }
 
+static unsigned n_seeds = 40;
+
 /* Hand-overs at random moments under traffic; nothing is lost, doubled, late or left asleep. */
 static void random_handovers(void **state)
 {
 	(void)state;
 	for_each_kind(e, f)
 	{
-		for (unsigned seed = 1; seed <= 40; seed++) {
+		for (unsigned seed = 1; seed <= n_seeds; seed++) {
 			struct device_driver_status s;
 
 			rig = rig_start(engines[e], layouts[f]);
@@ -525,7 +527,7 @@ static void a_broken_ring(void **state)
 	rig_free(rig);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(start_is_a_handover),
@@ -545,5 +547,7 @@ int main(void)
 		cmocka_unit_test(a_broken_ring),
 	};
 
+	if (argc > 1)
+		n_seeds = (unsigned)atoi(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

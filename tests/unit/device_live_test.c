@@ -236,11 +236,13 @@ static void ring_is_broken(void **state)
 	rig_free(rig);
 }
 
+static unsigned n_seeds = 100;
+
 /* All of it at random moments, under traffic and hand-overs: nothing is lost, doubled or late. */
 static void random_changes(void **state)
 {
 	(void)state;
-	for (unsigned seed = 1; seed <= 100; seed++) {
+	for (unsigned seed = 1; seed <= n_seeds; seed++) {
 		unsigned mode[PAIRS] = { seed % 2, seed % 2 };
 
 		rig = rig_start(engines[seed % 2], layouts[seed / 2 % 2]);
@@ -274,7 +276,7 @@ static void random_changes(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kernel_has_it),    cmocka_unit_test(moved_from_the_kernel),
@@ -283,5 +285,7 @@ int main(void)
 		cmocka_unit_test(random_changes),
 	};
 
+	if (argc > 1)
+		n_seeds = (unsigned)atoi(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

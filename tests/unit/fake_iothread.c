@@ -20,6 +20,7 @@
 struct iothread {
 	uint64_t now_ns;
 	struct iothread_watch *watches[MAX_WATCHES]; /* at their slot; NULL: free */
+	unsigned n_slots;                            /* that ever had one */
 	struct iothread_timer *timers;               /* in order of time, then of setting */
 	struct iothread_work *first, *last;
 	int fired[MAX_FIRED];
@@ -111,6 +112,8 @@ int iothread_watch_arm(struct iothread *thread, struct iothread_watch *watch)
 	watch->slot = slot;
 	watch->armed = true;
 	thread->watches[slot] = watch;
+	if (slot == thread->n_slots)
+		thread->n_slots++;
 	return 0;
 }
 
@@ -193,29 +196,41 @@ static bool was_fired(const struct iothread *thread, int fd)
 	return false;
 }
 
-static bool watch_ready(const struct iothread *thread, const struct iothread_watch *watch)
+/*
+ * All are looked at before the first is told, as completions of one wake-up are: by one call, as
+ * calls are what a turn costs.
+ */
+static void look(const struct iothread *thread, bool *ready)
 {
-	struct pollfd p = { .fd = watch->fd, .events = watch->events };
+	struct pollfd fds[MAX_WATCHES];
 	eventfd_t n;
+	unsigned i;
 
-	if (poll(&p, 1, 0) > 0) {
-		if (watch->every)
-			(void)!eventfd_read(watch->fd, &n);
-		return true;
+	for (i = 0; i < thread->n_slots; i++) {
+		const struct iothread_watch *watch = thread->watches[i];
+
+		fds[i] = (struct pollfd){ .fd = watch ? watch->fd : -1,
+					  .events = watch ? watch->events : 0 };
 	}
-	return was_fired(thread, watch->fd);
+	if (poll(fds, thread->n_slots, 0) < 0)
+		memset(fds, 0, sizeof(fds));
+	for (i = 0; i < thread->n_slots; i++) {
+		const struct iothread_watch *watch = thread->watches[i];
+
+		ready[i] = watch && (fds[i].revents || was_fired(thread, watch->fd));
+		if (fds[i].revents && watch->every)
+			(void)!eventfd_read(watch->fd, &n);
+	}
 }
 
-/* All are looked at before the first is told, as completions of one wake-up are. */
 static unsigned turn_events(struct iothread *thread)
 {
 	bool ready[MAX_WATCHES];
-	unsigned i, n = 0;
+	unsigned n_slots = thread->n_slots, i, n = 0;
 
-	for (i = 0; i < MAX_WATCHES; i++)
-		ready[i] = thread->watches[i] && watch_ready(thread, thread->watches[i]);
+	look(thread, ready);
 	thread->n_fired = 0;
-	for (i = 0; i < MAX_WATCHES; i++) {
+	for (i = 0; i < n_slots; i++) {
 		struct iothread_watch *watch = thread->watches[i];
 
 		if (!ready[i] || !watch)

@@ -537,6 +537,8 @@ static void chance(struct rig *r)
 	check(r, !r->n_broken);
 }
 
+static uint64_t n_seeds = 800;
+
 /*
  * Random drivers, backends, times and commands, by seed: every frame out once and in order, every
  * frame used once and in order, none stuck when all is idle.
@@ -548,7 +550,7 @@ static void test_chance(void **state)
 	uint64_t seed, random;
 
 	(void)state;
-	for (seed = 1; seed <= 800; seed++) {
+	for (seed = 1; seed <= n_seeds; seed++) {
 		random = seed;
 		test_random(&random);
 		cfg.engine = random & 1 ? &timer_tx_engine : &bh_tx_engine;
@@ -584,7 +586,7 @@ static void test_odd_size(void **state)
 		each_with(odd_size, cfg);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pause_resume),
@@ -603,6 +605,8 @@ int main(void)
 		cmocka_unit_test(test_chance),
 	};
 
+	if (argc > 1)
+		n_seeds = strtoull(argv[1], NULL, 10);
 	return cmocka_run_group_tests_name("split", tests, guest_split, NULL) |
 	       cmocka_run_group_tests_name("packed", tests, guest_packed, NULL);
 }
