@@ -62,6 +62,7 @@ leaves_nothing --fd "'0'" socket -- "$txringd" --backend null --fd 0 </dev/null
 leaves_nothing --fd "'99'" socket -- "$txringd" --backend null --fd 99
 for value in 0 129 -1 +1 " 1" four "" 1x; do
 	refuses --queues "'$value'" "1 to 128" -- --backend null --queues "$value"
+	! $brief || break
 done
 refuses --iothreads "'2'" --queues -- --backend null --iothreads 2
 more=()
@@ -71,6 +72,7 @@ done
 refuses --iothreads "'1'" "512 queue pairs" -- --backend null --queues 128 "${more[@]}"
 for value in loud Info "" 4; do
 	refuses --log-level "'$value'" "error, warning, info or debug" -- --backend null --log-level "$value"
+	! $brief || break
 done
 refuses --backend -- --backend null --nic --fd 0
 refuses "--socket-path '$sock' of nic0" nic1 -- --backend null --nic --socket-path "$sock" --backend null
@@ -79,14 +81,17 @@ refuses "--control '$sock'" --socket-path nic0 -- --backend null --control "$soc
 refuses --socket-path --fd -- --backend null --nic --backend null
 for value in 67 65536 big; do
 	refuses --mtu "'$value'" "68 to 65535" -- --backend null --mtu "$value"
+	! $brief || break
 done
 for value in 52:54:00:12:34 52:54:00:12:34:5g 52:54:00:12:34:-5 01:00:5e:00:00:01 00:00:00:00:00:00 525400123456 ""; do
 	refuses --mac "'$value'" 52:54:00:12:34:56 -- --backend null --mac "$value"
+	! $brief || break
 done
 
 for value in BOGUS CSUM,, "" RING_PACKED,BOGUS PROTOCOL_FEATURES; do
 	refuses --no-offer "'$value'" -- --backend null --no-offer "$value"
 	refuses --offer "'$value'" -- --backend null --offer "$value"
+	! $brief || break
 done
 refuses --offer GUEST_TSO4 "backend null" -- --backend null --offer GUEST_TSO4
 refuses --offer --no-offer "HOST_USO without CSUM" -- --backend null --offer HOST_USO --no-offer CSUM
@@ -97,6 +102,7 @@ refuses --txmode "'speed'" delay burst -- --backend null --txmode timer,speed=1
 refuses --txmode "'delay'" iothread burst -- --backend null --txmode iothread,delay=1us
 for param in delay=1h delay=100s delay=-1us delay= burst=0 burst=many; do
 	refuses --txmode "${param%=*}" "'${param#*=}'" must -- --backend null --txmode "timer,$param"
+	! $brief || break
 done
 
 # Sockets.
@@ -181,6 +187,7 @@ for fd in {3..12}; do
 	refuses "--fd '$fd'" inherited -- --backend null --nic --fd "$fd" --backend null
 	refuses "--backend 'tap-fd:$fd'" "fd $fd is not" -- --backend "tap:$tap" \
 		--nic --socket-path "$sock.1" --backend "tap-fd:$fd"
+	! $brief || break
 done
 
 # From systemd: a listening socket as fd 3, which a .socket unit would have opened. The process stays the same.
@@ -285,6 +292,7 @@ if grep -qF "xdp:IFNAME" "$scratch/help"; then
 	refuses --backend "'xdp'" xdp:IFNAME -- --backend xdp
 	for value in start-queue=-1 mode=drv copy=no busy-poll=0; do
 		refuses --backend "'xdp:lo,$value'" "${value%=*} '${value#*=}' must be" -- --backend "xdp:lo,$value"
+		! $brief || break
 	done
 	refuses --backend "'speed'" start-queue mode copy -- --backend xdp:lo,speed=1
 	refuses --backend share "--mac MAC" -- --backend xdp:lo,share

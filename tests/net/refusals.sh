@@ -5,6 +5,9 @@
 scratch=$(mktemp -d)
 bad=0
 n=0 # cases so far
+# Under a sanitizer, where each start takes a tenth of a second, one value of those that end at one place of the code.
+brief=false
+[ -z "${TXRING_BRIEF-}" ] || brief=true
 
 # What most scripts end with: their daemon, even a stopped one, and their files go.
 leave()

@@ -60,9 +60,11 @@ refuses --vhost "'qemu'" -- --vhost qemu
 refuses --vhost-device "''" path -- --vhost-device ""
 for value in "" x "3," 3,x -1 1.5 9999999; do
 	refuses --vhost-fd "'$value'" -- --vhost-fd "$value"
+	! $brief || break
 done
 for value in "" 0us 50 1us2 2s 1000001us 50ns us; do
 	refuses --vhost-poll "'$value'" "1us to 1s" -- --vhost-poll "$value"
+	! $brief || break
 done
 refuses --vhost-fd "--vhost disable" -- --vhost disable --vhost-fd 0
 refuses --vhost-device "--vhost disable" -- --vhost disable --vhost-device "$none"
@@ -111,10 +113,12 @@ says "no card 'nic1'" -- "${ctl[@]}" show nic1
 says "no card 'nic1'" -- "${ctl[@]}" vhost off nic1
 for command in "" bogus "show a b" "$(printf 'a%.0s' {1..255})"; do
 	says "'show [NIC]'" -- "${ctl[@]}" "$command"
+	! $brief || break
 done
 for command in vhost "vhost maybe" "vhost on a b"; do
 	# shellcheck disable=SC2086
 	says "'vhost on|off [NIC]'" -- "${ctl[@]}" $command
+	! $brief || break
 done
 says "65536 bytes" -- "${ctl[@]}" show "$(printf 'a%.0s' {1..65536})"
 # Another may not take it; one that was killed leaves a socket that does not matter.
