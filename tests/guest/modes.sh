@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # modes.sh iothread|timer: a Linux guest networks through txringd in this tx mode, and goes on doing
-# so after QEMU and txringd were restarted under the others, in the mode iothread the guest, too. The time that
+# so after txringd was restarted under it, in the mode iothread the guest and QEMU, too. The time that
 # the mode itself costs shows in the round trips: timer's delay as a floor that none may undercut; of
 # iothread only that it has none of timer's 2 ms, as an emulated guest takes 100 to 800 us itself.
 # shellcheck source=checks.sh
@@ -28,11 +28,11 @@ if [ "$mode" = iothread ]; then
 	guest_tell "reboot -f"
 	guest_wait
 	works "guest rebooted"
+	guest_stop KILL
+	guest_start
+	guest_wait
+	works "QEMU killed and started again"
 fi
-guest_stop KILL
-guest_start
-guest_wait
-works "QEMU killed and started again"
 txringd_stop KILL
 case $mode in
 iothread)	txringd_start --txmode bh ;;

@@ -20,7 +20,7 @@ echo_over()
 	driver_start "$@"
 	driver_ready
 	negotiated VERSION_1 "${features[@]}"
-	pings 300
+	pings 100
 	echo "ok: $txmode, $name"
 }
 

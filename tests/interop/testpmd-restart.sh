@@ -10,7 +10,7 @@ need_all "$1"
 txmode=$2
 
 device_start --socket-path "$socket" --txmode "$txmode"
-for end in driver_quit driver_kill driver_quit; do
+for end in driver_kill driver_quit; do
 	driver_start queue_size=256
 	driver_ready
 	pings 100
@@ -24,7 +24,7 @@ done
 device_quit
 
 driver_start queue_size=256,server=1
-for round in 1 2 3; do
+for round in 1 2; do
 	device_start --socket-path "$socket" --client --txmode "$txmode"
 	driver_ready
 	pings 100

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # usage: afxdp.sh
-# On one end of a veth, by AF_XDP, before a container on the other: echoes, and 20 MB each way, with split
+# On one end of a veth, by AF_XDP, before a container on the other: echoes, and 6 MB each way, with split
 # rings and packed ones.
 # shellcheck source=lib.sh disable=SC2154
 . "$(dirname "$0")/lib.sh"
