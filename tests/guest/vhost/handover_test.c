@@ -339,7 +339,7 @@ static void no_notification_is_lost(void **state)
 	for (i = 0; i < array_size(cfgs); i++) {
 		start(&cfgs[i], "default");
 		assert_kernel();
-		ask_for(n_handovers / 5 + 1);
+		ask_for(n_handovers / 2 + 1);
 		while (asker.left)
 			lab_ping(&lab, 1);
 		lab_close(&lab);
