@@ -332,7 +332,8 @@ class UmlGuest(Guest):
             "unshare", "--pid", "--fork", "--kill-child",
             "setsid", "sh", "-c", UML_START, "sh", *fifos, session_nice(),
             self.kernel, f"mem={MEMORY_MB}M", f"initrd={self.initrd}", f"uml_dir={self.scratch}",
-            "quiet", "con=null", "con0=null,fd:1", "ssl=null", "ssl0=fd:7,fd:8",
+            "quiet", "pty.legacy_count=0", "con=null", "con0=null,fd:1", "ssl=null",
+            "ssl0=fd:7,fd:8",
             f"virtio_uml.device={os.path.join(self.scratch, self.daemon.id)}.sock:1"])
 
     def pin(self):

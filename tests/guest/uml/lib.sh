@@ -10,12 +10,12 @@
 guest_kind=uml
 
 # The console port is a serial line here. unshare: a killed user-mode Linux leaves processes behind.
-# uml_dir: else it writes to $HOME.
+# uml_dir: else it writes to $HOME. pty.legacy_count: else it starts a process for each of 512 terminals.
 guest_start()
 {
 	port_open
 	mortal ip netns exec "$netns" unshare --pid --fork --kill-child \
-		"$guest_vmlinux" mem=256M "initrd=$guest_initrd" "uml_dir=$lab" quiet \
+		"$guest_vmlinux" mem=256M "initrd=$guest_initrd" "uml_dir=$lab" quiet pty.legacy_count=0 \
 		con=null con0=null,fd:1 ssl=null ssl0=fd:7,fd:8 \
 		"virtio_uml.device=$lab/vu.sock:1" </dev/null >>"$lab/console.log" 2>&1 &
 	guest_pid=$!
