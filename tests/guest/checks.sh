@@ -251,10 +251,10 @@ udp()
 	[ "$ours" -eq 0 ] || fail "txringd dropped $ours, and had no reason to"
 }
 
-# transfer: a file goes to the guest and comes back, through the web servers of both sides.
+# transfer [MB]: a file goes to the guest and comes back, through the web servers of both sides.
 transfer()
 {
-	local sum
+	local mb=${1:-6} sum
 
 	if [ ! -d "$lab/web" ]; then
 		mkdir "$lab/web"
@@ -262,14 +262,14 @@ transfer()
 		helper_pids+=($!)
 		disown $!
 	fi
-	head -c 6000000 /dev/urandom >"$lab/web/there"
+	head -c "${mb}000000" /dev/urandom >"$lab/web/there"
 	sum=$(md5sum <"$lab/web/there")
 	guest "wget -q -O /srv/file http://$host_ip:8080/there"
 	[ "$(guest "md5sum </srv/file")" = "$sum" ] || fail "the file arrived changed"
 	host busybox wget -q -O "$lab/web/back" http://$guest_ip/file
 	[ "$(md5sum <"$lab/web/back")" = "$sum" ] || fail "the file came back changed"
 	guest "rm /srv/file"
-	step "6 MB there and back"
+	step "$mb MB there and back"
 }
 
 # Pings of three sizes, N of the smallest; TCP, UDP and a file, both ways.
