@@ -196,6 +196,7 @@ def level(values, sessions, covariate=None):
 
 def ratio(pairs, sessions, covariate=None):
     """Of (a, b) of one round each: a / b. None if none was measured, or one of them is 0."""
+    pairs = list(pairs)
     if any(v is not None and v <= 0 for pair in pairs for v in pair):
         return None
     found = of_pairs([None if None in pair else math.log(pair[0] / pair[1]) for pair in pairs],

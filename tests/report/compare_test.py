@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""bench/compare and bench/peers/runner.py without a back-end: the plan, retries, what is printed of made-up
-results, --fail-if. tests/interop/txbench-peers.py starts back-ends.
+"""bench/compare and bench/peers' runner.py and testpmd.py without a back-end: the plan, retries, what is printed
+of made-up results, --fail-if. tests/interop/txbench-peers.py starts back-ends.
 
 usage: compare_test.py COMPARE
 """
@@ -214,6 +214,20 @@ def test_tables(module, out):
     limits(module, out)
 
 
+def test_windows(path):
+    """What dpdk-ring and dpdk-xdp say of their windows: each stack's ratio to DPDK, and whether that is enough."""
+    windows = load("testpmd", os.path.join(os.path.dirname(path), "peers", "testpmd.py"))
+    turns = [{"rates": {"txringd poll": ours * drift, "dpdk": 1e6 * drift}, "class": "mid",
+              "c2c_ns": {"txringd poll": 140, "dpdk": 140}}
+             for drift, ours in zip((1.0, 1.3, 0.8, 1.1), (1.21e6, 1.19e6, 1.2e6, 1.2e6))]
+    row = {"turns": turns, "stalls": {"txringd poll": 0, "dpdk": 0}, "notes": {}}
+    bench = types.SimpleNamespace(unit=("kpps", 1e3), targets={"tx": 1.1, "io": 1.4}, noted="")
+    text = windows.tables(bench, [("one", {"tx 64": row, "io 64": row})])
+    told = [line.split() for line in text[text.index("to dpdk"):].splitlines() if line[:2] in ("tx", "io")]
+    expect(len(told) == 2 and all(words[2:4] == ["x1.20", "more"] for words in told), f"ratios: {text}")
+    expect([words[-1] for words in told] == ["met", "missed"] and "1 met, 1 missed (0 of" in text, f"targets: {text}")
+
+
 def limits(module, out):
     for limit, broken in (("wire.p99>1us", 4), ("txringd:iothread p99>1us", 2), ("p99>1s", 0), ("cpu>1ns", 8),
                           ("qemu:bh ratio p50>0.1", None), ("qemu:timer ratio wire.p50>3", 1),
@@ -237,6 +251,7 @@ def limits(module, out):
 def main(path):
     module = load("compare", path)
     test_plan(module.runner)
+    test_windows(path)
     with tempfile.TemporaryDirectory() as scratch:
         for test, argument in ((test_retries, module.runner), (test_absent, module.runner),
                                (test_no_result, module.runner), (test_tables, module)):
