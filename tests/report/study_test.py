@@ -232,6 +232,22 @@ def test_words(blocks):
         expect(words in blocks["run"], f"no word of '{words}' in:\n{blocks['run']}")
 
 
+def test_page(page):
+    """What is published: the answer says of a rate what the table of all rates says of it."""
+    with open(page, encoding="utf-8") as file:
+        blocks = dict(re.findall(r"<!-- bench/study begin ([a-z0-9-]+) -->\n(.*?)<!-- end -->", file.read(), re.S))
+    words = {"more": "more", "less": "less", "same": "same", "?": "not told apart", "few": "too few pairs"}
+    compared = 0
+    for state, pair, costs in re.findall(r"- \*\*(\w+)\*\*, (.+), by .*Total cost of a frame: (.*); break-even",
+                                         blocks["answer"]):
+        for verdict, rates in re.findall(r"([a-z ]+) at ([^;]*)", costs):
+            for rate in re.findall(r"([0-9,]+) \(x", rates):
+                cell = row(blocks["cost-ratio"], f"{state}, {rate}/s")[pair.replace(" against ", " : ")]
+                same(f"verdict of {state}, {pair}, {rate}/s", words[cell.split()[1]], verdict.strip())
+                compared += 1
+    expect(compared >= 20, f"the answer names {compared} rates")
+
+
 def test_model(blocks):
     got = row(blocks["model"], f"idle, 1,000/s, {TIMER}")
     wait = WAKE_NS + 150e3 + LATE_NS
@@ -328,6 +344,7 @@ def main():
     blocks = tables(top)
     test_figures(blocks)
     test_comparisons(blocks)
+    test_page(PAGE)
     test_words(blocks)
     test_model(blocks)
     test_delays(blocks)
@@ -340,5 +357,6 @@ def main():
 
 if __name__ == "__main__":
     STUDY = load("study", sys.argv[1])
+    PAGE = os.path.join(os.path.dirname(os.path.realpath(sys.argv[1])), "../docs/iothread-vs-timer.md")
     with tempfile.TemporaryDirectory() as SCRATCH:
         sys.exit(main())
