@@ -29,7 +29,7 @@
 
 #define CHUNKS  64
 #define CHUNK   4096
-#define WAIT_MS 100
+#define WAIT_MS 1000
 #define LEN     60
 
 struct xsk {

@@ -49,7 +49,7 @@ void ends_send(const uint8_t *to);
 void ends_send_frame(const uint8_t *to, uint32_t len, const struct virtio_net_hdr_v1 *hdr,
 		     unsigned vlan);
 
-/* Did the last frame get there? Waits for it, and for none for 100 ms. */
+/* Did the last frame get there? Waits for it, and for none for a second. */
 bool ends_xsk_got(struct xsk *x);
 bool ends_host_got(int host);
 bool ends_group_got(int group);
