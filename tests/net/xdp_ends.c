@@ -72,6 +72,7 @@ int ends_set_up(void **state)
 	peer_ip("link add " NEAR " type veth peer name " FAR);
 	peer_ip("link set " NEAR " up");
 	peer_open(&far, FAR);
+	assert_true(peer_wait_link(&far, NEAR));
 	return 0;
 }
 
