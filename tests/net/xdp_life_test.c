@@ -544,31 +544,30 @@ static int tear_down(void **state)
 		name, test, NULL, tear_down, fate \
 	}
 
+static struct fate down = { { 0 }, "it is down", true, false, set_down, set_up };
+static struct fate down_generic = { GENERIC, "it is down", true, true, set_down, set_up };
+static struct fate down_loaded = {
+	{ .txmode = "timer" }, "it is down", true, true, set_down, set_up
+};
+static struct fate far_down = {
+	{ 0 }, "it has no carrier", false, false, set_far_down, set_far_up
+};
+static struct fate far_down_loaded = { { .txmode = "poll" }, "it has no carrier", false, true,
+				       set_far_down,         set_far_up };
+static struct fate removed = { { 0 }, "it was removed", true, false, remove_veth, make_veth };
+static struct fate removed_loaded = { { .queues = 2 }, "it was removed", true, true,
+				      remove_veth,     make_veth };
+static struct fate removed_generic = {
+	GENERIC, "it was removed", true, true, remove_veth, make_veth
+};
+static struct fate ended = { { 0 }, "it was removed", true, true, end_namespace, make_namespace };
+static struct fate mtu = { { 0 }, NULL, true, true, raise_mtu, lower_mtu };
+static struct fate mtu_generic = { GENERIC, NULL, true, true, raise_mtu, lower_mtu };
+static struct fate renamed = { { 0 }, NULL, true, false, rename_it, rename_back };
+static struct rig_config native, generic = GENERIC;
+
 int main(int argc, char **argv)
 {
-	static struct fate down = { { 0 }, "it is down", true, false, set_down, set_up };
-	static struct fate down_generic = { GENERIC, "it is down", true, true, set_down, set_up };
-	static struct fate down_loaded = {
-		{ .txmode = "timer" }, "it is down", true, true, set_down, set_up
-	};
-	static struct fate far_down = { { 0 }, "it has no carrier", false,
-					false, set_far_down,        set_far_up };
-	static struct fate far_down_loaded = {
-		{ .txmode = "poll" }, "it has no carrier", false, true, set_far_down, set_far_up
-	};
-	static struct fate removed = {
-		{ 0 }, "it was removed", true, false, remove_veth, make_veth
-	};
-	static struct fate removed_loaded = { { .queues = 2 }, "it was removed", true, true,
-					      remove_veth,     make_veth };
-	static struct fate removed_generic = { GENERIC, "it was removed", true,
-					       true,    remove_veth,      make_veth };
-	static struct fate ended = { { 0 }, "it was removed", true,
-				     true,  end_namespace,    make_namespace };
-	static struct fate mtu = { { 0 }, NULL, true, true, raise_mtu, lower_mtu };
-	static struct fate mtu_generic = { GENERIC, NULL, true, true, raise_mtu, lower_mtu };
-	static struct fate renamed = { { 0 }, NULL, true, false, rename_it, rename_back };
-	static struct rig_config native, generic = GENERIC;
 	const struct CMUnitTest tests[] = {
 		TEST("down and up", goes_on, &down),
 		TEST("down and up, generic, under load", goes_on, &down_generic),
