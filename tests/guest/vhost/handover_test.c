@@ -3,7 +3,7 @@
  * usage: handover_test TXRINGD [HAND-OVERS]
  *
  * txringd and the kernel's vhost-net take turns at one tap and one guest, and every frame between
- * them is numbered and compared. HAND-OVERS in each direction with each engine, 250 unless given.
+ * them is numbered and compared. HAND-OVERS in each direction with each engine, 1000 unless given.
  * Runs in tests/guest/vm, in a network namespace of its own (tests/net/run.sh).
  */
 #include <errno.h>
@@ -37,7 +37,7 @@
 
 static struct lab lab;
 static char control[sizeof(((struct sockaddr_un *)0)->sun_path)];
-static unsigned n_handovers = 250;
+static unsigned n_handovers = 1000;
 
 /* Hand-overs that are asked for while frames flow: lab.turn never waits for an answer. */
 struct asker {
@@ -339,7 +339,7 @@ static void no_notification_is_lost(void **state)
 	for (i = 0; i < array_size(cfgs); i++) {
 		start(&cfgs[i], "default");
 		assert_kernel();
-		ask_for(n_handovers / 2 + 1);
+		ask_for(n_handovers / 5 + 1);
 		while (asker.left)
 			lab_ping(&lab, 1);
 		lab_close(&lab);
