@@ -75,7 +75,7 @@ static void expect_no_carrier(void)
 {
 	const char *command = "ip -o link show " LAB_TAP " | grep -q NO-CARRIER";
 
-	for (unsigned i = 0; i < 200 && system(command) != 0; i++)
+	for (unsigned i = 0; i < 3000 && system(command) != 0; i++)
 		usleep(10000);
 	assert_int_equal(system(command), 0);
 }

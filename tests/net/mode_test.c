@@ -188,7 +188,7 @@ static void drained(void **state)
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(driver_net_send(lab.net, 0, &hdr, lab.frame, len, 0), 0);
 	/* The kick has come when the engine has heard it. */
-	for (unsigned i = 0; i < 1000 && !lab_counter(&lab, "tx", "kicks"); i++)
+	for (unsigned i = 0; i < 30000 && !lab_counter(&lab, "tx", "kicks"); i++)
 		usleep(1000);
 	asserts("drain nic0", " us: pair 0: the tx mode's time had not come\nok\n");
 	assert_int_equal(lab_counter(&lab, "tx", "frames"), 5);

@@ -80,7 +80,7 @@ bool peer_wait_link(const struct peer *peer, const char *ifname)
 
 	strncpy(flags.ifr_name, ifname, IFNAMSIZ - 1);
 	strncpy(link.ifr_name, ifname, IFNAMSIZ - 1);
-	for (unsigned i = 0; i < 200; i++) {
+	for (unsigned i = 0; i < 3000; i++) {
 		/* The queues come after the flag, but under the same lock, which GLINK takes. */
 		if (!ioctl(peer->fd, SIOCGIFFLAGS, &flags) && flags.ifr_flags & IFF_RUNNING &&
 		    !ioctl(peer->fd, SIOCETHTOOL, &link) && value.data)

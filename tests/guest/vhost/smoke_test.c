@@ -469,7 +469,7 @@ static void test_tap_down(void **state)
 	card->v.sys = &slow;
 	vhost_start(card);
 	card->v.sys = &vhost_net_linux;
-	for (i = 0; i < 200 && load_acquire(&used->idx) != (uint16_t)(BASE + 3); i++)
+	for (i = 0; i < 3000 && load_acquire(&used->idx) != (uint16_t)(BASE + 3); i++)
 		usleep(10000);
 	assert_int_equal((uint16_t)(used->idx - BASE), 3);
 }
