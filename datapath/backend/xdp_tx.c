@@ -3,9 +3,10 @@
  * How a frame leaves by AF_XDP: xdp_tx_send -> xdp_tx_frame (copy into chunks, descriptors) ->
  * xdp_tx_kick (the system call that makes the kernel send) -> xdp_tx_reap (completions).
  *
- * Chunks are used in ring order, and descriptor i of the tx ring names chunk i: both run from 0 to
- * XDP_TX_CHUNKS. The kernel completes them in whatever order; a chunk whose predecessors are not
- * complete waits, so frames complete in order.
+ * Chunks are used in the order of the tx ring's descriptors. The kernel completes them in whatever
+ * order; a chunk whose predecessors are not complete waits, so frames complete in order. When none
+ * is in flight, the first chunk follows: the few that a turn needs stay in the CPU's cache, where
+ * all XDP_TX_CHUNKS have no room.
  *
  * In copy mode the kernel sends within our sendto(), and tells by errno what it did with the last
  * descriptor that it took. Its consumer index lags: Linux before 6.17 writes it only when it has
@@ -38,9 +39,15 @@ struct xdp_tx_meta {
 
 _Static_assert(sizeof(struct xdp_tx_meta) <= XDP_TX_ROOM, "metadata fits in front of a frame");
 
+/* The chunk of descriptor idx. */
+static uint32_t chunk_of(const struct xdp_tx *t, uint32_t idx)
+{
+	return (idx - t->first) % XDP_TX_CHUNKS;
+}
+
 static struct xdp_slot *slot_of(struct xdp_tx *t, uint32_t idx)
 {
-	return &t->slots[idx % XDP_TX_CHUNKS];
+	return &t->slots[chunk_of(t, idx)];
 }
 
 static uint32_t room(const struct xdp_tx *t)
@@ -48,15 +55,22 @@ static uint32_t room(const struct xdp_tx *t)
 	return XDP_TX_CHUNKS - (t->tail - t->head);
 }
 
-/* Where the frame's bytes lie in chunk idx, as an offset in the UMEM. */
+/* Where the frame's bytes lie in the chunk of descriptor idx, as an offset in the UMEM. */
 static uint64_t chunk_at(const struct xdp_tx *t, uint32_t idx)
 {
-	return ((uint64_t)(idx % XDP_TX_CHUNKS) << t->sock->chunk_shift) + XDP_TX_ROOM;
+	return ((uint64_t)chunk_of(t, idx) << t->sock->chunk_shift) + XDP_TX_ROOM;
 }
 
 static uint8_t *chunk(const struct xdp_tx *t, uint32_t idx)
 {
 	return t->sock->umem + chunk_at(t, idx);
+}
+
+/* Before frames are added: what is in flight keeps its chunks. */
+static void begin(struct xdp_tx *t)
+{
+	if (t->head == t->tail)
+		t->first = t->tail;
 }
 
 void xdp_tx_init(struct xdp_tx *t, struct xdp_sock *sock)
@@ -210,7 +224,7 @@ static uint32_t pending(struct xdp_tx *t)
 	return left;
 }
 
-/* The frame of chunk idx is lost: count it, once for all its chunks. */
+/* The frame that descriptor idx is of is lost: count it, once for all its chunks. */
 static void lose(struct xdp_tx *t, uint32_t idx)
 {
 	while (!slot_of(t, idx)->last)
@@ -303,8 +317,9 @@ static void xdp_tx_reap(struct xdp_tx *t)
 	struct xdp_slot *slot;
 
 	for (; n; n--)
-		slot_of(t, (uint32_t)(*xdp_ring_addr(comp, comp->idx++) >> t->sock->chunk_shift))
-			->done = true;
+		t->slots[(*xdp_ring_addr(comp, comp->idx++) >> t->sock->chunk_shift) %
+			 XDP_TX_CHUNKS]
+			.done = true;
 	xdp_ring_release(comp);
 	for (; t->head != t->tail && (slot = slot_of(t, t->head))->done; t->head++)
 		t->n_done += slot->frames;
@@ -316,6 +331,7 @@ unsigned xdp_tx_send(struct xdp_tx *t, const struct frame *frames, unsigned n,
 	enum xdp_fate fate;
 	unsigned i;
 
+	begin(t);
 	for (i = 0; i < n; i++) {
 		fate = t->down ? XDP_REFUSED : add_frame(t, &frames[i]);
 		if (fate == XDP_NO_ROOM)
@@ -363,6 +379,7 @@ int xdp_tx_word(struct xdp_tx *t, const void *frame, uint32_t len)
 	if (t->down)
 		return -ENETDOWN;
 	xdp_tx_reap(t);
+	begin(t);
 	if (!room(t))
 		return -EAGAIN;
 	memcpy(chunk(t, t->tail), frame, len);
@@ -383,7 +400,7 @@ void xdp_tx_restart(struct xdp_tx *t)
 			lose(t, idx);
 	}
 	disown(t);
-	t->head = t->tail = t->taken = 0;
+	t->head = t->tail = t->taken = t->first = 0;
 	t->stuck = false;
 	store_relaxed(&t->down, false);
 }

@@ -26,6 +26,7 @@ struct xdp_tx {
 	bool down;        /* the socket is dead: every frame is dropped; read by any thread */
 
 	uint32_t head, tail; /* run free; chunks in use: those from head on, before tail */
+	uint32_t first;      /* the descriptor that has chunk 0 */
 	uint32_t taken;      /* the kernel has chunks up to this one, and maybe more */
 	unsigned n_done;     /* frames that are complete, and not yet reported */
 	unsigned drops;      /* chains of frames that were lost since the counters were at hand */

@@ -136,6 +136,42 @@ static void test_in_order(void **state)
 	each(in_order, 11);
 }
 
+/* The chunk of the frame that was sent last. */
+static uint32_t last_chunk(struct rig *r)
+{
+	struct xdp_ring *tx = &r->k.sock.tx;
+
+	return (uint32_t)(xdp_ring_desc(tx, tx->idx - 1)->addr >> r->k.sock.chunk_shift);
+}
+
+static void few_chunks(struct rig *r)
+{
+	for (unsigned i = 0; i < XDP_TX_CHUNKS; i++) {
+		send_many(r, 3);
+		assert_int_equal(last_chunk(r), 2);
+		expect(r, 3, 0);
+	}
+	r->k.hold = true;
+	send_many(r, 2);
+	send_many(r, 2);
+	assert_int_equal(last_chunk(r), 3);
+	xdp_fake_complete(&r->k, 3, NULL);
+	expect(r, 3, 0);
+	send_many(r, 1);
+	assert_int_equal(last_chunk(r), 4);
+	xdp_fake_complete(&r->k, 2, NULL);
+	expect(r, 2, 0);
+	assert_int_equal(xdp_tx_word(&r->tx, r->bytes, 60), 0);
+	assert_int_equal(last_chunk(r), 0);
+}
+
+/* When no frame is in flight, the first chunk follows, and never one that is in flight. */
+static void test_few_chunks(void **state)
+{
+	(void)state;
+	each(few_chunks, 11);
+}
+
 static void refused_between(struct rig *r)
 {
 	struct frame bad;
@@ -669,23 +705,15 @@ static void test_plain(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in_order),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_room),
-		cmocka_unit_test(test_segments_lost),
-		cmocka_unit_test(test_no_carrier),
-		cmocka_unit_test(test_lost_between),
-		cmocka_unit_test(test_lost_behind_complete),
-		cmocka_unit_test(test_budget),
-		cmocka_unit_test(test_stuck),
-		cmocka_unit_test(test_interrupted),
-		cmocka_unit_test(test_zerocopy),
-		cmocka_unit_test(test_down),
-		cmocka_unit_test(test_goes_on),
-		cmocka_unit_test(test_cancel),
-		cmocka_unit_test(test_word),
-		cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_in_order),      cmocka_unit_test(test_few_chunks),
+		cmocka_unit_test(test_refused),       cmocka_unit_test(test_room),
+		cmocka_unit_test(test_segments_lost), cmocka_unit_test(test_no_carrier),
+		cmocka_unit_test(test_lost_between),  cmocka_unit_test(test_lost_behind_complete),
+		cmocka_unit_test(test_budget),        cmocka_unit_test(test_stuck),
+		cmocka_unit_test(test_interrupted),   cmocka_unit_test(test_zerocopy),
+		cmocka_unit_test(test_down),          cmocka_unit_test(test_goes_on),
+		cmocka_unit_test(test_cancel),        cmocka_unit_test(test_word),
+		cmocka_unit_test(test_restart),       cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_plain),
 	};
 
