@@ -39,17 +39,23 @@ static uint64_t tx_queue_publish(struct tx_queue *q, unsigned n, uint64_t from_n
 	return now_ns;
 }
 
-/* Give back to the driver what the backend has completed since it was asked last. */
-static void tx_queue_reap(struct tx_queue *q)
+/* done frames of those in flight have completed: give their chains back to the driver. */
+static void tx_queue_land(struct tx_queue *q, unsigned done)
 {
 	unsigned before = tx_flight_count(&q->flight);
 
-	if (q->bq->ops->tx_done && before &&
-	    tx_flight_complete(&q->flight, &q->vq, q->bq->ops->tx_done(q->bq))) {
+	if (tx_flight_complete(&q->flight, &q->vq, done)) {
 		before -= tx_flight_count(&q->flight);
 		latency_done(q->latency,
 			     tx_queue_publish(q, before, latency_oldest_sent(q->latency)), before);
 	}
+}
+
+/* Give back to the driver what the backend has completed since it was asked last. */
+static void tx_queue_reap(struct tx_queue *q)
+{
+	if (q->bq->ops->tx_done && tx_flight_count(&q->flight))
+		tx_queue_land(q, q->bq->ops->tx_done(q->bq));
 }
 
 /*
@@ -67,7 +73,8 @@ static unsigned tx_queue_left(const struct tx_queue *q, unsigned n)
  */
 static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, struct turn *turn, bool *full)
 {
-	unsigned room = q->vq.size - tx_flight_count(&q->flight), taken = 0, popped;
+	unsigned flying = tx_flight_count(&q->flight), room = q->vq.size - flying;
+	unsigned taken = 0, done, popped;
 	struct coalesce merged;
 	struct tx_batch b;
 
@@ -84,12 +91,16 @@ static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, struct turn *turn
 	tx_batch_settle(&b, &q->vq, &q->rules, &q->stats, taken);
 	turn_take(turn, b.n_chains, b.bytes);
 	probe_4(send, q->nic, q->pair, b.n_chains, b.bytes);
-	if (q->bq->ops->tx_done) {
+	done = b.n_frames;
+	if (q->bq->ops->tx_done && (flying || done))
+		done = q->bq->ops->tx_done(q->bq);
+	/* When all are complete at once, no chain needs to wait in the flight ring. */
+	if (flying || done < b.n_frames) {
 		tx_batch_fly(&b, &q->flight);
 		if (popped)
 			latency_sent(q->latency, iothread_stamp_ns(q->thread), b.n_chains,
 				     tx_queue_left(q, popped - b.n_chains));
-		tx_queue_reap(q);
+		tx_queue_land(q, done);
 	} else if (b.n_chains) {
 		tx_batch_push(&b, &q->vq);
 		latency_batch(q->latency,
