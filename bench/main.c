@@ -16,9 +16,9 @@ static const struct {
 	const char *name;
 	void (*run)(const struct bench_options *opt);
 } benches[] = {
-	{ "tx-null", bench_tx_null }, { "bulk", bench_bulk },     { "pairs", bench_pairs },
-	{ "rx-tap", bench_rx_tap },   { "rx-xdp", bench_rx_xdp }, { "idle", bench_idle },
-	{ "offload", bench_offload },
+	{ "tx-null", bench_tx_null }, { "bulk", bench_bulk },       { "pairs", bench_pairs },
+	{ "rx-tap", bench_rx_tap },   { "tx-xdp", bench_tx_xdp },   { "rx-xdp", bench_rx_xdp },
+	{ "idle", bench_idle },       { "offload", bench_offload },
 };
 
 static void run(const char *name, const struct bench_options *opt)

@@ -28,6 +28,7 @@ void bench_tx_null(const struct bench_options *opt);
 void bench_bulk(const struct bench_options *opt);
 void bench_pairs(const struct bench_options *opt);
 void bench_rx_tap(const struct bench_options *opt);
+void bench_tx_xdp(const struct bench_options *opt);
 void bench_rx_xdp(const struct bench_options *opt);
 void bench_idle(const struct bench_options *opt);
 void bench_offload(const struct bench_options *opt);

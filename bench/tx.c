@@ -12,10 +12,17 @@
  *
  * And over eight queue pairs that share one iothread, beside one pair: the driver offers frames in
  * turns of one batch.
+ *
+ * And through AF_XDP, onto a veth whose peer drops them in native XDP. Beside it a bare loop that
+ * copies as many bytes and has no ring. Both rings are kept full: no CPU time is waiting.
  */
 #include <string.h>
+#include <unistd.h>
 
+#include "bench/packet.h"
 #include "bench/subject.h"
+#include "bench/veth.h"
+#include "bench/xsk.h"
 #include "virtio/base.h"
 #include "virtio/virtq.h"
 
@@ -23,11 +30,14 @@
 #define OFFER_BATCH 32 /* chains that the driver fills before it makes them visible */
 #define POP_BATCH   64
 #define PAIRS       8
+#define XDP_BUFFERS 256
+#define XDP_KICK    64
 
 struct tx_bench {
 	struct subject subject, one; /* one: with a single pair */
 	bool fresh;
-	uint64_t n; /* frames of a window */
+	uint64_t n;   /* frames of a window */
+	uint32_t len; /* bytes of each */
 	/* A ring whose both halves are here, and the memory of its frames. */
 	struct arena arena;
 	struct gmem mem;
@@ -35,6 +45,9 @@ struct tx_bench {
 	struct virtq device;
 	/* The bench writes all headers (given), the worker reads them (taken), in turn. */
 	uint32_t given, taken;
+	/* The bare loop, and as many frames as the guest's ring has. */
+	struct xsk xsk;
+	uint8_t (*frames)[XSK_CHUNK];
 };
 
 /* The daemon. */
@@ -43,7 +56,7 @@ struct tx_bench {
 static unsigned offer(const struct tx_bench *b, const struct driver_net *net,
 		      struct driver_net_pair *p, unsigned n, uint64_t *back)
 {
-	struct chain_part part = { .len = net->hdr_len + FRAME_LEN };
+	struct chain_part part = { .len = net->hdr_len + b->len };
 	unsigned room = ring_reserve(&p->tx, n), i;
 
 	for (i = 0; i < room; i++) {
@@ -232,6 +245,21 @@ static double lines_window(void *ctx)
 	return measure_worker_join();
 }
 
+/* AF_XDP without a ring. */
+
+static double bare_xdp_window(void *ctx)
+{
+	struct tx_bench *b = ctx;
+	uint64_t start = measure_ns(CLOCK_THREAD_CPUTIME_ID);
+
+	for (uint64_t i = 0; i < b->n; i++) {
+		xsk_add(&b->xsk, b->frames[i % XDP_BUFFERS], b->len);
+		if (i % XDP_KICK == XDP_KICK - 1)
+			xsk_kick(&b->xsk);
+	}
+	return (double)(measure_ns(CLOCK_THREAD_CPUTIME_ID) - start) / (double)b->n;
+}
+
 /* The rows. */
 
 static uint64_t frames(const struct bench_options *opt)
@@ -241,7 +269,7 @@ static uint64_t frames(const struct bench_options *opt)
 
 static void null_case(const struct bench_options *opt, unsigned size, bool fresh)
 {
-	struct tx_bench b = { .fresh = fresh, .n = frames(opt) };
+	struct tx_bench b = { .fresh = fresh, .n = frames(opt), .len = FRAME_LEN };
 	struct measure_row row = { .bench = "tx-null",
 				   .unit = "ns/frame",
 				   .ceiling = fresh ? "reading its line" : "ring verbs in cache",
@@ -277,7 +305,7 @@ void bench_tx_null(const struct bench_options *opt)
 
 void bench_pairs(const struct bench_options *opt)
 {
-	struct tx_bench b = { .n = frames(opt) };
+	struct tx_bench b = { .n = frames(opt), .len = FRAME_LEN };
 	struct measure_row row = { .bench = "pairs",
 				   .unit = "ns/frame",
 				   .ceiling = "1 pair",
@@ -292,4 +320,50 @@ void bench_pairs(const struct bench_options *opt)
 	measure_row(&row, &b, "tx null, %d bytes, %d pairs of 256", FRAME_LEN, PAIRS);
 	subject_stop(&b.one);
 	subject_stop(&b.subject);
+}
+
+static void xdp_case(const struct bench_options *opt, uint32_t len)
+{
+	static uint8_t buffers[XDP_BUFFERS][XSK_CHUNK];
+	struct tx_bench b = { .n = frames(opt) / 4, .len = len, .frames = buffers };
+	struct measure_row row = { .bench = "tx-xdp",
+				   .unit = "ns/frame",
+				   .ceiling = "bare AF_XDP",
+				   .max_ratio = 1.10,
+				   .subject = send_window,
+				   .against = bare_xdp_window,
+				   .against_by_worker = true,
+				   .pairs = bench_pairs_of(opt, 60) };
+
+	int drops[2];
+
+	veth_make("bts");
+	veth_make("btb");
+	drops[0] = veth_drop("btsp");
+	drops[1] = veth_drop("btbp");
+	xsk_init(&b.xsk, "btb");
+	subject_start(&b.subject, opt->txringd,
+		      &(struct subject_config){ .backend = "xdp:bts", .ring_size = XDP_BUFFERS });
+	ring_disarm_call(&b.subject.net->pairs[0].tx);
+	for (unsigned i = 0; i < XDP_BUFFERS; i++) {
+		uint8_t *guests =
+			b.subject.net->pairs[0].tx_bufs + (size_t)i * b.subject.net->tx_stride;
+
+		packet_frame(buffers[i], len);
+		memcpy(guests + b.subject.net->hdr_len, buffers[i], len);
+	}
+	row.tid = b.subject.tid;
+	measure_row(&row, &b, "tx xdp, %u bytes", len);
+	subject_stop(&b.subject);
+	xsk_deinit(&b.xsk);
+	close(drops[0]);
+	close(drops[1]);
+	veth_delete("btb");
+	veth_delete("bts");
+}
+
+void bench_tx_xdp(const struct bench_options *opt)
+{
+	xdp_case(opt, 64);
+	xdp_case(opt, PACKET_MAX);
 }
