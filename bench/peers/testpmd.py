@@ -12,6 +12,7 @@ With --json all turns are kept, and --with reads those of earlier runs: each run
 import argparse
 import collections
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -84,13 +85,14 @@ class Testpmd(Peer):
                                       stderr=subprocess.STDOUT, process_group=0)
         os.set_blocking(self.child.stdout.fileno(), False)
 
-    def start(self, world, cpu, vdevs, driver=False):
+    def start(self, world, cpu, vdevs, driver=False, paced=False):
         memory = ["--in-memory", *["--single-file-segments"] * driver] if world.huge else \
             ["--no-huge", f"--file-prefix={self.id}"]
         self.spawn(world.netns, cpu, world.scratch, [
             "stdbuf", "-oL", "dpdk-testpmd", "--lcores", f"0@{cpu},1@{cpu}", "--no-pci",
             "--no-telemetry", *memory, "-m", str(MEMORY_MB), *(f"--vdev={vdev}" for vdev in vdevs),
-            "--", "-i", "--no-mlockall", "--total-num-mbufs=16384"],
+            "--", "-i", "--no-mlockall", "--total-num-mbufs=16384",
+            *["--record-core-cycles"] * paced],
             env={**os.environ, "RUNTIME_DIRECTORY": world.scratch})
         for port in range(len(vdevs)):
             self.expect(rf"Port {port}: .*")
@@ -120,6 +122,12 @@ class Testpmd(Peer):
     def halt(self):
         self.say("stop", "Done")
 
+    def worked(self):
+        """(frames so far, seconds of the bursts that moved any): all else is looking in vain"""
+        m = self.say("show fwd stats all",
+                     r"total cycles=(\d+) / total \w+ packets=(\d+)\) at (\d+) MHz")
+        return int(m.group(2)), int(m.group(1)) / 1e6 / int(m.group(3))
+
     def count(self, what, port=0):
         """(packets received or sent so far, when that was counted)"""
         n = int(self.say(f"show port stats {port}", what + r"-packets: (\d+)").group(1))
@@ -131,6 +139,8 @@ class Testpmd(Peer):
 class Stack:
     """A back-end and its driver. peers: those that sleep while other stacks have their windows."""
     MODES = {}  # by operation: what a testpmd as back-end does, what the driver, how it starts
+    PACED = ()  # operations whose ceiling is the driver's own pace
+    pace = None  # frames per second that the driver would do if it never found none, last window
 
     def __init__(self, world, name, op):
         self.world, self.name, self.op = world, name, op
@@ -164,7 +174,7 @@ class Stack:
         self.driver = self.made(Testpmd("driver", None))
         self.driver.start(self.world, CPU_DRIVER, [
             f"net_virtio_user0,path={listener},queues=1,queue_size={RING}{options}", *vdevs],
-            driver=True)
+            driver=True, paced=self.op in self.PACED)
 
     def counters(self):
         """txringd's, {"tx_frames": 1, ...}; None: the back-end is another."""
@@ -208,16 +218,23 @@ class Stack:
         yield
         self.sleep()
 
+    def worked(self):
+        return self.driver.worked() if self.op in self.PACED else None
+
     def window(self, opt):
         """Frames per second, or None if other programs had the CPUs; --quick does not ask."""
         with self.awake():
             time.sleep(SETTLE_S)
+            worked = self.worked()
             before = [thread_times(p.child.pid) for p in self.peers]
             n0, t0 = self.count()
             time.sleep(opt.window_ms / 1000)
             n1, t1 = self.count()
             shares = [busy(thread_times(p.child.pid), b, t1 - t0)
                       for p, b in zip(self.peers, before)]
+            if worked:
+                (frames, seconds), (more, later) = worked, self.worked()
+                self.pace = (more - frames) / (later - seconds) if later > seconds else None
         if min(got for got, _ in shares) < MIN_SHARE and not opt.quick:
             return None
         self.stalls += min(ran for _, ran in shares) < MIN_RAN
@@ -229,28 +246,31 @@ class World(runner.Session):
 
     def __init__(self, opt):
         super().__init__(None, None, {}, CPU_DRIVER, CPU_DEVICE)
-        self.opt, self.nr_hugepages = opt, None
+        self.opt, self.nr_hugepages, self.hugepages_before = opt, None, None
 
     def __exit__(self, *_):
         super().__exit__()
         if self.nr_hugepages is not None:
-            with open(NR_HUGEPAGES, "w", encoding="ascii") as f:
-                f.write(str(self.nr_hugepages))
+            os.pwrite(self.nr_hugepages, self.hugepages_before, 0)
+            os.close(self.nr_hugepages)
 
     def get_hugepages(self):
         def info(name):
             with open("/proc/meminfo", encoding="ascii") as f:
                 return int(re.search(name + r":\s*(\d+)", f.read()).group(1))
         wanted = (3 + len(self.opt.txmodes)) * MEMORY_MB // 2
-        missing_now = wanted + 16 - info("HugePages_Free")
-        if info("Hugepagesize") != 2048 or missing_now <= 0:
+        if info("Hugepagesize") != 2048 or info("HugePages_Free") >= wanted + 16:
             return info("Hugepagesize") == 2048
         try:
-            with open(NR_HUGEPAGES, encoding="ascii") as f:
-                before = int(f.read())
-            with open(NR_HUGEPAGES, "w", encoding="ascii") as f:
-                self.nr_hugepages = before
-                f.write(str(before + missing_now))
+            # Locked until it is set back: others who make some and give them up would take ours.
+            fd = os.open(NR_HUGEPAGES, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        self.nr_hugepages, self.hugepages_before = fd, os.pread(fd, 32, 0)
+        more = wanted + 16 - info("HugePages_Free")
+        try:
+            os.pwrite(fd, b"%d" % (int(self.hugepages_before) + more), 0)
         except OSError:
             return False
         return info("HugePages_Free") >= wanted
@@ -268,6 +288,8 @@ class World(runner.Session):
             rates[s.name] = s.window(self.opt)
             distance.append(self.c2c())
             around[s.name] = statistics.mean(ns for ns, _ in distance[-2:])
+        if any(s.pace for s in stacks):
+            rates[CEILING] = max(s.pace for s in stacks)
         classes = {name for _, name in distance}
         return {"rates": rates, "c2c_ns": around,
                 "class": classes.pop() if len(classes) == 1 else "mixed"}
@@ -336,7 +358,7 @@ def merged(sessions):
 def tables(bench, sessions):
     """The levels of each stack, and the ratios to DPDK, as text."""
     rows, unit = merged(sessions), bench.unit
-    names = list(dict.fromkeys(s for row in rows.values() for s in row["stalls"]))
+    names = list(dict.fromkeys(s for row in rows.values() for s in row["turns"][0]["rates"]))
     others = [s for s in names if s != DPDK]
     levels = Table("", [unit[0], *names, "turns, distance of the CPUs"])
     ratios, targets = [], collections.Counter()
