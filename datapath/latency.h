@@ -72,12 +72,12 @@ struct latency_interval {
 /* What is kept of a queue, since its creation. */
 struct latency_record {
 	struct histogram residence; /* ns, of frames */
-	struct histogram to_sent; /* ns: seen -> the backend took it. Only where it is done later */
-	struct histogram to_used; /* ns: that -> used. Likewise; else the two are one moment */
-	struct histogram batch;   /* frames, of batches */
-	struct histogram wake;    /* ns: what made a run due -> it began */
-	struct histogram late;    /* ns: the time of a TX_AT plan -> the timer was called */
-	struct histogram run;     /* ns: runs that moved frames, without others' turns between */
+	struct histogram to_sent;   /* ns: seen -> the backend took it. Only of frames done later */
+	struct histogram to_used;   /* ns: that -> used. Likewise; else the two are one moment */
+	struct histogram batch;     /* frames, of batches */
+	struct histogram wake;      /* ns: what made a run due -> it began */
+	struct histogram late;      /* ns: the time of a TX_AT plan -> the timer was called */
+	struct histogram run;       /* ns: runs that moved frames, without others' turns between */
 	struct latency_interval intervals[2]; /* the present one, and the one before */
 };
 

@@ -91,16 +91,22 @@ static unsigned tx_queue_batch(struct tx_queue *q, unsigned n, struct turn *turn
 	tx_batch_settle(&b, &q->vq, &q->rules, &q->stats, taken);
 	turn_take(turn, b.n_chains, b.bytes);
 	probe_4(send, q->nic, q->pair, b.n_chains, b.bytes);
+	/*
+	 * When all are complete at once, no chain needs to wait in the flight ring. A full backend
+	 * is asked with nothing in flight, too: what was given up is complete then, and makes room.
+	 */
 	done = b.n_frames;
-	if (q->bq->ops->tx_done && (flying || done))
+	if (q->bq->ops->tx_done && !flying && (done || *full))
 		done = q->bq->ops->tx_done(q->bq);
-	/* When all are complete at once, no chain needs to wait in the flight ring. */
 	if (flying || done < b.n_frames) {
 		tx_batch_fly(&b, &q->flight);
 		if (popped)
 			latency_sent(q->latency, iothread_stamp_ns(q->thread), b.n_chains,
 				     tx_queue_left(q, popped - b.n_chains));
-		tx_queue_land(q, done);
+		if (flying)
+			tx_queue_reap(q);
+		else
+			tx_queue_land(q, done);
 	} else if (b.n_chains) {
 		tx_batch_push(&b, &q->vq);
 		latency_batch(q->latency,

@@ -18,11 +18,12 @@
 #include "tests/unit/guest.h"
 #include "tests/unit/xdp_frames.h"
 
-#define SIZE    64 /* ring entries */
-#define BUF_LEN 10240
-#define STEPS   400
-#define FRAMES  (STEPS * SIZE)
-#define LOOK_US 50
+#define SIZE     64 /* ring entries */
+#define BUF_LEN  10240
+#define STEPS    400
+#define SEGMENTS 22
+#define FRAMES   (STEPS * SIZE)
+#define LOOK_US  50
 #define FEATURES \
 	(FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_NET_F_CSUM) | FEATURE(VIRTIO_NET_F_HOST_TSO4))
 #define WORD UINT64_MAX
@@ -207,28 +208,31 @@ static void make_entry(struct rig *r, struct entry *e)
 	e->bad = (e->gso ? XDP_FRAMES_HDR + e->gso : e->len) > r->tx.max_len;
 }
 
+/* The entry that was made for it becomes a chain. */
+static void add_entry(struct rig *r)
+{
+	const struct entry *e = &r->entries[r->n_added];
+	uint8_t *buf = r->bufs + r->n_added % SIZE * BUF_LEN;
+	struct virtio_net_hdr_v1 hdr = xdp_frames_hdr(e->gso);
+	uint32_t cut = 1 + below(r, 59);
+	struct chain_part parts[3];
+
+	memcpy(buf, &hdr, NET_HDR_LEN);
+	xdp_frames_make(buf + NET_HDR_LEN, e->len, r->n_added, e->gso ? e->gso : e->len);
+	parts[0] = guest_part(&r->guest, buf, cut, false);
+	parts[1] = guest_part(&r->guest, buf + cut, 1, false);
+	parts[2] = guest_part(&r->guest, buf + cut + 1, NET_HDR_LEN + e->len - cut - 1, false);
+	ring_fill_chain(&r->guest.ring, parts, 3, r->n_added++);
+}
+
 static void add(struct rig *r)
 {
 	unsigned n = below(r, SIZE);
 
-	for (; n && ring_reserve(&r->guest.ring, 3) >= 3; n--, r->n_added++) {
-		struct entry *e = &r->entries[r->n_added];
-		uint8_t *buf = r->bufs + r->n_added % SIZE * BUF_LEN;
-		struct virtio_net_hdr_v1 hdr;
-		struct chain_part parts[3];
-		uint32_t cut;
-
+	for (; n && ring_reserve(&r->guest.ring, 3) >= 3; n--) {
 		check(r, r->n_added < FRAMES);
-		make_entry(r, e);
-		hdr = xdp_frames_hdr(e->gso);
-		memcpy(buf, &hdr, NET_HDR_LEN);
-		xdp_frames_make(buf + NET_HDR_LEN, e->len, r->n_added, e->gso ? e->gso : e->len);
-		cut = 1 + below(r, 59);
-		parts[0] = guest_part(&r->guest, buf, cut, false);
-		parts[1] = guest_part(&r->guest, buf + cut, 1, false);
-		parts[2] =
-			guest_part(&r->guest, buf + cut + 1, NET_HDR_LEN + e->len - cut - 1, false);
-		ring_fill_chain(&r->guest.ring, parts, 3, r->n_added);
+		make_entry(r, &r->entries[r->n_added]);
+		add_entry(r);
 	}
 	ring_submit(&r->guest.ring);
 	ring_kick(&r->guest.ring);
@@ -475,11 +479,48 @@ static void test_chance(void **state)
 	assert_true(n_lost > n_frames / 100 && n_lost < n_frames / 2);
 }
 
+/* A frame of SEGMENTS chunks, for which the queue has its turn. */
+static void send_segments(struct rig *r)
+{
+	struct entry *e = &r->entries[r->n_added];
+
+	check(r, ring_reserve(&r->guest.ring, 3) >= 3);
+	*e = (struct entry){ .len = XDP_FRAMES_HDR + SEGMENTS * 400, .gso = 400 };
+	e->n_wire = xdp_frames_segments(e->len, e->gso);
+	add_entry(r);
+	ring_submit(&r->guest.ring);
+	ring_kick(&r->guest.ring);
+	fake_iothread_run_until_idle(r->thread, 1000);
+}
+
+/*
+ * Pauses give up frames that the kernel keeps, until a frame finds no room in the backend while
+ * none is in flight. When the kernel is done with those, it leaves.
+ */
+static void test_room_given_up(void **state)
+{
+	static struct rig r;
+
+	(void)state;
+	up(&r, 3);
+	while (r.tx.tail - r.tx.head + SEGMENTS <= XDP_TX_CHUNKS) {
+		send_segments(&r);
+		check(&r, tx_queue_pause(&r.q));
+		tx_queue_resume(&r.q);
+		reclaim(&r);
+	}
+	send_segments(&r);
+	check(&r, r.n_used + 1 == r.n_added);
+	settle(&r);
+	down(&r);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_chance, guest_split),
 		cmocka_unit_test_setup(test_chance, guest_packed),
+		cmocka_unit_test_setup(test_room_given_up, guest_split),
 	};
 
 	if (argc > 1)
