@@ -233,8 +233,10 @@ class Stack:
             shares = [busy(thread_times(p.child.pid), b, t1 - t0)
                       for p, b in zip(self.peers, before)]
             if worked:
-                (frames, seconds), (more, later) = worked, self.worked()
-                self.pace = (more - frames) / (later - seconds) if later > seconds else None
+                (frames, then), (more, now) = worked, self.worked()
+                # The cycles of a burst in which it lost its CPU are more than it needed.
+                lost = (1 - shares[self.peers.index(self.driver)][0]) * (t1 - t0)
+                self.pace = (more - frames) / (now - then - lost) if now - then > lost else None
         if min(got for got, _ in shares) < MIN_SHARE and not opt.quick:
             return None
         self.stalls += min(ran for _, ran in shares) < MIN_RAN
@@ -262,17 +264,16 @@ class World(runner.Session):
         if info("Hugepagesize") != 2048 or info("HugePages_Free") >= wanted + 16:
             return info("Hugepagesize") == 2048
         try:
-            # Locked until it is set back: others who make some and give them up would take ours.
             fd = os.open(NR_HUGEPAGES, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
             return False
+        # Locked until it is set back: others who make some and give them up would take ours.
+        runner.progress(f"waits for the lock of {NR_HUGEPAGES}")
         fcntl.flock(fd, fcntl.LOCK_EX)
         self.nr_hugepages, self.hugepages_before = fd, os.pread(fd, 32, 0)
-        more = wanted + 16 - info("HugePages_Free")
-        try:
+        more = max(0, wanted + 16 - info("HugePages_Free"))
+        with contextlib.suppress(OSError):
             os.pwrite(fd, b"%d" % (int(self.hugepages_before) + more), 0)
-        except OSError:
-            return False
         return info("HugePages_Free") >= wanted
 
     def c2c(self):
@@ -288,8 +289,8 @@ class World(runner.Session):
             rates[s.name] = s.window(self.opt)
             distance.append(self.c2c())
             around[s.name] = statistics.mean(ns for ns, _ in distance[-2:])
-        if any(s.pace for s in stacks):
-            rates[CEILING] = max(s.pace for s in stacks)
+        if any(s.op in s.PACED for s in stacks):
+            rates[CEILING] = max((s.pace for s in stacks if s.pace), default=None)
         classes = {name for _, name in distance}
         return {"rates": rates, "c2c_ns": around,
                 "class": classes.pop() if len(classes) == 1 else "mixed"}
@@ -358,7 +359,7 @@ def merged(sessions):
 def tables(bench, sessions):
     """The levels of each stack, and the ratios to DPDK, as text."""
     rows, unit = merged(sessions), bench.unit
-    names = list(dict.fromkeys(s for row in rows.values() for s in row["turns"][0]["rates"]))
+    names = list(dict.fromkeys(s for row in rows.values() for t in row["turns"] for s in t["rates"]))
     others = [s for s in names if s != DPDK]
     levels = Table("", [unit[0], *names, "turns, distance of the CPUs"])
     ratios, targets = [], collections.Counter()
