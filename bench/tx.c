@@ -334,7 +334,6 @@ static void xdp_case(const struct bench_options *opt, uint32_t len)
 				   .against = bare_xdp_window,
 				   .against_by_worker = true,
 				   .pairs = bench_pairs_of(opt, 60) };
-
 	int drops[2];
 
 	veth_make("bts");

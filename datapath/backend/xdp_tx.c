@@ -3,10 +3,10 @@
  * How a frame leaves by AF_XDP: xdp_tx_send -> xdp_tx_frame (copy into chunks, descriptors) ->
  * xdp_tx_kick (the system call that makes the kernel send) -> xdp_tx_reap (completions).
  *
- * Chunks are used in the order of the tx ring's descriptors. The kernel completes them in whatever
- * order; a chunk whose predecessors are not complete waits, so frames complete in order. When none
- * is in flight, the first chunk follows: the few that a turn needs stay in the CPU's cache, where
- * all XDP_TX_CHUNKS have no room.
+ * Chunks are used in the order of the tx ring's descriptors. The kernel completes chunks in any
+ * order; a frame is reported when its chunks and all before them are complete, so in ring order.
+ * When no chunk is in flight, the next frame takes the first one: the few that a turn needs stay
+ * in the CPU's cache, where all XDP_TX_CHUNKS have no room.
  *
  * In copy mode the kernel sends within our sendto(), and tells by errno what it did with the last
  * descriptor that it took. Its consumer index lags: Linux before 6.17 writes it only when it has
