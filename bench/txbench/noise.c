@@ -99,9 +99,10 @@ static void spin(bool share)
 }
 
 /* On the driver's CPU, which does not sleep. */
-static void wake_up(struct waiter *w, struct load *gaps, bool share)
+static void wake_up(struct waiter *w, struct load *gaps, uint64_t limit_ns, bool share)
 {
-	uint64_t end_ns = monotonic_ns() + LIMIT_NS, now_ns = 0, until_ns, last_ns = 0, at_ns;
+	uint64_t end_ns = monotonic_ns() + min_u64(limit_ns, LIMIT_NS), now_ns = 0, until_ns,
+		 last_ns = 0, at_ns;
 
 	for (uint64_t i = 1; i <= WARM_UP + LEAST || (i <= WARM_UP + SAMPLES && now_ns < end_ns);
 	     i++) {
@@ -121,7 +122,8 @@ static void wake_up(struct waiter *w, struct load *gaps, bool share)
 	eventfd_write(w->event_fd, 1);
 }
 
-void noise_measure(struct noise *n, int driver_cpu, int backend_cpu, double gap_ns, bool constant)
+void noise_measure(struct noise *n, int driver_cpu, int backend_cpu, double gap_ns, bool constant,
+		   uint64_t limit_ns)
 {
 	struct options o = { .load = constant ? LOAD_CONSTANT : LOAD_POISSON };
 	struct waiter w = { .event_fd = eventfd(0, EFD_CLOEXEC),
@@ -137,7 +139,7 @@ void noise_measure(struct noise *n, int driver_cpu, int backend_cpu, double gap_
 	n->wake_up = n->timer = (struct timings){ 0 };
 	if (w.event_fd >= 0 && w.timer_fd >= 0 &&
 	    !cpu_thread(&thread, backend_cpu, wait_main, &w)) {
-		wake_up(&w, &gaps, share);
+		wake_up(&w, &gaps, limit_ns, share);
 		pthread_join(thread, NULL);
 	}
 	close(w.event_fd);

@@ -26,10 +26,11 @@ struct noise {
 double noise_c2c_ns(int driver_cpu, int backend_cpu);
 /*
  * wake_up and timer, in turns. gap_ns: what lies between two frames of the load on average, random
- * unless it is constant; 0: closed-loop. Takes about 400 ms, longer on a busy CPU. The calling
- * thread is on driver_cpu.
+ * unless it is constant; 0: closed-loop. Takes about 400 ms, or limit_ns if that is less; longer on
+ * a busy CPU or if frames are rare. The calling thread is on driver_cpu.
  */
-void noise_measure(struct noise *n, int driver_cpu, int backend_cpu, double gap_ns, bool constant);
+void noise_measure(struct noise *n, int driver_cpu, int backend_cpu, double gap_ns, bool constant,
+		   uint64_t limit_ns);
 /* "near", "mid", "far", "mixed" or "one CPU". */
 const char *noise_class(const struct noise *n);
 

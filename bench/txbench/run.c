@@ -295,7 +295,7 @@ static bool repeat(struct run *r)
 	rep->syscalls = RESULT_UNKNOWN;
 	show_progress(r, "measuring the machine");
 	noise_measure(&rep->noise, r->driver_cpu, r->backend_cpu, load_gap_ns(r->o, &r->trace),
-		      r->o->load == LOAD_CONSTANT);
+		      r->o->load == LOAD_CONSTANT, r->o->ns);
 	if (stop || !warm_up(r))
 		return false;
 	rep->noise.c2c_before_ns = noise_c2c_ns(r->driver_cpu, r->backend_cpu);

@@ -590,13 +590,13 @@ static void test_noise(void **state)
 	assert_true(noise_c2c_ns(cpus[0], -1) == 0);
 	if (n > 1)
 		assert_between((uint64_t)noise_c2c_ns(cpus[0], other), 5, 100000);
-	noise_measure(&noise, cpus[0], cpus[0], 0, false);
+	noise_measure(&noise, cpus[0], cpus[0], 0, false, UINT64_MAX);
 	assert_late(&noise.wake_up);
 	assert_late(&noise.timer);
 	/* A load that leaves 10 ms each time leaves time for no more of them. */
-	noise_measure(&noise, cpus[0], other, 1e7, true);
+	noise_measure(&noise, cpus[0], other, 1e7, true, UINT64_MAX);
 	assert_between(noise.wake_up.histogram.n, 20, 60);
-	noise_measure(&noise, cpus[0], other, 1e9, true);
+	noise_measure(&noise, cpus[0], other, 1e9, true, UINT64_MAX);
 	assert_late(&noise.wake_up);
 	assert_late(&noise.timer);
 	sched_setaffinity(0, sizeof(before), &before);
