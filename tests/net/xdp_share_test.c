@@ -122,6 +122,43 @@ static void is_joined(void **state)
 	assert_int_equal(pinned(), 0);
 }
 
+/*
+ * Two cards, each with its own address: each one's program leaves the other's frames to the next,
+ * and goes on when the other is off. Here they have one queue, so one socket, in turns.
+ */
+static void two_of_ours(void **state)
+{
+	struct xdp_prog_config first = attach_config(XDP_MODE_AUTO, true), second = first;
+	struct xdp_prog *a = attach_program(&first, XDP_MODE_NATIVE), *b;
+	struct xsk *x = ends_open_xsk();
+	int host = ends_open_host();
+
+	(void)state;
+	memcpy(second.mac, ends_other, sizeof(second.mac));
+	b = attach_program(&second, XDP_MODE_NATIVE);
+	assert_true(xdp_prog_is_attached(a));
+	assert_int_equal(xdp_prog_set_socket(a, 0, ends_xsk_fd(x)), 0);
+	ends_send(ends_guest);
+	assert_true(ends_xsk_got(x));
+	ends_send(ends_other);
+	assert_true(ends_host_got(host));
+	assert_int_equal(xdp_prog_set_socket(a, 0, -1), 0);
+	assert_int_equal(xdp_prog_set_socket(b, 0, ends_xsk_fd(x)), 0);
+	ends_send(ends_other);
+	assert_true(ends_xsk_got(x));
+	ends_send(ends_guest);
+	assert_true(ends_host_got(host));
+	xdp_prog_free(a);
+	assert_true(xdp_prog_is_attached(b));
+	ends_send(ends_other);
+	assert_true(ends_xsk_got(x));
+	xdp_prog_free(b);
+	assert_int_equal(ends_program(), 0);
+	assert_int_equal(pinned(), 0);
+	close(host);
+	ends_close_xsk(x);
+}
+
 /* Large frames come in several fragments through a dispatcher, too. */
 static void large_mtu(void **state)
 {
@@ -244,9 +281,9 @@ int main(int argc, char **argv)
 {
 #define ENDS_TEST(name) cmocka_unit_test_setup_teardown(name, ends_set_up, ends_tear_down)
 	const struct CMUnitTest tests[] = {
-		ENDS_TEST(joins_native), ENDS_TEST(joins_skb), ENDS_TEST(is_joined),
-		ENDS_TEST(large_mtu),    ENDS_TEST(put_right), ENDS_TEST(removed),
-		ENDS_TEST(cannot_join),
+		ENDS_TEST(joins_native), ENDS_TEST(joins_skb),   ENDS_TEST(is_joined),
+		ENDS_TEST(two_of_ours),  ENDS_TEST(large_mtu),   ENDS_TEST(put_right),
+		ENDS_TEST(removed),      ENDS_TEST(cannot_join),
 	};
 	int code = ends_begin(true);
 
