@@ -50,7 +50,7 @@ void daemon_check_log(struct daemon *d, const char *text, unsigned n);
 /* How often it has text now. */
 unsigned daemon_log_count(const struct daemon *d, const char *text);
 
-/* Once it has not changed for 100 ms. */
+/* Once nothing is left to be closed, and it has not changed for 100 ms; at most ten seconds. */
 unsigned daemon_n_fds(const struct daemon *d);
 /* Until it has so many, at most ten seconds, and no more come or go then. */
 void daemon_wait_n_fds(const struct daemon *d, unsigned n);
